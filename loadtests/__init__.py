@@ -1,0 +1,1 @@
+"""Load generator: whole visits played against a running service."""

@@ -1,0 +1,1 @@
+"""The heart: call control, pure and without I/O. It decides; `server/` does."""

@@ -11,7 +11,7 @@ from server.registry.appointments import Appointments
 from server.registry.documents import Group, Practice, Provider, Webhook
 from server.registry.keys import Keys
 from server.registry.names import room_id
-from server.registry.shelf import Deed, Shelf
+from server.registry.shelf import Deed, LastDone, Shelf
 from signaling.events import Configured
 from signaling.policy import Policy
 from signaling.state import Person
@@ -65,7 +65,7 @@ class Practices:
             await self.close_room(room)
             await self.room_store.delete(room)
             await self.shelf.delete(id, Provider, provider)
-        for shape in (Group, Webhook):
+        for shape in (Group, Webhook, LastDone):
             for name in await self.shelf.all(id, shape):
                 await self.shelf.delete(id, shape, name)
         return await self.shelf.delete(id, Practice, id, Deed(id, by, "practice.deleted", id))

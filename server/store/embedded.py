@@ -86,9 +86,7 @@ class _Child:
 class EmbeddedServer:
     """The server of one data directory. `async with EmbeddedServer(path) as url:` or `start` and `stop`."""
 
-    def __init__(
-        self, data_dir: Path, binary: Path | None = None, *, restarts: Restarts | None = None
-    ) -> None:
+    def __init__(self, data_dir: Path, binary: Path | None = None, *, restarts: Restarts | None = None) -> None:
         """`binary` is the operator's choice of server program; None looks for one when it starts."""
         self.directory = data_dir.absolute() / "redis"
         self.binary = binary
@@ -208,18 +206,14 @@ class EmbeddedServer:
         return self._child.process.returncode if self._child else None
 
     def _words(self, what: str) -> str:
-        return "\n".join(
-            (f"The embedded server {what} (exit code {self._code()}); its last words:", *self.log)
-        )
+        return "\n".join((f"The embedded server {what} (exit code {self._code()}); its last words:", *self.log))
 
 
 def find_binary(choice: Path | None) -> Path:
     """Return a server program that runs and is new enough; `choice`, the operator's own, allows no other."""
     if choice is not None:
         if _version(choice) < OLDEST:
-            raise NoServerBinary(
-                f"CARELOBBY_REDIS_SERVER ({choice}) is no Valkey or Redis server ≥ {OLDEST}."
-            )
+            raise NoServerBinary(f"CARELOBBY_REDIS_SERVER ({choice}) is no Valkey or Redis server ≥ {OLDEST}.")
         return choice
     on_path = (shutil.which(name) for name in ("valkey-server", "redis-server"))
     for candidate in (packaged_binary(), *(Path(path) for path in on_path if path)):

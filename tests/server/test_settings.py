@@ -99,9 +99,7 @@ def test_a_file_that_cannot_be_read_is_told(
 
 
 def test_everything_wrong_is_told_at_once_a_sentence_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    environment(
-        monkeypatch, PORT="70000", WORKERS="0", PROFILE="prod", REDIS_URL="http://x", LOG_LEVEL="loud"
-    )
+    environment(monkeypatch, PORT="70000", WORKERS="0", PROFILE="prod", REDIS_URL="http://x", LOG_LEVEL="loud")
 
     told = problems()
 

@@ -85,9 +85,7 @@ def test_the_package_holds_a_binary_for_this_system() -> None:
     assert find_binary(None) == binary
 
 
-def test_without_the_package_a_server_on_the_path_is_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_package_a_server_on_the_path_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packaged = find_binary(None)
     old = tmp_path / "valkey-server"
     old.write_text("#!/bin/sh\necho 'Redis server v=6.2.14 sha=0'\n")
@@ -99,9 +97,7 @@ def test_without_the_package_a_server_on_the_path_is_taken(
     assert find_binary(None) == tmp_path / "redis-server"
 
 
-def test_without_any_server_one_message_names_the_remedies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_any_server_one_message_names_the_remedies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "packaged_binary", lambda: None)
     monkeypatch.setenv("PATH", str(tmp_path))
 
@@ -224,9 +220,7 @@ async def test_a_service_killed_at_once_takes_its_server_along_and_a_new_one_fin
         asyncio.run(main())
         """
     )
-    service = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    )
+    service = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert service.stdout is not None
     url, pid = (await asyncio.to_thread(service.stdout.readline)).split()
     await ask(url, "SET greeting hello")

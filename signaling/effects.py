@@ -1,0 +1,85 @@
+"""What a step brings: entries, saved with the room in one transaction, and effects, which may be lost."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from signaling.messages import Ok, StateEvent
+from signaling.record import Record
+from signaling.state import Room
+
+
+class Told(Struct, frozen=True):
+    """A state event and who may get it."""
+
+    to: tuple[str, ...]
+    """Participants. Nobody else ever sees it, at delivery or at replay."""
+    message: StateEvent
+    connection: str | None = None
+    """Only this one of their connections."""
+    close: int | None = None
+    """After it, their connections (or that one) are closed with this code."""
+
+
+class HandOff(Struct, frozen=True):
+    """A closed visit's record, on its way to billing."""
+
+    record: Record
+
+
+class Notify(Struct, frozen=True):
+    """A webhook event; ids only."""
+
+    type: Literal["client.ready", "client.left", "visit.started", "visit.ended", "visit.resumed", "visit.closed"]
+    data: dict[str, Any]
+
+
+class Audit(Struct, frozen=True):
+    """Who did what to whom, for the trail; ids and codes only."""
+
+    action: str
+    by: str
+    """A participant, or `system`."""
+    target: str = ""
+    detail: str = ""
+
+
+class AppointmentClosed(Struct, frozen=True):
+    """The appointment's document is to say that its visit is over."""
+
+    appointment: str
+    outcome: str
+
+
+Entry = Told | HandOff | Notify | Audit | AppointmentClosed
+"""Saved with the room."""
+
+
+class ClosePeers(Struct, frozen=True):
+    """Stop forwarding at once and close the peers: of one participant, or of the whole visit."""
+
+    visit: str
+    participant: str | None = None
+
+
+class MediaModeChanged(Struct, frozen=True):
+    """A participant's audio-only flag changed: forward their video, or do not."""
+
+    visit: str
+    participant: str
+    audio_only: bool
+
+
+Effect = ClosePeers | MediaModeChanged
+"""Derivable from the state again, so it may be lost."""
+
+
+class Step(Struct, frozen=True):
+    """What `handle` decided. `room is` the very same object when nothing changed."""
+
+    room: Room
+    entries: tuple[Entry, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    reply: Ok = Ok()

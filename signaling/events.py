@@ -1,0 +1,123 @@
+"""What happens to a room. Requests are asked and may be refused; facts are past tense and never refused."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from signaling.messages import RoomRequest
+from signaling.policy import Policy
+from signaling.state import Person, Seat, Who
+
+
+class Asked(Struct, frozen=True):
+    """A participant's request. `by` and `connection` come from the socket, never from the message."""
+
+    by: Who
+    connection: str
+    request: RoomRequest
+    fresh: str
+    """Random, made by the shell once for this request: new ids are built from it, so deciding again gives the same."""
+
+
+class Connected(Struct, frozen=True):
+    """A connection said `hello`, or came back by `resume`.
+
+    Raises `Busy` if another device of that client is active and `takeover` is not said.
+    """
+
+    by: Who
+    connection: str
+    device: str
+    node: str
+    takeover: bool = False
+    resumed: bool = False
+
+
+class Disconnected(Struct, frozen=True):
+    """A connection is gone. `bye`: on purpose, without resume."""
+
+    connection: str
+    bye: bool = False
+
+
+class NodeGone(Struct, frozen=True):
+    """A node died: all its connections are gone, and its media since `alive_until`."""
+
+    node: str
+    alive_until: int
+
+
+class Appointment(Struct, frozen=True):
+    """What the EHR scheduled, as the room needs it."""
+
+    id: str
+    visit: str
+    providers: tuple[Person, ...]
+    seats: tuple[Seat, ...]
+    start: int
+    end: int
+    group: bool = False
+
+
+class Opened(Struct, frozen=True):
+    """An appointment's day has come, or somebody knocked: it becomes a visit. Opening it again changes nothing."""
+
+    appointment: Appointment
+    policy: Policy
+
+
+class Rescheduled(Struct, frozen=True):
+    """The EHR changed an opened appointment."""
+
+    appointment: Appointment
+    policy: Policy
+
+
+class Cancelled(Struct, frozen=True):
+    """The EHR cancelled an opened appointment."""
+
+    appointment: str
+    outcome: Literal["cancelled", "late_cancel"] = "cancelled"
+
+
+class LinkRevoked(Struct, frozen=True):
+    """A client's join link is dead: its connections end."""
+
+    participant: str
+
+
+class Configured(Struct, frozen=True):
+    """The practice's policy or the host's name changed: for what comes from now on."""
+
+    host: Person
+    policy: Policy
+
+
+class MediaChanged(Struct, frozen=True):
+    """The media node saw a participant's transport or video come or go, at its own estimate of the store's time."""
+
+    visit: str
+    participant: str
+    kind: Literal["media_up", "media_down", "video_up", "video_down"]
+    at: int
+    node: str = ""
+
+
+class DeadlinePassed(Struct, frozen=True):
+    """The room's deadline may have passed; early, late or twice is harmless."""
+
+
+Fact = (
+    Connected
+    | Disconnected
+    | NodeGone
+    | Opened
+    | Rescheduled
+    | Cancelled
+    | LinkRevoked
+    | Configured
+    | MediaChanged
+    | DeadlinePassed
+)

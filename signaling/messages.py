@@ -1,0 +1,574 @@
+"""What travels on the wire: every message a browser may send, and every message it may get.
+
+PROTOCOL.md's tables, as types. A message is a flat object with a `type`; `docs/protocol.md` is generated
+from this file. Requests are the very objects the heart decides about: the shell wraps them as `Asked`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+PROTOCOL_VERSION = 1
+SUBPROTOCOL_JSON = "carelobby.v1.json"
+SUBPROTOCOL_MSGPACK = "carelobby.v1.msgpack"
+FRAME_LIMIT = 64 * 1024
+SDP_LIMIT = 32 * 1024
+
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Short = Annotated[str, Meta(max_length=100)]
+Text = Annotated[str, Meta(min_length=1, max_length=2000)]
+Id = Annotated[str, Meta(min_length=1, max_length=64)]
+Key = Annotated[str, Meta(min_length=1, max_length=64)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+
+PlaceKind = Literal["home", "lodging", "other"]
+Modality = Literal["video", "audio"]
+AudioReason = Literal["no_camera", "camera_failed", "bandwidth", "declined", "policy"]
+StatusKind = Literal["available", "away", "late"]
+Purpose = Literal["visit", "check", "warm"]
+Outcome = Literal[
+    "attended",
+    "late_arrival",
+    "left_early",
+    "no_show",
+    "late_cancel",
+    "cancelled",
+    "provider_absent",
+    "technical_failure",
+]
+
+
+class Place(Struct, frozen=True, omit_defaults=True):
+    """Where the client is now; place of service and licensure follow from it."""
+
+    state: Annotated[str, Meta(min_length=2, max_length=40)]
+    kind: PlaceKind
+
+
+class ConsentGiven(Struct, frozen=True):
+    """Which consent text the client accepted."""
+
+    version: Annotated[str, Meta(min_length=1, max_length=40)]
+
+
+class Devices(Struct, frozen=True):
+    """What the client's check found."""
+
+    camera: bool = False
+    microphone: bool = False
+
+
+class OutcomeGiven(Struct, frozen=True, omit_defaults=True):
+    """A provider's word on one client's attendance."""
+
+    client: Id
+    outcome: Outcome
+    service_code: Short | None = None
+
+
+class Override(Struct, frozen=True):
+    """A provider sets a rule aside, for a reason that is audited."""
+
+    rule: Short
+    reason: Text
+
+
+class Resume(Struct, frozen=True):
+    """The claim to be a connection that dropped."""
+
+    connection: Id
+    secret: Annotated[str, Meta(min_length=1, max_length=128)]
+    epoch: Short = ""
+    seq: Count = 0
+
+
+# --- From a browser ---------------------------------------------------------------------------------
+
+
+class Request(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """Anything a browser sends. `id` is echoed as `re`; `key` makes a repeat harmless."""
+
+    id: Count | None = None
+    key: Key | None = None
+
+
+class Hello(Request, frozen=True, kw_only=True, tag="hello"):
+    """The first message: who is there."""
+
+    protocol: int
+    device: Id
+    ticket: Annotated[str, Meta(max_length=128)] | None = None
+    resume: Resume | None = None
+    takeover: bool = False
+    agent: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class Sync(Request, frozen=True, kw_only=True, tag="sync"):
+    """Asks for the whole view."""
+
+
+class Ping(Request, frozen=True, kw_only=True, tag="ping"):
+    """Asks whether the server is there."""
+
+
+class Bye(Request, frozen=True, kw_only=True, tag="bye"):
+    """Lets go at once, without resume."""
+
+
+class CheckIn(Request, frozen=True, kw_only=True, tag="check_in"):
+    """A client says where they are, consents, and begins to wait."""
+
+    place: Place
+    consent: ConsentGiven | None = None
+    privacy: bool = False
+    devices: Devices = field(default_factory=Devices)
+    media: Modality = "video"
+    audio_reason: AudioReason | None = None
+    display_name: Name | None = None
+    address: Annotated[str, Meta(max_length=300)] | None = None
+    phone: Annotated[str, Meta(max_length=40)] | None = None
+
+
+class StepAway(Request, frozen=True, kw_only=True, tag="step_away"):
+    """A waiting client is away for a moment and keeps the place."""
+
+
+class ComeBack(Request, frozen=True, kw_only=True, tag="come_back"):
+    """A waiting client is back."""
+
+
+class Leave(Request, frozen=True, kw_only=True, tag="leave"):
+    """A client gives the place up, or goes out of a visit."""
+
+
+class SetStatus(Request, frozen=True, kw_only=True, tag="set_status"):
+    """What waiting clients are told of their provider."""
+
+    status: StatusKind
+    minutes: Annotated[int, Meta(ge=0, le=600)] | None = None
+
+
+class Acknowledge(Request, frozen=True, kw_only=True, tag="acknowledge"):
+    """Stops the repeating notice of one entry."""
+
+    entry: Id
+
+
+class TellWaiting(Request, frozen=True, kw_only=True, tag="tell_waiting"):
+    """A text to one waiting client alone; never stored."""
+
+    entry: Id
+    text: Text
+
+
+class Start(Request, frozen=True, kw_only=True, tag="start"):
+    """Begins the visit of one appointment, or of one unverified entry."""
+
+    appointment: Id | None = None
+    entry: Id | None = None
+    expect: Count | None = None
+    override: Override | None = None
+
+
+class Admit(Request, frozen=True, kw_only=True, tag="admit"):
+    """Lets one more waiting client into a live group visit."""
+
+    entry: Id
+
+
+class ReturnToWaiting(Request, frozen=True, kw_only=True, tag="return_to_waiting"):
+    """Sends a client back to wait."""
+
+    participant: Id | None = None
+    entry: Id | None = None
+    reason: Short | None = None
+
+
+class Remove(Request, frozen=True, kw_only=True, tag="remove"):
+    """Sends a client away."""
+
+    participant: Id | None = None
+    entry: Id | None = None
+    reason: Short | None = None
+
+
+class End(Request, frozen=True, kw_only=True, tag="end"):
+    """Ends the present segment for everyone."""
+
+    visit: Id
+    expect: Count | None = None
+
+
+class Rejoin(Request, frozen=True, kw_only=True, tag="rejoin"):
+    """Agrees to go on with an ended visit."""
+
+    visit: Id
+
+
+class Withdraw(Request, frozen=True, kw_only=True, tag="withdraw"):
+    """Takes one's agreement to rejoin back."""
+
+    visit: Id
+
+
+class Finish(Request, frozen=True, kw_only=True, tag="finish"):
+    """Closes an ended visit before its rejoin window is over."""
+
+    visit: Id
+    outcomes: tuple[OutcomeGiven, ...] = ()
+
+
+class MediaPrepare(Request, frozen=True, kw_only=True, tag="media.prepare"):
+    """Asks for the ICE servers of a peer to be made."""
+
+    purpose: Purpose = "visit"
+
+
+class MediaOffer(Request, frozen=True, kw_only=True, tag="media.offer"):
+    """A browser's session description; the server answers."""
+
+    peer: Id
+    round: Count
+    sdp: str
+    audio_only: bool = False
+    purpose: Purpose = "visit"
+
+
+class MediaCandidates(Request, frozen=True, kw_only=True, tag="media.candidates"):
+    """ICE candidates of a browser, as W3C RTCIceCandidateInit."""
+
+    peer: Id
+    round: Count = 0
+    candidates: Annotated[tuple[Any, ...], Meta(max_length=64)] = ()
+    done: bool = False
+
+
+class MediaState(Request, frozen=True, kw_only=True, tag="media.state"):
+    """Which of one's own devices are on."""
+
+    microphone: bool | UnsetType = UNSET
+    camera: bool | UnsetType = UNSET
+    screen: bool | UnsetType = UNSET
+
+
+class MediaMode(Request, frozen=True, kw_only=True, tag="media.mode"):
+    """The audio-only flag of oneself."""
+
+    mode: Modality
+    reason: AudioReason | None = None
+
+
+class MediaStats(Request, frozen=True, kw_only=True, tag="media.stats"):
+    """What a browser measured; numbers only."""
+
+    peer: Id | None = None
+    rtt_ms: float | None = None
+    loss: float | None = None
+    jitter_ms: float | None = None
+    kbps: float | None = None
+    freezes: int | None = None
+
+
+class Chat(Request, frozen=True, kw_only=True, tag="chat"):
+    """A line to the others of the visit; relayed, never stored."""
+
+    text: Text
+
+
+AnyRequest = (
+    Hello
+    | Sync
+    | Ping
+    | Bye
+    | CheckIn
+    | StepAway
+    | ComeBack
+    | Leave
+    | SetStatus
+    | Acknowledge
+    | TellWaiting
+    | Start
+    | Admit
+    | ReturnToWaiting
+    | Remove
+    | End
+    | Rejoin
+    | Withdraw
+    | Finish
+    | MediaPrepare
+    | MediaOffer
+    | MediaCandidates
+    | MediaState
+    | MediaMode
+    | MediaStats
+    | Chat
+)
+"""Everything a browser may send."""
+
+RoomRequest = (
+    CheckIn
+    | StepAway
+    | ComeBack
+    | Leave
+    | SetStatus
+    | Acknowledge
+    | Start
+    | Admit
+    | ReturnToWaiting
+    | Remove
+    | End
+    | Rejoin
+    | Withdraw
+    | Finish
+    | MediaState
+    | MediaMode
+)
+"""What changes a room, and therefore passes through `handle`. All else is answered by the shell."""
+
+
+# --- From the server --------------------------------------------------------------------------------
+
+
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+    """Anything the server sends."""
+
+
+class StateEvent(Message, frozen=True, kw_only=True):
+    """A change of state: stored, numbered, replayed after a drop. `at` is milliseconds UTC."""
+
+    epoch: str = ""
+    seq: int = 0
+    at: int = 0
+    version: int = 0
+
+
+class Welcome(Message, frozen=True, kw_only=True, tag="welcome"):
+    """The answer to `hello`."""
+
+    connection: str
+    secret: str
+    resume_for: int
+    """Seconds."""
+    role: str
+    heartbeat: int
+    """Seconds."""
+    limits: dict[str, int]
+    recovered: bool | UnsetType = UNSET
+
+
+class Ok(Message, frozen=True, kw_only=True, tag="ok"):
+    """A request was granted."""
+
+    re: int | None = None
+    version: int | None = None
+    visit: str | None = None
+    rev: int | None = None
+    ice_servers: tuple[dict[str, Any], ...] | UnsetType = UNSET
+
+
+class Error(Message, frozen=True, kw_only=True, tag="error"):
+    """A request was refused; codes, never sentences."""
+
+    code: str
+    temporary: bool | UnsetType = UNSET
+    re: int | None = None
+    retry_after: float | None = None
+    """Seconds."""
+    visit: dict[str, Any] | None = None
+    """With `stale`: the visit as it is."""
+
+
+class MediaAnswer(Message, frozen=True, kw_only=True, tag="media.answer"):
+    """The server's session description, with all its candidates."""
+
+    peer: str
+    round: int
+    sdp: str
+    tracks: tuple[dict[str, str], ...]
+
+
+class MediaRenegotiate(Message, frozen=True, kw_only=True, tag="media.renegotiate"):
+    """Asks for another offer of that peer."""
+
+    peer: str
+    receive: dict[str, int]
+    reason: str
+
+
+class MediaReplace(Message, frozen=True, kw_only=True, tag="media.replace"):
+    """Asks for a new peer, made before this one is closed."""
+
+    peer: str
+    reason: Literal["node_lost", "ice_failed", "moved"]
+
+
+class MediaModeTold(Message, frozen=True, kw_only=True, tag="media.mode"):
+    """Somebody's audio-only flag changed."""
+
+    participant: str
+    mode: Modality
+    reason: AudioReason | None = None
+    by: str = "participant"
+
+
+class ChatLine(Message, frozen=True, kw_only=True, tag="chat"):
+    """A line from another participant of the visit."""
+
+    participant: str
+    text: str
+    at: int
+
+
+class GoAway(Message, frozen=True, kw_only=True, tag="goaway"):
+    """This node is draining. Milliseconds."""
+
+    after: int
+    jitter: int
+
+
+class QueueEntered(StateEvent, frozen=True, kw_only=True, tag="queue.entered"):
+    """A client waits."""
+
+    entry: dict[str, Any]
+
+
+class QueueChanged(StateEvent, frozen=True, kw_only=True, tag="queue.changed"):
+    """Something about a waiting client changed."""
+
+    entry: dict[str, Any]
+
+
+class QueueLeft(StateEvent, frozen=True, kw_only=True, tag="queue.left"):
+    """An entry is no longer in the queue: left, admitted, removed, gone or closed."""
+
+    entry: str
+    reason: str
+
+
+class ClientReady(StateEvent, frozen=True, kw_only=True, tag="client.ready"):
+    """A client has arrived; once for each arrival."""
+
+    entry: str
+
+
+class WaitingChanged(StateEvent, frozen=True, kw_only=True, tag="waiting.changed"):
+    """What a waiting client is told: nothing about anyone else."""
+
+    status: str
+    minutes: int | None = None
+    ahead: int | None = None
+
+
+class WaitingText(Message, frozen=True, kw_only=True, tag="waiting.changed"):
+    """The provider's words to one waiting client: passing, never stored."""
+
+    text: str
+    status: str
+    minutes: int | None = None
+
+
+class VisitStarted(StateEvent, frozen=True, kw_only=True, tag="visit.started"):
+    """The first segment runs and this participant is in it."""
+
+    visit: str
+    segment: int
+    rev: int
+    participants: tuple[dict[str, Any], ...]
+    ice_servers: tuple[dict[str, Any], ...]
+    appointment: str | None = None
+
+
+class VisitResumed(StateEvent, frozen=True, kw_only=True, tag="visit.resumed"):
+    """A further segment runs."""
+
+    visit: str
+    segment: int
+    rev: int
+    participants: tuple[dict[str, Any], ...]
+    ice_servers: tuple[dict[str, Any], ...]
+
+
+class VisitEnded(StateEvent, frozen=True, kw_only=True, tag="visit.ended"):
+    """Everybody is out."""
+
+    visit: str
+    rev: int
+    reason: str
+    rejoin_until: int
+    by: str | None = None
+    pending: bool = False
+    """Not yet saved: the store is away."""
+
+
+class VisitRejoinPending(StateEvent, frozen=True, kw_only=True, tag="visit.rejoin_pending"):
+    """Somebody agreed, or took it back; `agreed` holds roles."""
+
+    visit: str
+    rev: int
+    agreed: tuple[str, ...]
+    rejoin_until: int
+
+
+class VisitClosed(StateEvent, frozen=True, kw_only=True, tag="visit.closed"):
+    """The visit is over for good."""
+
+    visit: str
+    rev: int
+    outcome: str
+
+
+class VisitChanged(StateEvent, frozen=True, kw_only=True, tag="visit.changed"):
+    """To providers: an appointment was opened or changed, or the coming and going of its clients moved `rev`."""
+
+    appointment: dict[str, Any]
+
+
+class ParticipantChanged(StateEvent, frozen=True, kw_only=True, tag="participant.changed"):
+    """Presence, devices or mode of one participant of my visit."""
+
+    visit: str
+    participant: dict[str, Any]
+
+
+class Displaced(StateEvent, frozen=True, kw_only=True, tag="displaced"):
+    """A newer device of the same participant took over."""
+
+
+class ClientView(Message, frozen=True, kw_only=True, tag="view"):
+    """Everything a client may see."""
+
+    version: int
+    epoch: str
+    seq: int
+    phase: str
+    rev: int
+    provider: dict[str, Any]
+    practice: dict[str, Any]
+    checked_in: bool
+    appointment: dict[str, Any] | None = None
+    away: bool = False
+    ahead: int | None = None
+    visit: str | None = None
+    rejoin_until: int | None = None
+    agreed: tuple[str, ...] | None = None
+    participants: tuple[dict[str, Any], ...] | UnsetType = UNSET
+    ice_servers: tuple[dict[str, Any], ...] | UnsetType = UNSET
+    re: int | None = None
+
+
+class ProviderView(Message, frozen=True, kw_only=True, tag="view"):
+    """Everything a provider may see."""
+
+    version: int
+    epoch: str
+    seq: int
+    status: str
+    waiting: tuple[dict[str, Any], ...]
+    unverified: tuple[dict[str, Any], ...]
+    appointments: tuple[dict[str, Any], ...]
+    visits: tuple[dict[str, Any], ...]
+    minutes: int | None = None
+    ice_servers: tuple[dict[str, Any], ...] | UnsetType = UNSET
+    re: int | None = None

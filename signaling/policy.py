@@ -1,0 +1,64 @@
+"""What a practice decides about its visits. A visit is judged by the copy it was opened with."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+
+AudioOnlyRule = Literal["allowed", "allowed_with_reason", "forbidden"]
+"""DOMAIN.md, Audio-only: by payer, falling back to the practice."""
+
+
+class Consent(Struct, frozen=True):
+    """The text a client agrees to before waiting."""
+
+    version: str = "1"
+    text: str = ""
+
+
+class PracticeInfo(Struct, frozen=True):
+    """What everybody who holds a link of this practice may be shown."""
+
+    id: str = ""
+    name: str = ""
+    help: str = ""
+    """How to reach a person: a telephone number or an address, as the practice wrote it."""
+    backup: str | None = None
+    """Shown when media cannot connect: another meeting link or a telephone number."""
+    time_zone: str = "UTC"
+    consent: Consent = field(default_factory=Consent)
+
+
+class Policy(Struct, frozen=True):
+    """The rules of one practice. All spans are milliseconds."""
+
+    practice: PracticeInfo = field(default_factory=PracticeInfo)
+    audio_only: AudioOnlyRule = "allowed"
+    audio_only_by_payer: dict[str, AudioOnlyRule] = {}
+    rejoin_window: int = 15 * MINUTE
+    """Counted anew from each End."""
+    no_show_after: int = 15 * MINUTE
+    """After the scheduled start, when nobody came."""
+    waiting_limit: int = 4 * HOUR
+    """After the scheduled start, when somebody waits and no provider comes."""
+    grace: int = 5 * MINUTE
+    """A waiting client whose connection dropped keeps the place this long."""
+    abandoned_after: int = 5 * MINUTE
+    """In progress without a provider, or without a client, connected."""
+    away_after: int = 30 * SECOND
+    """The provider's last connection is gone: waiting clients see `away`."""
+    show_position: bool = False
+    """Waiting clients are told how many are ahead of them."""
+    names_in_group: bool = False
+    """Clients of a group see each other's names."""
+    retention_days: int = 6 * 365 + 2
+    """45 CFR 164.316(b)(2): six years."""
+
+    def audio_only_for(self, payer: str | None) -> AudioOnlyRule:
+        """Return the rule that binds a client of `payer`."""
+        return self.audio_only_by_payer.get(payer or "", self.audio_only)

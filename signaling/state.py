@@ -1,0 +1,236 @@
+"""What a room holds: frozen values that `handle` replaces and `snapshot` packs. No behaviour but questions.
+
+The aggregate is the room: its waiting entries, the visits of about a day, and who is connected. Times are
+integer milliseconds of the store's clock. Mappings are treated as immutable: they are copied to be changed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+from signaling.messages import AudioReason, Devices, Modality, Outcome, Place, StatusKind
+from signaling.policy import Policy, PracticeInfo
+
+
+class Role(StrEnum):
+    """Who somebody is to a room. `guest` is reserved: every table refuses it."""
+
+    PROVIDER = "provider"
+    CO_PROVIDER = "co_provider"
+    CLIENT = "client"
+    GUEST = "guest"
+
+
+class Phase(StrEnum):
+    """Where a visit stands."""
+
+    SCHEDULED = "scheduled"
+    IN_PROGRESS = "in_progress"
+    ENDED = "ended"
+    REJOIN_PENDING = "rejoin_pending"
+    CLOSED = "closed"
+
+
+class Stand(StrEnum):
+    """Where a client's seat stands; presence is another matter."""
+
+    OUT = "out"
+    WAITING = "waiting"
+    IN = "in"
+    REMOVED = "removed"
+
+
+class Who(Struct, frozen=True):
+    """The identity of a connection, from its ticket and never from a message."""
+
+    role: Role
+    participant: str
+    visit: str | None = None
+    """The visit of a client's seat. None: a provider, or somebody of the unverified lane."""
+    name: str = ""
+    """As the practice, or the knock, gave it."""
+
+
+class Person(Struct, frozen=True):
+    """A provider of a visit."""
+
+    id: str
+    name: str
+
+
+class Status(Struct, frozen=True):
+    """What waiting clients are told of the provider."""
+
+    kind: StatusKind = "available"
+    minutes: int | None = None
+
+
+class Connection(Struct, frozen=True):
+    """One live WebSocket of one participant."""
+
+    who: Who
+    device: str
+    node: str
+    since: int
+
+
+class CheckedIn(Struct, frozen=True):
+    """What a client said at check-in."""
+
+    at: int
+    place: Place
+    consent_version: str
+    privacy: bool
+    devices: Devices
+    display_name: str | None = None
+    address: str | None = None
+    phone: str | None = None
+
+
+class Entry(Struct, frozen=True):
+    """One client's check-in to the queue."""
+
+    id: str
+    participant: str
+    since: int
+    visit: str | None = None
+    """None: the unverified lane."""
+    name: str = ""
+    checked_in: CheckedIn | None = None
+    acknowledged: bool = False
+    away: bool = False
+    media: Modality = "video"
+    media_reason: AudioReason | None = None
+    dropped_at: int | None = None
+    """When the last connection went; None while connected."""
+
+
+class Interval(Struct, frozen=True):
+    """A span of time; `end` is None while it runs."""
+
+    start: int
+    end: int | None = None
+
+
+class AudioOnly(Struct, frozen=True):
+    """A span in which a participant was audio-only."""
+
+    start: int
+    reason: AudioReason | None
+    said_by: str
+    end: int | None = None
+
+
+class MediaLog(Struct, frozen=True):
+    """When one participant's transport was alive, and when video came from it."""
+
+    up: tuple[Interval, ...] = ()
+    video: tuple[Interval, ...] = ()
+
+
+class Attendee(Struct, frozen=True):
+    """What is shown of one participant's devices, and their audio-only flag."""
+
+    microphone: bool = True
+    camera: bool = True
+    screen: bool = False
+    mode: Modality = "video"
+    reason: AudioReason | None = None
+    audio_only: tuple[AudioOnly, ...] = ()
+    """The flag's history while in the visit."""
+
+
+class Seat(Struct, frozen=True):
+    """One client of a visit."""
+
+    participant: str
+    name: str
+    client: str | None = None
+    """The practice's id of the client. None: never matched."""
+    payer: str | None = None
+    service_code: str | None = None
+    stand: Stand = Stand.OUT
+    entry: str | None = None
+    checked_in: CheckedIn | None = None
+    """The latest check-in; rejoining asks for nothing again."""
+    waited: tuple[Interval, ...] = ()
+    attended: tuple[Interval, ...] = ()
+    """When the seat was in; one span a segment at the least."""
+    outcome: Outcome | None = None
+    """A provider's word."""
+
+
+class Segment(Struct, frozen=True):
+    """One unbroken run, Start or resume to End."""
+
+    started_at: int
+    ended_at: int | None = None
+    by: str | None = None
+    """The role that ended it."""
+    reason: str | None = None
+
+
+class Visit(Struct, frozen=True):
+    """The encounter for one appointment, from its opening to its close."""
+
+    id: str
+    policy: Policy
+    providers: tuple[Person, ...]
+    """The first is the host."""
+    seats: dict[str, Seat]
+    """By participant."""
+    appointment: str | None = None
+    start: int = 0
+    """Scheduled."""
+    end: int = 0
+    """Scheduled."""
+    group: bool = False
+    rev: int = 0
+    phase: Phase = Phase.SCHEDULED
+    segments: tuple[Segment, ...] = ()
+    agreed: tuple[str, ...] = ()
+    """Participants who chose Rejoin since the last End, in order."""
+    rejoin_until: int | None = None
+    attendees: dict[str, Attendee] = {}
+    """By participant, providers included; kept from segment to segment."""
+    media: dict[str, MediaLog] = {}
+    """By participant, providers included."""
+    media_node: str | None = None
+    """The node that last told of this visit's media."""
+    alone_since: int | None = None
+    """In progress, and one side has nobody connected since then."""
+    faults: tuple[str, ...] = ()
+    """Codes of technical faults of ours, for the record."""
+
+
+class Room(Struct, frozen=True):
+    """A provider's permanent private place."""
+
+    id: str
+    practice: str
+    host: Person
+    epoch: str
+    """Made with the room; another epoch means that sequence numbers began again."""
+    version: int = 0
+    """Numbers snapshots; compared with nothing on the wire."""
+    seq: int = 0
+    """The last event's number."""
+    time: int = 0
+    """The latest time this room has seen; it never goes back."""
+    policy: Policy = field(default_factory=Policy)
+    """The practice's present policy: for the unverified lane and for visits yet to be opened."""
+    status: Status = field(default_factory=Status)
+    host_gone_since: int | None = None
+    """When the host's last connection went; None while connected or never seen."""
+    host_away: bool = True
+    """Nobody of the host is connected, for longer than a blink; waiting clients see `away`."""
+    entries: dict[str, Entry] = {}
+    visits: dict[str, Visit] = {}
+    connections: dict[str, Connection] = {}
+
+    @property
+    def info(self) -> PracticeInfo:
+        """What everybody who holds a link of this practice may be shown."""
+        return self.policy.practice

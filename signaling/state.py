@@ -197,6 +197,8 @@ class Visit(Struct, frozen=True):
     """By participant, providers included; kept from segment to segment."""
     media: dict[str, MediaLog] = {}
     """By participant, providers included."""
+    media_node: str | None = None
+    """The node that last told of this visit's media."""
     alone_since: int | None = None
     """In progress, and one side has nobody connected since then."""
     faults: tuple[str, ...] = ()
@@ -222,6 +224,8 @@ class Room(Struct, frozen=True):
     status: Status = field(default_factory=Status)
     host_gone_since: int | None = None
     """When the host's last connection went; None while connected or never seen."""
+    host_away: bool = True
+    """Nobody of the host is connected, for longer than a blink; waiting clients see `away`."""
     entries: dict[str, Entry] = {}
     visits: dict[str, Visit] = {}
     connections: dict[str, Connection] = {}

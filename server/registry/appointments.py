@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,14 +37,17 @@ from server.registry.documents import (
     VisitOf,
     Whereabouts,
 )
-from server.registry.errors import Clash, Missing
+from server.registry.errors import Clash, Invalid, Missing
 from server.registry.names import NewId, NewToken, digest, room_id
 from server.registry.providers import Providers
 from server.registry.shelf import ATTEMPTS, Deed, Shelf
 from signaling import events
+from signaling.errors import NotFound, SignalingError
 from signaling.events import Cancelled, LinkRevoked, Opened, Rescheduled
 from signaling.policy import HOUR, Policy
 from signaling.state import Seat
+
+logger = logging.getLogger("carelobby.registry")
 
 OPENS_BEFORE = 24 * HOUR
 """So long before its start an appointment becomes a visit of its room."""
@@ -149,7 +153,7 @@ class Appointments:
                 "late_cancel" if appointment.outcome == "late_cancel" else "cancelled"
             )
             if appointment.opened:
-                await self.rooms.fact(found.room, Cancelled(appointment=id, outcome=said))
+                await self._tell(found.room, Cancelled(appointment=id, outcome=said))
             await self.shelf.documents.schedule(found.room, _agenda(practice, found.room, id), None)
             await self._drop_links(appointment.clients)
             return await self._must(practice, id)
@@ -175,19 +179,26 @@ class Appointments:
             await self._drop_links((old,))
             await self._put_links(practice, found.room, appointment)
             if appointment.opened:
-                await self.rooms.fact(found.room, LinkRevoked(participant=old.participant))
+                await self._tell(found.room, LinkRevoked(participant=old.participant))
             return new
         raise Clash("too many others change this appointment")
 
     # --- Opening --------------------------------------------------------------------------------------
 
     async def open_due(self, what: str) -> None:
-        """Open what the agenda calls for, and take it off. Early, late, twice or in vain is harmless."""
-        word, _, rest = what.partition(":")
-        parts = rest.split(":")
-        if word != "open" or len(parts) != 3:
-            raise ValueError("the agenda holds something unknown")
-        practice, room, id = parts
+        """Open what the agenda calls for, and take it off. Early, late, twice or in vain is harmless.
+
+        Raise nothing but `StoreAway`: one appointment that cannot be opened must not hold up the others.
+        """
+        try:
+            practice, room, id = what.removeprefix("open:").split(":")
+            await self._open_due(what, practice, room, id)
+        except Changed:
+            return  # it is still on the agenda, and looked at again in a moment
+        except (ValueError, Missing, Invalid, SignalingError) as error:
+            logger.warning("an appointment could not be opened: %s", type(error).__name__)
+
+    async def _open_due(self, what: str, practice: str, room: str, id: str) -> None:
         found = await self._at(room, id)
         if found is None or found.state != "open":
             await self.shelf.documents.schedule(room, what, None)
@@ -337,7 +348,11 @@ class Appointments:
         await self._drop_links(gone)
         if old.appointment.opened:
             for client in gone:
-                await self.rooms.fact(old.room, LinkRevoked(participant=client.participant))
+                await self._tell(old.room, LinkRevoked(participant=client.participant))
+
+    async def _tell(self, room: str, fact: Cancelled | LinkRevoked) -> None:
+        with suppress(NotFound):  # cut short before it was opened: then there is nothing to end
+            await self.rooms.fact(room, fact)
 
     async def _put_links(self, practice: str, room: str, appointment: Appointment) -> None:
         ttl = appointment.end + LINK_OUTLIVES - self.shelf.clock()

@@ -143,6 +143,8 @@ class Webhook(Struct, frozen=True):
     events: tuple[str, ...]
     secrets: tuple[str, ...]
     """`whsec_...`, the newest first, two at most."""
+    active: bool = True
+    """False once the receiver said that it is gone for good; the next PUT makes it true again."""
 
 
 # --- Secrets: single keys by the digest of what somebody holds ----------------------------------------

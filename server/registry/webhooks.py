@@ -5,9 +5,13 @@ from __future__ import annotations
 import base64
 import ipaddress
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
+from server.ports import Changed
 from server.registry.documents import Webhook
 from server.registry.errors import Invalid
 from server.registry.shelf import Deed, Shelf
@@ -46,6 +50,15 @@ class Webhooks:
     async def delete(self, practice: str, id: str, *, by: str) -> bool:
         """Remove an endpoint; False if there was none."""
         return await self.shelf.delete(practice, Webhook, id, Deed(practice, by, "webhook.deleted", id))
+
+    async def gone(self, practice: str, id: str) -> None:
+        """Note that the receiver answered 410: nothing more is sent until the practice puts the endpoint anew."""
+        webhook, version = await self.shelf.versioned(practice, Webhook, id)
+        if webhook is None or not webhook.active:
+            return
+        with suppress(Changed):  # put anew in this moment
+            deed = Deed(practice, "system", "webhook.gone", id)
+            await self.shelf.put(practice, id, replace(webhook, active=False), deed, expected=version)
 
     async def get(self, practice: str, id: str) -> Webhook | None:
         """Return an endpoint, with its secrets: for the courier."""

@@ -37,8 +37,8 @@ stop at any time and ask for a visit in person instead, and that will not affect
 Your visit is encrypted and is not recorded. No technology is without risk: the connection may fail, and somebody near \
 you may overhear. Please be in a private place, and tell your provider if somebody else is with you.
 
-Your provider is licensed in certain states, so please say truthfully where you are. Telehealth is not for emergencies: \
-in an emergency call 911, or 988 for the Suicide and Crisis Lifeline.
+Your provider is licensed in certain states, so please say truthfully where you are. Telehealth is not for \
+emergencies: in an emergency call 911, or 988 for the Suicide and Crisis Lifeline.
 
 By going on you agree to be treated by telehealth."""
 
@@ -256,8 +256,7 @@ def _recall(file: Path) -> Memo:
 
 def _remember(file: Path, memo: Memo) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
+    fresh = file.with_name(f"{file.name}.{chance.token_hex(4)}")
     # Made readable by its owner alone before anything is in it; then put in place whole.
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as out:

@@ -2,11 +2,11 @@
 
 An appointment's document lies beside its host's room. A day before its start, or when its link is first used, the
 room is told of it (`Opened`) and makes it a visit; from then on changes are facts for the room as well. When the
-visit closes, the same commit leaves a `Closed` beside the room: an appointment with that marker is over.
+visit closes, the same commit leaves a `Closed` beside the room: an appointment with that marker is over, and must
+never be told to the room again, since a closed visit has left it and would begin anew.
 
-`opened` is written *before* the fact is sent, and the fact stays on the agenda until it was: whatever is cut short,
-the alarm loop makes whole. It must not be sent from anywhere else, since a visit that closed has left its room, and
-opening it once more would begin it anew.
+`opened` is written *before* the room is told, and the appointment stays on the agenda until it was: whatever is cut
+short, the alarm loop makes whole a few seconds later. So nothing here needs to send a fact twice.
 
 What a join link leads to is decided by the document alone; the key of its digest only says which one to ask.
 """
@@ -19,7 +19,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -53,6 +53,12 @@ OPENS_BEFORE = 24 * HOUR
 """So long before its start an appointment becomes a visit of its room."""
 LINK_OUTLIVES = 24 * HOUR
 """So long after its end an appointment's links still lead to it, unless it was closed."""
+
+
+SOON = 5_000
+"""So long, in ms, the alarm loop leaves an opening or a change to whoever is just making it."""
+
+CancelOutcome = Literal["cancelled", "late_cancel"]
 
 
 class Plan(Struct, frozen=True):
@@ -114,11 +120,11 @@ class Appointments:
 
         Raise `Invalid` for unknown providers; `Clash` if it is over, or open already and would change its host.
         """
-        policy = await self._policy(practice)
+        await self._policy(practice)
         await self.providers.people(practice, plan.providers)
         for _ in range(ATTEMPTS):
             try:
-                return await self._put(practice, id, plan, policy, by)
+                return await self._put(practice, id, plan, by)
             except Changed:
                 continue
         raise Clash("too many others change this appointment")
@@ -133,29 +139,30 @@ class Appointments:
         pointer = await self.shelf.get(practice, VisitOf, visit)
         return None if pointer is None else await self._at(pointer.room, pointer.appointment)
 
-    async def cancel(
-        self, practice: str, id: str, outcome: Literal["cancelled", "late_cancel"] = "cancelled", *, by: str
-    ) -> Found:
-        """Cancel an appointment; its links are dead and its visit, if opened, closes. Repeat it freely."""
+    async def cancel(self, practice: str, id: str, outcome: CancelOutcome = "cancelled", *, by: str) -> Found:
+        """Cancel an appointment; its links are dead and its visit, if opened, closes. Repeat it freely.
+
+        Raise `Clash` if it is over in another way, or its visit has started: that is not cut off.
+        """
         for _ in range(ATTEMPTS):
             found = await self._must(practice, id)
-            if found.state == "closed":
+            if found.state == "open" and found.appointment.opened:
+                # The room goes first: of a cancel and a Start one wins, and only the room can say which.
+                await self._tell(found.room, Cancelled(appointment=id, outcome=outcome))
+                room = await self.rooms.present(found.room)
+                if room is not None and found.appointment.visit in room.visits:
+                    raise Clash("the visit has started")
+            if found.state == "closed" and found.outcome not in get_args(CancelOutcome):
                 raise Clash("the appointment is closed")
-            appointment = found.appointment
-            if found.state == "open":
-                appointment = replace(appointment, state="cancelled", outcome=outcome)
+            if found.appointment.state == "open":
+                appointment = replace(found.appointment, state="cancelled", outcome=found.outcome or outcome)
                 deed = Deed(practice, by, "appointment.cancelled", id, outcome)
                 try:
                     await self.shelf.put(found.room, id, appointment, deed, expected=found.version)
                 except Changed:
                     continue
-            said: Literal["cancelled", "late_cancel"] = (
-                "late_cancel" if appointment.outcome == "late_cancel" else "cancelled"
-            )
-            if appointment.opened:
-                await self._tell(found.room, Cancelled(appointment=id, outcome=said))
             await self.shelf.documents.schedule(found.room, _agenda(practice, found.room, id), None)
-            await self._drop_links(appointment.clients)
+            await self._drop_links(found.appointment.clients)
             return await self._must(practice, id)
         raise Clash("too many others change this appointment")
 
@@ -199,25 +206,34 @@ class Appointments:
             logger.warning("an appointment could not be opened: %s", type(error).__name__)
 
     async def _open_due(self, what: str, practice: str, room: str, id: str) -> None:
-        found = await self._at(room, id)
-        if found is None or found.state != "open":
+        found = await self.get(practice, id)
+        if found is None or found.room != room or found.state != "open":
             await self.shelf.documents.schedule(room, what, None)
-        elif found.appointment.opened or self._is_due(found.appointment.start):
+        elif found.appointment.opened:
+            # Cut short: the room may know nothing of it, or not of its last change.
+            await self._announce(practice, found.room, found.appointment, again=True)
+        elif self._is_due(found.appointment.start):
             await self._open(practice, found)
         else:
             await self.shelf.documents.schedule(room, what, found.appointment.start - OPENS_BEFORE)
 
     async def _open(self, practice: str, found: Found) -> None:
-        room, appointment = found.room, found.appointment
-        what = _agenda(practice, room, appointment.id)
-        if not appointment.opened:
-            await self.shelf.documents.schedule(room, what, self.shelf.clock())
-            appointment = replace(appointment, opened=True)
-            deed = Deed(practice, "system", "appointment.opened", appointment.id)
-            await self.shelf.put(room, appointment.id, appointment, deed, expected=found.version)
+        """Open an appointment that was not. Raise `Changed` if somebody else was first."""
+        room, id = found.room, found.appointment.id
+        await self.shelf.documents.schedule(room, _agenda(practice, room, id), self.shelf.clock() + SOON)
+        appointment = replace(found.appointment, opened=True)
+        deed = Deed(practice, "system", "appointment.opened", id)
+        await self.shelf.put(room, id, appointment, deed, expected=found.version)
+        await self._announce(practice, room, appointment, again=False)
+
+    async def _announce(self, practice: str, room: str, appointment: Appointment, *, again: bool) -> None:
+        """Tell the room of an appointment, and then the agenda that it was told."""
         policy = await self._policy(practice)
-        await self.rooms.fact(room, Opened(appointment=await self._told(practice, appointment), policy=policy))
-        await self.shelf.documents.schedule(room, what, None)
+        told = await self._told(practice, appointment)
+        if await self.shelf.get(room, Closed, appointment.id) is None:
+            fact = Rescheduled(told, policy) if again else Opened(told, policy)
+            await self.rooms.fact(room, fact)
+        await self.shelf.documents.schedule(room, _agenda(practice, room, appointment.id), None)
 
     # --- Join links -----------------------------------------------------------------------------------
 
@@ -273,47 +289,53 @@ class Appointments:
 
     # --- Within ---------------------------------------------------------------------------------------
 
-    async def _put(self, practice: str, id: str, plan: Plan, policy: Policy, by: str) -> tuple[Found, bool]:
+    async def _put(self, practice: str, id: str, plan: Plan, by: str) -> tuple[Found, bool]:
         room = room_id(practice, plan.providers[0])
         old = await self.get(practice, id)
         new = self._planned(id, plan, None if old is None else old.appointment)
-        if old is not None:
-            if old.state != "open":
-                if _says_the_same(new, old.appointment):
-                    return old, False
+        changed = old is None or new != replace(old.appointment, state="open", outcome=None)
+        if old is not None and old.state != "open":
+            if changed:
                 raise Clash("the appointment is over")
-            if old.room != room and old.appointment.opened:
-                raise Clash("an opened appointment keeps its host")
-        moved = old is not None and old.room != room
-        opens = new.opened or self._is_due(new.start)
-        new = replace(new, opened=opens)
-
-        deed = Deed(practice, by, "appointment.created" if old is None else "appointment.changed", id)
-        expected = 0 if old is None or moved else old.version
-        await self.shelf.documents.schedule(
-            room, _agenda(practice, room, id), self.shelf.clock() if opens else new.start - OPENS_BEFORE
-        )
-        await self.shelf.put(room, id, new, deed, expected=expected)
-        await self.shelf.put(practice, new.visit, VisitOf(room=room, appointment=id))
-        await self.shelf.put(practice, id, Whereabouts(room=room))
-        await self._put_links(practice, room, new)
-        if old is not None and moved:
-            await self.shelf.documents.schedule(old.room, _agenda(practice, old.room, id), None)
-            await self.shelf.delete(old.room, Appointment, id)
-        if opens:
-            told = await self._told(practice, new)
-            if old is None or not old.appointment.opened:
-                await self.rooms.fact(room, Opened(appointment=told, policy=policy))
-            else:
-                # Even when nothing seems to have changed: a PUT that was cut short here is repeated.
-                await self.rooms.fact(room, Rescheduled(appointment=told, policy=policy))
-            await self.shelf.documents.schedule(room, _agenda(practice, room, id), None)
-        if old is not None:
+            return old, False
+        if old is None:
+            await self.shelf.put(practice, id, Whereabouts(room=room))
+            await self._save(practice, room, new, Deed(practice, by, "appointment.created", id), expected=0)
+        elif old.room != room:
+            await self._move(practice, old, room, new, by)
+        elif changed:
+            deed = Deed(practice, by, "appointment.changed", id)
+            await self._save(practice, room, new, deed, expected=old.version, opened=old.appointment.opened)
             await self._uninvite(old, new)
-        found = await self._at(room, id)
-        if found is None:
-            raise Missing("appointment")  # deleted meanwhile, with its practice
-        return found, old is None
+        # Even when nothing changed: the PUT that is repeated here may have been cut short.
+        await self.shelf.put(practice, new.visit, VisitOf(room=room, appointment=id))
+        await self._put_links(practice, room, new)
+        return await self._must(practice, id), old is None
+
+    async def _save(
+        self, practice: str, room: str, new: Appointment, deed: Deed, *, expected: int, opened: bool = False
+    ) -> None:
+        """Write the document and, if its day has come, tell the room. `opened`: it was told before."""
+        tell = opened or self._is_due(new.start)
+        at = self.shelf.clock() + SOON if tell else new.start - OPENS_BEFORE
+        await self.shelf.documents.schedule(room, _agenda(practice, room, new.id), at)
+        new = replace(new, opened=tell)
+        await self.shelf.put(room, new.id, new, deed, expected=expected)
+        if tell:
+            await self._announce(practice, room, new, again=opened)
+
+    async def _move(self, practice: str, old: Found, room: str, new: Appointment, by: str) -> None:
+        """Give an appointment another host."""
+        if old.appointment.opened:
+            raise Clash("an opened appointment keeps its host")
+        # What an earlier move that was cut short left there is nowhere pointed to, and never opened.
+        _, expected = await self.shelf.versioned(room, Appointment, new.id)
+        await self.shelf.put(room, new.id, new, None, expected=expected)
+        await self.shelf.put(practice, new.id, Whereabouts(room=room))
+        await self._save(practice, room, new, Deed(practice, by, "appointment.changed", new.id), expected=expected + 1)
+        await self.shelf.documents.schedule(old.room, _agenda(practice, old.room, new.id), None)
+        await self._uninvite(old, new)
+        await self.shelf.delete(old.room, Appointment, new.id)
 
     def _planned(self, id: str, plan: Plan, old: Appointment | None) -> Appointment:
         known = {} if old is None else {client.id: client for client in old.clients}
@@ -417,7 +439,3 @@ class Appointments:
 def _agenda(practice: str, room: str, appointment: str) -> str:
     # No caller's id and no room's holds a colon.
     return f"open:{practice}:{room}:{appointment}"
-
-
-def _says_the_same(new: Appointment, old: Appointment) -> bool:
-    return new == replace(old, state="open", outcome=None)

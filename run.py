@@ -139,6 +139,7 @@ def compiled(name: str, *more: str) -> tuple[str, ...]:
 TASKS = {
     "": Task("start the service with a demo practice", (running,), (("python", "-m", "server", "serve", "--demo"),)),
     "serve": Task("start the service", (running,), (("python", "-m", "server", "serve"),)),
+    "setup": Task("install what the service needs, and stop", (running,), ()),
     "test": Task("run all tests; options go to pytest", (testing, chromium), (("task", "test-static"), ("pytest",))),
     "test-static": Task("run the tests of the browser's code that need no browser", (testing, node), (static_tests,)),
     "check": Task(

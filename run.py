@@ -157,7 +157,7 @@ TASKS = {
     "format": Task("mend faults of form", (testing,), (("ruff", "check", "--fix"), ("ruff", "format"))),
     "types": Task("check the types of Python and JavaScript", (testing,), (("task", "types-static"), ("mypy",))),
     "types-static": Task("check the types of the browser's code", (testing, node, typescript), (static_types,)),
-    "layers": Task("check who imports whom", (testing,), (("lint-imports",),)),
+    "layers": Task("check who imports whom", (testing,), (("lint-imports", "--no-logo"),)),
     "docs": Task("write the generated documents; --check compares", (running,), (("python", "-m", "docs.generate"),)),
     "faults": Task("plant faults; the tests must find them", (testing,), (("python", "-m", "tests.signaling.faults"),)),
     "load": Task("play visits against a service", (running,), (("python", "-m", "loadtests"),)),

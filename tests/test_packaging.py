@@ -247,3 +247,28 @@ def test_the_embedded_servers_own_notice_is_passed_on(project: Path) -> None:
 
     assert "Valkey contributors" in notice
     assert "Redistributions in binary form must reproduce" in notice
+
+
+def test_a_generated_document_that_lags_behind_fails_the_check_and_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from docs import generate
+
+    monkeypatch.setattr(generate, "HERE", tmp_path)
+    assert generate.main([]) == 0
+    (tmp_path / "settings.md").write_text("what it said last year")
+
+    assert generate.main(["--check"]) == 1
+    assert capsys.readouterr().err == "docs/settings.md is not what the code says: run python3 run.py docs\n"
+    assert generate.main([]) == 0
+    assert generate.main(["--check"]) == 0
+
+
+def test_the_settings_document_has_a_row_for_each_variable() -> None:
+    from docs import generate
+    from server.settings import VARIABLES
+
+    rows = [line for line in generate.settings().splitlines() if line.startswith("| `")]
+
+    assert [row.split("`")[1] for row in rows] == list(VARIABLES)
+    assert all(row.count(" | ") == 2 and not row.endswith("| None |") for row in rows)

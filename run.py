@@ -8,6 +8,7 @@
 Set-up talk goes to standard error, so that standard output belongs to the task. A failure is one sentence.
 """
 
+import errno
 import hashlib
 import importlib.util
 import json
@@ -245,6 +246,8 @@ def install(kind: str) -> None:
     wanted = digest(kind)
     if installed().get(kind) == wanted:
         return
+    if not os.access(ROOT, os.W_OK):
+        raise PermissionError(errno.EACCES, "", str(ROOT))
     with alone():
         have = installed()  # another start may have done it meanwhile
         if have.get(kind) == wanted:

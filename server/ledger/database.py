@@ -33,9 +33,9 @@ class Database:
         self.postgresql = engine.dialect.name == "postgresql"
 
     @classmethod
-    async def open(cls, url: str) -> Database:
+    async def open(cls, url: str, *, make: bool = True) -> Database:
         """Return the database at `url`, its tables made. Raise `LedgerError`."""
-        where = _where(url)
+        where = _where(url, make=make)
         engine = create_async_engine(where, hide_parameters=True, pool_pre_ping=True, **_settings(where))
         if where.get_backend_name() == "sqlite":
             _prepare_sqlite(engine)
@@ -91,12 +91,14 @@ class Database:
         await self._engine.dispose()
 
 
-def _where(url: str) -> URL:
+def _where(url: str, *, make: bool) -> URL:
     if url.startswith(SQLITE):
         # Not parsed further: a path may hold any character.
         path = Path(url.removeprefix(SQLITE)).absolute()
         if not path.parent.is_dir():
             raise LedgerError(f"The ledger's directory {path.parent} does not exist: create it first.")
+        if not make and not path.exists():
+            raise LedgerError(f"There is no ledger at {path}.")
         writable = path if path.exists() else path.parent
         if not os.access(writable, os.W_OK):
             raise LedgerError(f"The ledger {path} is not writable: change its owner or choose another place.")

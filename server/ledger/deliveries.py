@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import and_, exists, func, select, update
+from sqlalchemy import and_, exists, func, or_, select, true, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from server.ledger.schema import deliveries
@@ -36,8 +37,13 @@ class Due(Struct, frozen=True):
         return f"Due({self.message}, tries={self.tries})"
 
 
-async def due(connection: AsyncConnection, sealer: Sealer, now: int, limit: int) -> list[Due]:
-    """Return deliveries due at `now`, oldest first: of each webhook and room only the first that is owed."""
+async def due(
+    connection: AsyncConnection, sealer: Sealer, now: int, limit: int, without: Collection[tuple[str, str]] = ()
+) -> list[Due]:
+    """Return deliveries due at `now`, oldest first: of each webhook and room only the first that is owed.
+
+    `without`: (practice, webhook) that are busy.
+    """
 
     def behind(*same: str) -> Any:
         conditions = [_earlier.c[name] == deliveries.c[name] for name in ("practice", "webhook", *same)]
@@ -46,6 +52,7 @@ async def due(connection: AsyncConnection, sealer: Sealer, now: int, limit: int)
     rows = await connection.execute(
         select(deliveries, (~behind()).label("oldest"))
         .where(deliveries.c.state == "pending", deliveries.c.due <= now, ~behind("room"))
+        .where(tuple_(deliveries.c.practice, deliveries.c.webhook).not_in(list(without)) if without else true())
         .order_by(deliveries.c.id)
         .limit(limit)
     )
@@ -66,7 +73,7 @@ async def due(connection: AsyncConnection, sealer: Sealer, now: int, limit: int)
 
 
 async def delivered(connection: AsyncConnection, id: int, now: int, status: int) -> None:
-    """Note that the receiver took it. If it had failed before, the receiver is back: what waits for it is due now."""
+    """Note that the receiver took it. What waited because the receiver was away is due now."""
     row = (
         await connection.execute(
             update(deliveries)
@@ -75,28 +82,52 @@ async def delivered(connection: AsyncConnection, id: int, now: int, status: int)
             .returning(deliveries.c.practice, deliveries.c.webhook, deliveries.c.since)
         )
     ).one_or_none()
-    if row is not None and row.since is not None:
-        await connection.execute(
-            update(deliveries).where(_pending_of(row.practice, row.webhook), deliveries.c.due > now).values(due=now)
-        )
+    if row is None:
+        return
+    held_back = deliveries.c.tries == 0
+    waiting = held_back if row.since is None else or_(held_back, deliveries.c.since.is_not(None))
+    await connection.execute(
+        update(deliveries)
+        .where(_pending_of(row.practice, row.webhook), deliveries.c.due > now, waiting)
+        .values(due=now)
+    )
 
 
 async def failed(
-    connection: AsyncConnection, id: int, now: int, status: int | None, *, error: str, retry_at: int | None
+    connection: AsyncConnection,
+    id: int,
+    now: int,
+    status: int | None,
+    *,
+    error: str,
+    retry_at: int | None,
+    hold_until: int | None = None,
 ) -> None:
-    """Note a try that failed, with the HTTP status or None, and when to try again; None: give up."""
-    await connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id == id)
-        .values(
-            state="dead" if retry_at is None else "pending",
-            status=status,
-            error=error,
-            tries=deliveries.c.tries + 1,
-            since=func.coalesce(deliveries.c.since, now),
-            due=deliveries.c.due if retry_at is None else retry_at,
+    """Note a try that failed, with the HTTP status or None, and when to try again; None: give up.
+
+    `hold_until`: the receiver seems to be away, and what else waits for it is not due before then.
+    """
+    row = (
+        await connection.execute(
+            update(deliveries)
+            .where(deliveries.c.id == id)
+            .values(
+                state="dead" if retry_at is None else "pending",
+                status=status,
+                error=error,
+                tries=deliveries.c.tries + 1,
+                since=func.coalesce(deliveries.c.since, now),
+                due=deliveries.c.due if retry_at is None else retry_at,
+            )
+            .returning(deliveries.c.practice, deliveries.c.webhook)
         )
-    )
+    ).one_or_none()
+    if row is not None and hold_until is not None:
+        await connection.execute(
+            update(deliveries)
+            .where(_pending_of(row.practice, row.webhook), deliveries.c.id != id, deliveries.c.due < hold_until)
+            .values(due=hold_until)
+        )
 
 
 async def stop(connection: AsyncConnection, practice: str, webhook: str, status: int | None, error: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -30,9 +30,12 @@ class Ledger:
         self._sealer = sealer
 
     @classmethod
-    async def open(cls, url: str, sealer: Sealer) -> Ledger:
-        """Return the ledger at `url` (`sqlite:///path` or `postgresql://...`), made if need be. Raise `LedgerError`."""
-        return cls(await Database.open(url), sealer)
+    async def open(cls, url: str, sealer: Sealer, *, make: bool = True) -> Ledger:
+        """Return the ledger at `url` (`sqlite:///path` or `postgresql://...`), made if need be. Raise `LedgerError`.
+
+        Without `make` a missing file is an error.
+        """
+        return cls(await Database.open(url, make=make), sealer)
 
     async def close(self) -> None:
         """Close every connection to the database."""
@@ -87,20 +90,32 @@ class Ledger:
         async with self._database.writing() as connection:
             return await deliveries.redeliver(connection, practice, webhook, delivery_id)
 
-    async def due(self, now: int, limit: int) -> list[Due]:
-        """Return deliveries whose turn it is at `now`, at most one of each webhook and room."""
+    async def due(self, now: int, limit: int, without: Collection[tuple[str, str]] = ()) -> list[Due]:
+        """Return deliveries whose turn it is at `now`, at most one of each webhook and room.
+
+        `without`: (practice, webhook) that are busy.
+        """
         async with self._database.reading() as connection:
-            return await deliveries.due(connection, self._sealer, now, limit)
+            return await deliveries.due(connection, self._sealer, now, limit, without)
 
     async def delivered(self, id: int, now: int, status: int) -> None:
         """Note that the receiver took a delivery."""
         async with self._database.writing() as connection:
             await deliveries.delivered(connection, id, now, status)
 
-    async def failed(self, id: int, now: int, status: int | None, *, error: str, retry_at: int | None) -> None:
-        """Note that a try failed, and when to try again; None: never."""
+    async def failed(
+        self,
+        id: int,
+        now: int,
+        status: int | None,
+        *,
+        error: str,
+        retry_at: int | None,
+        hold_until: int | None = None,
+    ) -> None:
+        """Note a try that failed, and when to try again (None: never); others of that webhook wait until `hold_until`."""
         async with self._database.writing() as connection:
-            await deliveries.failed(connection, id, now, status, error=error, retry_at=retry_at)
+            await deliveries.failed(connection, id, now, status, error=error, retry_at=retry_at, hold_until=hold_until)
 
     async def stop(self, practice: str, webhook: str, status: int | None, error: str) -> int:
         """End everything owed to a webhook that is gone; return how many."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from server.ledger.chain import fingerprint
 from server.ports import Owed
@@ -38,19 +38,32 @@ class Odd(Exception):
     """An outbox item is not of the form the ledger needs; the text names the field, never its value."""
 
 
+Text = Annotated[str, Meta(min_length=1, max_length=100, pattern="^[^\\x00]*$")]
+"""What fits a column; PostgreSQL takes no zero byte."""
+
+
+class Frame(Struct, frozen=True):
+    """What every item needs."""
+
+    practice: Annotated[str, Meta(min_length=1, max_length=64, pattern="^[^\\x00]*$")]
+    room: Text
+    at: Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+    """Until the end of the year 9999."""
+
+
 class BillingRecord(Struct, frozen=True):
     """PROTOCOL's record, as far as the ledger looks into it."""
 
-    id: str
-    visit: str
-    revision: int
+    id: Text
+    visit: Text
+    revision: Annotated[int, Meta(ge=1, le=2**31 - 1)]
     facts: dict[str, Any]
 
 
 class Notice(Struct, frozen=True):
     """What `notify` holds."""
 
-    type: str
+    type: Annotated[str, Meta(min_length=1, max_length=40, pattern="^[a-z_.]+$")]
     data: dict[str, Any]
 
 
@@ -76,9 +89,8 @@ def source(owed: Owed) -> bytes:
 
 def check(owed: Owed) -> None:
     """Raise `Odd` unless `owed` has what its kind needs."""
-    if not owed.practice:
-        raise Odd("practice")
     try:
+        msgspec.convert({"practice": owed.practice, "room": owed.room, "at": owed.at}, Frame)
         match owed.kind:
             case "record":
                 msgspec.convert(owed.data, BillingRecord)

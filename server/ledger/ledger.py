@@ -113,7 +113,7 @@ class Ledger:
         retry_at: int | None,
         hold_until: int | None = None,
     ) -> None:
-        """Note a try that failed, and when to try again (None: never); others of that webhook wait until `hold_until`."""
+        """Note a try that failed, and when to try again (None: never). The webhook's others wait until `hold_until`."""
         async with self._database.writing() as connection:
             await deliveries.failed(connection, id, now, status, error=error, retry_at=retry_at, hold_until=hold_until)
 

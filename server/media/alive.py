@@ -1,24 +1,28 @@
-"""Whether something goes on, told by its signs of life alone: the facts that billing's minutes are made of."""
+"""Whether something goes on, told by its signs of life alone: the facts that billing's minutes are made of.
+
+Times are seconds of a monotonic clock: an estimate of the store's time may be corrected between two looks.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-PATIENCE: Final = 5_000
-"""After how many milliseconds without a sign something is over — since its last sign."""
+PATIENCE: Final = 5.0
+"""After how many seconds without a sign something is over — since its last sign."""
 
-Run = tuple[int, int]
-"""(first sign, last sign) of an unbroken run, in milliseconds."""
+Run = tuple[float, float]
+"""(first sign, last sign) of an unbroken run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Something began (`up`) or ended, at `at` in milliseconds."""
+    """Something began (`up`) or ended, at `at`."""
 
     up: bool
-    at: int
+    at: float
 
 
 class Pulse:
@@ -28,9 +32,9 @@ class Pulse:
 
     def __init__(self) -> None:
         self.up = False
-        self._last = -1
+        self._last = -math.inf
 
-    def feel(self, now: int, runs: Iterable[Run]) -> list[Turn]:
+    def feel(self, now: float, runs: Iterable[Run]) -> list[Turn]:
         """Return what has begun or ended, given the latest run of each of its carriers."""
         turns: list[Turn] = []
         for first, last in sorted(runs):

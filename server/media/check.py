@@ -36,8 +36,14 @@ class Probe:
         self.received: list[bytes] = []
         """RTP and RTCP, decrypted, in the order of arrival."""
         for kind in kinds:
-            seam.silence(self.connection.addTransceiver(kind))
+            self.add(kind)
         self._dtls = seam.transport(self.connection)
+
+    def add(self, kind: str, direction: str = "sendrecv") -> None:
+        """Add a line, for the next offer."""
+        transceiver = self.connection.addTransceiver(kind)
+        seam.silence(transceiver)
+        transceiver.direction = direction
 
     async def offer(self) -> str:
         """Return an offer."""

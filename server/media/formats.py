@@ -66,7 +66,7 @@ def payload_types(source: Formats, sink: Formats) -> bytes:
                 matches.setdefault(codec.payload_type, other.payload_type)
     for codec in source.codecs:
         for other in sink.codecs:
-            if codec.repairs is not None and matches.get(codec.repairs) == other.repairs:
+            if None not in (codec.repairs, other.repairs) and matches.get(codec.repairs or 0) == other.repairs:
                 matches.setdefault(codec.payload_type, other.payload_type)
     table = bytearray(256)
     for mine, theirs in matches.items():

@@ -50,13 +50,17 @@ class Answer:
     tracks: tuple[Track, ...]
 
 
+FactKind = Literal["media_up", "media_down", "video_up", "video_down"]
+KINDS: Final[tuple[tuple[FactKind, FactKind], ...]] = (("media_up", "media_down"), ("video_up", "video_down"))
+
+
 @dataclass(frozen=True, slots=True)
 class MediaFact:
     """A participant's transport or video came or went, over all their peers, at `at` (ms of the node's clock)."""
 
     visit: str
     participant: str
-    kind: Literal["media_up", "media_down", "video_up", "video_down"]
+    kind: FactKind
     at: int
 
 
@@ -101,6 +105,8 @@ class _Participant:
     """By peer: what was last asked of it."""
     transport: Pulse = field(default_factory=Pulse)
     video: Pulse = field(default_factory=Pulse)
+    told_at: list[int] = field(default_factory=lambda: [0, 0])
+    """The time of the last fact about each of the two, in ms."""
 
     def by_rank(self) -> list[Peer]:
         """Return the peers that were answered: connected ones first, of those the newest first."""
@@ -180,7 +186,7 @@ class MediaNode:
 
         `others`: who else is expected in the visit. If it is one, the answer says so of lines that carry nobody yet.
         """
-        offered = offer.read(sdp)
+        offered = _read(sdp)
         person = self._visits.setdefault(visit, {}).setdefault(participant, _Participant(participant))
         this = person.peers.get(peer)
         if this is None:
@@ -340,8 +346,7 @@ class MediaNode:
         people = self._visits.get(visit)
         if people is None or person.peers or people.get(person.name) is not person:
             return
-        self._tell(visit, person, "media_up", "media_down", person.transport.end())
-        self._tell(visit, person, "video_up", "video_down", person.video.end())
+        self._tell(visit, person, person.transport.end(), person.video.end())
         del people[person.name]
         if not people:
             del self._visits[visit]
@@ -353,8 +358,10 @@ class MediaNode:
         people = self._visits.get(visit, {})
         now = self._monotonic()
         sources = {name: person.sources() for name, person in people.items()}
+        present = 0
         for person in people.values():
             ranked = person.by_rank()
+            present += bool(ranked)
             for peer in ranked:
                 peer.newest = peer is ranked[0]
         for person in people.values():
@@ -370,21 +377,28 @@ class MediaNode:
                     muted = sent is not None and sent.kind == "video" and people[sent.participant].audio_only
                     _connect(line, sources[sent.participant][sent] if sent else None, now, muted=muted)
                 if peer is not answering and peer.newest and peer.lines and not peer.lock.locked():
-                    self._maybe_ask(visit, person, name, lines, left)
+                    self._maybe_ask(visit, person, name, lines, left, pair=present == 2)
 
     def _maybe_ask(
-        self, visit: str, person: _Participant, peer: str, lines: list[tuple[str, str]], left: list[Sent]
+        self,
+        visit: str,
+        person: _Participant,
+        peer: str,
+        lines: list[tuple[str, str]],
+        left: list[Sent],
+        *,
+        pair: bool,
     ) -> None:
         """Ask for more lines, or for a look at who is carried now; not twice for the same."""
         had = {kind: sum(kind == other for _, other in lines) for kind in ("audio", "video")}
         # Who offers no line of a kind wants none of it. In 1:1 the first lines are understood without words.
-        left = [sent for sent in left if had[sent.kind] and (sent.number or len(self._visits[visit]) > 2)]
+        left = [sent for sent in left if had[sent.kind] and (sent.number or not pair)]
         first = {kind: next((mid for mid, other in lines if other == kind), None) for kind in ("audio", "video")}
         told = person.told.get(peer, {})
         unsaid = [
             sent
             for mid, sent in person.carried[peer].items()
-            if told.get(mid) != sent and (len(self._visits[visit]) > 2 or first[sent.kind] != mid)
+            if told.get(mid) != sent and (not pair or first[sent.kind] != mid)
         ]
         if not left and not unsaid:
             person.asked.pop(peer, None)
@@ -432,34 +446,36 @@ class MediaNode:
 
     def _feel(self, visit: str, person: _Participant) -> None:
         """Tell what began or ended for a participant, over all their peers."""
-        now, mono = self._clock(), self._monotonic()
+        now = self._monotonic()
+        signs = [(peer.heard_since, peer.heard_at) for peer in person.peers.values()]
+        pictures = [(source.first_at, source.last_at) for source in person.videos() if not person.audio_only]
+        transport = person.transport.feel(now, [(a, b) for a, b in signs if a is not None])
+        video = person.video.feel(now, [(a, b) for a, b in pictures if a is not None and b is not None])
+        self._tell(visit, person, transport, video)
 
-        def when(at: float) -> int:
-            return now - round((mono - at) * 1000)
-
-        signs = [(p.heard_since, p.heard_at) for p in person.peers.values()]
-        pictures = [(s.first_at, s.last_at) for s in person.videos()] if not person.audio_only else []
-        transport = person.transport.feel(now, [(when(a), when(b)) for a, b in signs if a is not None])
-        video = person.video.feel(now, [(when(a), when(b)) for a, b in pictures if a is not None and b is not None])
-        self._tell(visit, person, "media_up", "media_down", transport)
-        self._tell(visit, person, "video_up", "video_down", video)
-
-    def _tell(
-        self,
-        visit: str,
-        person: _Participant,
-        up: Literal["media_up", "video_up"],
-        down: Literal["media_down", "video_down"],
-        turns: list[Turn],
-    ) -> None:
-        for turn in turns:
-            self._fact(MediaFact(visit, person.name, up if turn.up else down, turn.at))
+    def _tell(self, visit: str, person: _Participant, transport: list[Turn], video: list[Turn]) -> None:
+        """Tell it in the node's time; of one thing never backwards, should the clock have been corrected."""
+        clock, now = self._clock(), self._monotonic()
+        for kind, turns in enumerate((transport, video)):
+            for turn in turns:
+                at = max(person.told_at[kind], clock - round((now - turn.at) * 1000))
+                person.told_at[kind] = at
+                self._fact(MediaFact(visit, person.name, KINDS[kind][not turn.up], at))
 
     def counts(self) -> Counts:
         """Return what there is and what has happened."""
         peers = [p for people in self._visits.values() for person in people.values() for p in person.peers.values()]
         totals = [sum(numbers) for numbers in zip(self._gone, *map(_numbers, peers), strict=True)]
         return Counts(len(self._visits), len(peers), sum(p.state == "connected" for p in peers), *totals)
+
+
+def _read(sdp: str) -> offer.Offer:
+    try:
+        return offer.read(sdp)
+    except SignalingError:
+        raise
+    except Exception as error:  # noqa: BLE001 - nothing in a description may raise anything else
+        raise BadSdp(type(error).__name__) from None
 
 
 def _numbers(peer: Peer) -> tuple[int, int, int]:

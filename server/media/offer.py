@@ -119,7 +119,7 @@ def read(sdp: str) -> Offer:
     if not isinstance(sdp, str) or len(sdp) > LARGEST or len(sdp.encode(errors="replace")) > LARGEST:
         raise BadSdp("not a text of at most 32 KiB")
     session, media = _sections(sdp)
-    if session[0] != "v=0" or not media:
+    if session[:1] != ["v=0"] or not media:
         raise BadSdp("not a session description")
     if len(media) > MOST_LINES:
         raise BadSdp("too many lines")

@@ -13,8 +13,9 @@ from aiortc import RTCDtlsTransport, RTCIceServer, RTCSessionDescription
 from pylibsrtp import Error as SrtpError
 
 from server.media import feedback, ice, offer, rtp, seam
+from server.media.alive import PATIENCE
 from server.media.guard import Guard
-from server.media.relay import SILENCE, Path, Sink, Source, is_whole
+from server.media.relay import Path, Sink, Source, is_whole
 from server.media.rtp import MID, Malformed
 from signaling.errors import StaleRound
 
@@ -226,7 +227,7 @@ class Peer:
     def _hear(self) -> float:
         """Note a sign of life, and return the time."""
         now = self._monotonic()
-        if now - self.heard_at >= SILENCE:
+        if now - self.heard_at >= PATIENCE:
             self.heard_since = now
         self.heard_at = now
         return now

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pylibsrtp import Error as SrtpError
 
 from server.media import rtcp
+from server.media.alive import PATIENCE
 from server.media.formats import Formats, payload_types
 from server.media.rtp import FIXED, FIXED_LENGTH, HAS_PADDING, HEAD, SHORT, Extensions, Malformed
 
@@ -26,8 +27,6 @@ KEYFRAME_INTERVAL: Final = 0.3
 """Seconds between two keyframe requests to one source, however many ask; who still lacks one asks again."""
 LATE: Final = 2.0
 """For how many seconds after a change of source stragglers of the old one are looked out for."""
-SILENCE: Final = 5.0
-"""After how many seconds without a packet a new run of a source begins."""
 REMB_LIFE: Final = 5.0
 """For how many seconds a receiver's estimate counts."""
 
@@ -246,7 +245,7 @@ class Source:
 
     def forward(self, packet: bytes, now: float) -> None:
         """Send one packet of the stream to all sinks. `packet` is whole and decrypted."""
-        if self.last_at is None or now - self.last_at >= SILENCE:
+        if self.last_at is None or now - self.last_at >= PATIENCE:
             self.first_at = now
         self.last_at = now
         head = HEAD.unpack_from(packet)

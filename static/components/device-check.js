@@ -220,8 +220,7 @@ customElements.define("device-check", DeviceCheck);
  * @param {MediaDeviceInfo[]} all
  */
 export function deviceSelects(t, self, all) {
-  /** @type {const} */
-  const kinds = [["camera", "videoinput", "video"], ["microphone", "audioinput", "audio"]];
+  const kinds = /** @type {const} */ ([["camera", "videoinput", "video"], ["microphone", "audioinput", "audio"]]);
   return kinds.flatMap(([name, kind, track]) => {
     const some = all.filter((device) => device.kind === kind);
     if (some.length === 0) return [];

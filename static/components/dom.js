@@ -86,3 +86,29 @@ export class Screen extends HTMLElement {
     this.#life.abort();
   }
 }
+
+/**
+ * Keep one row per item, in order, without making anew what is there: focus stays where it was.
+ * @template Item
+ * @template {HTMLElement} Row
+ * @param {HTMLElement} list
+ * @param {Map<string, Row>} rows  kept between calls
+ * @param {readonly Item[]} items
+ * @param {(item: Item) => string} key
+ * @param {(item: Item) => Row} make
+ * @param {(row: Row, item: Item) => void} tell
+ */
+export function syncRows(list, rows, items, key, make, tell) {
+  const wanted = new Set(items.map(key));
+  for (const [id, row] of rows) {
+    if (wanted.has(id)) continue;
+    row.remove();
+    rows.delete(id);
+  }
+  items.forEach((item, index) => {
+    const row = rows.get(key(item)) ?? make(item);
+    rows.set(key(item), row);
+    tell(row, item);
+    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
+  });
+}

@@ -184,7 +184,7 @@ function showFrame() {
   const notices = h("button", { type: "button", class: "quiet wide-tool" }, t.say("room.notifications"));
   notices.hidden = globalThis.Notification?.permission !== "default";
   notices.addEventListener("click", () => void Notification.requestPermission().then(() => (notices.hidden = true)));
-  const out = h("button", { type: "button", class: "quiet wide-tool", on: { click: () => void signOut() } }, t.say("signin.out"));
+  const out = h("button", { type: "button", class: "quiet wide-tool sign-out", on: { click: () => void signOut() } }, t.say("signin.out"));
   frame.show(t, (language) => void words.choose(language), notices, sound, out);
 }
 
@@ -228,7 +228,7 @@ function makeRoom(now) {
       onAcknowledge: acknowledge,
       onTell: (entry, text) => connection.change("tell_waiting", { entry: entry.id, text }),
       onRemove: (entry) => void attempt(connection.change("remove", { entry: entry.id })),
-      onStatus: (status, minutes) => void attempt(connection.change("set_status", { status, ...(minutes ? { minutes } : {}) })),
+      onStatus: (status, minutes) => void setStatus(status, minutes),
       onReturn: () => draw(),
       onEnded(visit) {
         looking = visit.id;
@@ -238,6 +238,12 @@ function makeRoom(now) {
     },
   });
   return screen;
+}
+
+/** @param {import("./lib/types.js").Status} status @param {number | undefined} minutes */
+async function setStatus(status, minutes) {
+  if (view) view = { ...view, status, minutes };
+  await attempt(connection.change("set_status", { status, ...(minutes ? { minutes } : {}) }));
 }
 
 /** Do it, and say plainly when it cannot be done. @param {Promise<unknown>} asked */

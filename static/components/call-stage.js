@@ -138,7 +138,8 @@ export class CallStage extends Screen {
     const head = heading(title);
     head.className = "stage-title";
     this.replaceChildren(
-      h("div", { class: "stage" }, h("div", { class: "stage-head" }, head, this.#timer), this.#tiles, this.#selfBox, h("div", { class: "stage-over" }, this.#notice, this.#remedies), this.#side),
+      h("div", { class: "stage" }, h("div", { class: "stage-head" }, head, this.#timer), this.#tiles, this.#selfBox, h("div", { class: "stage-over" }, this.#notice, this.#remedies)),
+      this.#side,
       this.#controls,
     );
     const tell = () => {

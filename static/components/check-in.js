@@ -81,11 +81,14 @@ export class CheckInForm extends Screen {
       for (const [, control] of needed) control.removeAttribute("aria-invalid");
       const missing = needed.find(([lacks]) => lacks);
       if (missing) {
-        setText(this.#error, t.say(missing[2]));
-        missing[1].setAttribute("aria-invalid", "true");
-        missing[1].focus();
+        const [, control, key] = missing;
+        control.closest(".field, fieldset")?.append(this.#error); // beside what it is about
+        setText(this.#error, t.say(key));
+        control.setAttribute("aria-invalid", "true");
+        control.focus();
         return;
       }
+      form.querySelector(":scope > .actions")?.before(this.#error);
       setText(this.#error, "");
       this.#submit.disabled = true;
       onSubmit({

@@ -109,7 +109,7 @@ export class PageFrame {
     );
     this.#header.replaceChildren(
       h("p", { class: "brand" }, h("span", { class: "mark" }, icon("heart")), h("span", { class: "practice" })),
-      h("div", { class: "tools" }, ...more, help, language),
+      h("div", { class: "tools" }, ...more, help, h("div", { class: "language" }, icon("globe"), language)),
     );
     this.practice(this.#practice);
   }

@@ -159,7 +159,10 @@ export class ProviderRoom extends Screen {
   /** @param {HTMLElement} row @param {RoomAppointment} one */
   #appointmentRow(row, one) {
     const t = /** @type {Translator} */ (this.t);
-    const now = JSON.stringify(one);
+    // Who waits is told by the entries; an appointment's own phase may be older than they are.
+    const waits = this.#view?.waiting.some(({ appointment }) => appointment === one.id);
+    const phase = waits ? "waiting" : one.phase === "waiting" ? "scheduled" : one.phase;
+    const now = JSON.stringify([one, phase]);
     if (row.dataset.shown === now) return;
     row.dataset.shown = now;
     row.replaceChildren(
@@ -168,10 +171,10 @@ export class ProviderRoom extends Screen {
         "div",
         { class: "who" },
         h("strong", {}, h("bdi", {}, one.clients.map(({ name }) => name).join(", "))),
-        h("small", {}, t.say(`phase.${one.phase}`)),
+        h("small", {}, t.say(`phase.${phase}`)),
       ),
     );
-    row.dataset.phase = one.phase;
+    row.dataset.phase = phase;
   }
 }
 customElements.define("provider-room", ProviderRoom);

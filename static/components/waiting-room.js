@@ -88,7 +88,7 @@ export class WaitingRoom extends Screen {
     this.#status.dataset.status = status ?? "available";
     setText(this.#ahead, view.ahead === undefined ? "" : t.say(view.ahead === 0 ? "waiting.next" : "waiting.ahead", { count: view.ahead }));
     this.#away.setAttribute("aria-pressed", String(away));
-    this.#away.classList.toggle("primary", away);
+    this.#away.className = away ? "primary" : "secondary";
     setText(this.#away, t.say(away ? "waiting.come_back" : "waiting.step_away"));
   }
 

@@ -43,10 +43,10 @@ from signaling.messages import (
     Withdraw,
 )
 from signaling.modality import media_changed, set_mode, set_state
-from signaling.opening import cancel, open_visit, reschedule
+from signaling.opening import cancel, open_visit, reschedule, tell_rev
 from signaling.permissions import Situation, demand, demand_role
 from signaling.policy import Policy
-from signaling.presence import connected, disconnected, host_away, link_revoked, node_gone
+from signaling.presence import connected, demand_active, disconnected, host_away, link_revoked, node_gone
 from signaling.rejoining import rejoin, withdraw
 from signaling.seats import acknowledge, check_in, grace_over, leave_waiting, set_status, step_away
 from signaling.starting import admit, start
@@ -93,6 +93,7 @@ def handle(room: Room, event: Asked | Fact, *, now: int) -> Step:
             pass  # settle has done it
         case _:
             assert_never(event)
+    tell_rev(draft)
     settle(draft, now)  # what was due the moment it came to be: a span of nothing, a start that has passed
     return draft.step(visit=visit.id, rev=visit.rev) if visit is not None else draft.step()
 
@@ -101,6 +102,7 @@ def _asked(draft: Draft, asked: Asked) -> Visit | None:
     """Grant a participant's request, or raise. Return the visit that the reply names. Reads as a table of contents."""
     by, request = asked.by, asked.request
     demand_role(by.role, type(request))
+    demand_active(draft.room, by, asked.connection)
     visit: Visit | None = None
     match request:
         case CheckIn():
@@ -177,11 +179,12 @@ def visit_deadline(visit: Visit) -> int | None:
     policy = visit.policy
     match visit.phase:
         case Phase.SCHEDULED:
+            awaited = max(visit.start, visit.opened_at)
             waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is Stand.WAITING]
             if waiting:
-                return max(visit.start, *waiting) + policy.waiting_limit
+                return max(awaited, *waiting) + policy.waiting_limit
             left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
-            return max(visit.start, *left, 0) + policy.no_show_after
+            return max(awaited, *left) + policy.no_show_after
         case Phase.IN_PROGRESS:
             return visit.alone_since + policy.abandoned_after if visit.alone_since is not None else None
         case Phase.ENDED | Phase.REJOIN_PENDING:

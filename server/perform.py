@@ -50,6 +50,17 @@ class Delivery(Protocol):
         ...
 
 
+class Caller(Protocol):
+    """Who speaks through a connection; from its ticket, never from a message."""
+
+    @property
+    def connection(self) -> str: ...
+    @property
+    def room(self) -> str: ...
+    @property
+    def by(self) -> Who: ...
+
+
 class Performer:
     """Does what was decided. Holds no state of a visit but which room each visit with media here belongs to."""
 
@@ -102,10 +113,11 @@ class Performer:
 
     # --- requests that change no room
 
-    async def handle(self, room_id: str, by: Who, connection: str, request: Request) -> Ok:
+    async def handle(self, caller: Caller, request: Request) -> Ok:
         """Answer a request that is not about the room's state. Raise `SignalingError` or `StoreAway`."""
+        by, connection = caller.by, caller.connection
         demand_role(by.role, type(request))
-        room = await self.rooms.present(room_id, seq=self.delivery.seen(room_id))
+        room = await self.rooms.present(caller.room, seq=self.delivery.seen(caller.room))
         if room is None:
             raise NotFound("no such room")
         match request:

@@ -18,10 +18,12 @@ from signaling.messages import (
     VisitClosed,
 )
 from signaling.permissions import demand
+from signaling.policy import HOUR
 from signaling.record import outcome_of, record_of
 from signaling.seats import forget_waiting
 from signaling.state import (
     Phase,
+    Seat,
     Visit,
     Who,
 )
@@ -51,7 +53,7 @@ def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = No
     rev = visit.rev
     draft.put_visit(visit)
     visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)
-    outcomes = {id: cancelled or outcome_of(visit, seat) for id, seat in visit.seats.items()}
+    outcomes = {id: _outcome(visit, seat, cancelled) for id, seat in visit.seats.items()}
     draft.hand_off(record_of(visit, outcomes, draft.now))
     overall = _overall(list(outcomes.values()))
     draft.tell(provider_ids(visit), VisitClosed(visit=visit.id, rev=visit.rev, outcome=overall))
@@ -63,7 +65,14 @@ def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = No
     if visit.appointment is not None:
         draft.close_appointment(visit.appointment, overall)
     draft.drop_visit(visit.id)
+    late = {id: at for id, at in draft.room.closed.items() if at > draft.now - HOUR}
+    draft.change(closed={**late, visit.id: draft.now})
     return visit
+
+
+def _outcome(visit: Visit, seat: Seat, cancelled: Outcome | None) -> Outcome:
+    # Who was in a segment and then sent back to wait was there, whatever the EHR cancels afterwards.
+    return cancelled if cancelled is not None and not seat.attended else outcome_of(visit, seat)
 
 
 def _overall(outcomes: list[Outcome]) -> Outcome:

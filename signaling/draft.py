@@ -28,15 +28,21 @@ from signaling.state import Entry as QueueEntry
 class Draft:
     """Collects what one event brings. Lives for one call of `handle` and is seen by nobody else."""
 
-    def __init__(self, room: Room, now: int) -> None:
+    def __init__(self, room: Room) -> None:
         self.before = room
-        self.now = max(now, room.time)
-        self.room = room if room.time == self.now else replace(room, time=self.now)
+        self.room = room
+        self.now = room.time
         self.changed = False
         self.entries: list[Entry] = []
         self.effects: list[Effect] = []
 
     # --- the room
+
+    def at(self, now: int) -> None:
+        """Move the step's clock on; it never goes back."""
+        self.now = max(now, self.now)
+        if self.room.time != self.now:
+            self.room = replace(self.room, time=self.now)
 
     def change(self, **fields: Any) -> None:
         """Replace fields of the room."""

@@ -11,8 +11,8 @@ from signaling.lookup import (
     is_connected,
     present_seats,
     provider_ids,
+    roster,
     situation_of,
-    took_part,
     visit_for,
 )
 from signaling.messages import (
@@ -22,10 +22,9 @@ from signaling.messages import (
     Request,
     ReturnToWaiting,
     VisitEnded,
-    WaitingChanged,
 )
 from signaling.permissions import demand
-from signaling.seats import leave_queue, move_seat, seat_meant
+from signaling.seats import leave_queue, move_seat, seat_meant, tell_waiting_status
 from signaling.segment import stop_media_log, stop_segment, tell_participant, with_company
 from signaling.shown import (
     shown_entry,
@@ -35,7 +34,6 @@ from signaling.state import (
     Entry,
     Phase,
     Role,
-    Seat,
     Stand,
     Visit,
     Who,
@@ -46,7 +44,7 @@ from signaling.visit import advance, demand_rev
 def end(draft: Draft, by: Who, request: End) -> Visit:
     """Either side ends the segment for everyone; in a group, the provider alone."""
     visit = visit_for(draft.room, by, request.visit)
-    demand_rev(draft, visit, request.expect)
+    demand_rev(draft, by, visit, request.expect)
     demand(by.role, situation_of(draft.room, by, visit), End)
     if by.role is Role.CLIENT and visit.group:
         raise Forbidden("a client leaves a group visit, and does not end it")
@@ -63,12 +61,12 @@ def leave_visit(draft: Draft, by: Who, visit: Visit) -> Visit:
 def _take_out(
     draft: Draft, by: Who, visit: Visit, participant: str, stand: Stand, event: type[Request], reason: str
 ) -> Visit:
-    seat = visit.seats[participant]
+    rev = visit.rev
     visit = stop_media_log(visit, participant, draft.now)
-    visit = move_seat(draft, visit, seat, stand)
+    visit = move_seat(draft, visit, visit.seats[participant], stand)
     draft.close_peers(visit.id, participant)
     if not any(present_seats(visit)):
-        return end_segment(draft, visit, event, by=by, reason=reason)
+        return end_segment(draft, replace(visit, rev=rev), event, by=by, reason=reason)
     visit = draft.put_visit(with_company(draft, visit))
     if stand is Stand.OUT:
         draft.tell((participant,), _ended_for(visit, reason, by))
@@ -85,7 +83,7 @@ def end_segment(
 ) -> Visit:
     """Stop the running segment: everybody is out, media stops, and the rejoin window opens anew."""
     now = draft.now
-    told = (*provider_ids(visit), *(seat.participant for seat in visit.seats.values() if _in_this_segment(visit, seat)))
+    told = roster(visit)
     role = by.role.value if by is not None else None
     visit = stop_segment(visit, now, role, reason)
     visit = advance(visit, event, Phase.ENDED)
@@ -101,19 +99,13 @@ def end_segment(
     return visit
 
 
-def _in_this_segment(visit: Visit, seat: Seat) -> bool:
-    return seat.stand is Stand.IN or (
-        took_part(seat) and seat.stand is Stand.OUT and seat.attended[-1].start >= visit.segments[-1].started_at
-    )
-
-
 def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
     """A client goes back to wait: of a group alone; a 1:1 visit is scheduled again, its minutes kept."""
     visit, _, participant = seat_meant(draft, by, request.participant, request.entry)
     if visit is None or visit.seats[participant].stand is not Stand.IN:
         raise Refused("not in the visit")
     demand(by.role, situation_of(draft.room, by, visit), ReturnToWaiting)
-    seat, now = visit.seats[participant], draft.now
+    seat, now, rev = visit.seats[participant], draft.now, visit.rev
     last_one = len(list(present_seats(visit))) == 1
     if last_one and visit.group:
         raise Refused("the last client of a group is not returned; end the visit")
@@ -124,7 +116,7 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
         seat = visit.seats[participant]
     attendee = visit.attendees.get(participant, Attendee())
     entry = Entry(
-        id=f"ent_{visit.id.removeprefix('vis_')}_{visit.rev}_{list(visit.seats).index(participant)}",
+        id=f"ent_{visit.id.removeprefix('vis_')}_{rev}_{list(visit.seats).index(participant)}",
         participant=participant,
         since=seat.waited[0].start if seat.waited else now,
         visit=visit.id,
@@ -136,7 +128,7 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
         dropped_at=None if is_connected(draft.room, participant) else now,
     )
     draft.put_entry(entry)
-    visit = move_seat(draft, visit, replace(seat, entry=entry.id), Stand.WAITING)
+    visit = move_seat(draft, replace(visit, rev=rev), replace(seat, entry=entry.id, sent_back=True), Stand.WAITING)
     draft.close_peers(visit.id, None if last_one else participant)
     _tell_returned(draft, visit, entry, by, last_one=last_one)
     draft.audit("return_to_waiting", by.participant, visit.id, participant)
@@ -147,7 +139,7 @@ def _tell_returned(draft: Draft, visit: Visit, entry: Entry, by: Who, *, last_on
     told = _ended_for(visit, "returned", by)
     draft.tell((*provider_ids(visit), entry.participant) if last_one else (entry.participant,), told)
     draft.tell(provider_ids(visit), QueueEntered(entry=shown_entry(entry, visit)))
-    draft.tell((entry.participant,), WaitingChanged(status="available"))
+    tell_waiting_status(draft, behind=entry)
     if not last_one:
         tell_participant(draft, visit, entry.participant)
 

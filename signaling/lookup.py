@@ -10,11 +10,12 @@ from signaling.state import Entry, Phase, Role, Room, Seat, Stand, Status, Visit
 
 
 def visit_of(room: Room, who: Who) -> Visit | None:
-    """Return the visit of a client's seat; None for a provider, and for a walk-in nobody has started."""
-    if who.visit is not None:
-        return room.visits.get(who.visit)
+    """Return the visit of a client's seat; None for a provider, a walk-in nobody has started, and where it is gone."""
     if who.role is not Role.CLIENT:
         return None
+    if who.visit is not None:
+        visit = room.visits.get(who.visit)
+        return visit if visit is not None and who.participant in visit.seats else None
     return next((visit for visit in room.visits.values() if who.participant in visit.seats), None)
 
 
@@ -56,9 +57,9 @@ def seat_of(visit: Visit, who: Who) -> Seat | None:
     return visit.seats.get(who.participant)
 
 
-def took_part(seat: Seat) -> bool:
-    """Tell whether the seat was in the visit before, and may therefore choose to rejoin."""
-    return bool(seat.attended) and seat.stand is not Stand.REMOVED
+def may_rejoin(seat: Seat) -> bool:
+    """Tell whether a seat that is out was in the visit before, and may therefore choose to rejoin."""
+    return seat.stand is Stand.OUT and bool(seat.attended) and not seat.sent_back
 
 
 def situation_of(room: Room, who: Who, visit: Visit | None) -> Situation:
@@ -66,6 +67,9 @@ def situation_of(room: Room, who: Who, visit: Visit | None) -> Situation:
     if who.role is not Role.CLIENT:
         return Situation(visit.phase.value) if visit is not None else Situation.SCHEDULED
     if visit is None:
+        if who.visit is not None:
+            # Their visit has closed, or their seat is gone: a link leads to one appointment, never to the lane beside.
+            return Situation.CLOSED
         return Situation.WAITING if entry_of(room, who.participant) else Situation.SCHEDULED
     return client_situation(visit, visit.seats[who.participant])
 
@@ -78,7 +82,7 @@ def client_situation(visit: Visit, seat: Seat) -> Situation:
         return Situation.WAITING
     if seat.stand is Stand.IN:
         return Situation.IN_PROGRESS
-    if not took_part(seat) or visit.phase is Phase.SCHEDULED:
+    if not may_rejoin(seat) or visit.phase is Phase.SCHEDULED:
         return Situation.SCHEDULED
     return Situation.REJOIN_PENDING if visit.phase is Phase.REJOIN_PENDING else Situation.ENDED
 
@@ -95,7 +99,7 @@ def present_seats(visit: Visit) -> Iterator[Seat]:
 
 def roster(visit: Visit) -> tuple[str, ...]:
     """Return everybody who is in the visit, or may rejoin it: providers first."""
-    clients = (seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN or took_part(seat))
+    clients = (seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN or may_rejoin(seat))
     return (*provider_ids(visit), *clients)
 
 

@@ -19,10 +19,11 @@ from signaling.state import Attendee, AudioOnly, Entry, Interval, MediaLog, Phas
 def set_mode(draft: Draft, by: Who, request: MediaMode) -> None:
     """A participant becomes audio-only, or has video again: seen by all, recorded with reason and time."""
     visit = _visit_in_progress(draft.room, by) or visit_of(draft.room, by)
-    if visit is not None and request.mode == "audio" and by.role is Role.CLIENT:
-        payer = visit.seats[by.participant].payer
-        demand_audio_allowed(visit.policy.audio_only_for(payer), request.reason)
     demand(by.role, situation_of(draft.room, by, visit), MediaMode)
+    if request.mode == "audio" and by.role is Role.CLIENT:
+        policy = visit.policy if visit is not None else draft.room.policy
+        payer = visit.seats[by.participant].payer if visit is not None else None
+        demand_audio_allowed(policy.audio_only_for(payer), request.reason)
     entry = entry_of(draft.room, by.participant)
     if entry is not None:
         _set_waiting_mode(draft, entry, request.mode, request.reason)
@@ -45,7 +46,9 @@ def set_mode(draft: Draft, by: Who, request: MediaMode) -> None:
 
 
 def _set_waiting_mode(draft: Draft, entry: Entry, mode: Modality, reason: AudioReason | None) -> None:
-    change_entry(draft, replace(entry, media=mode, media_reason=reason if mode == "audio" else None))
+    changed = replace(entry, media=mode, media_reason=reason if mode == "audio" else None)
+    if changed != entry:
+        change_entry(draft, changed)
 
 
 def set_state(draft: Draft, by: Who, request: MediaState) -> None:
@@ -105,8 +108,9 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
             log = replace(log, video=_begun(log.video, at))
         case "video_down":
             log = replace(log, video=ended(log.video, at))
-    media_node = event.node or visit.media_node
-    draft.put_visit(replace(visit, media_node=media_node, media={**visit.media, event.participant: log}))
+    node = event.node or visit.media_node
+    if (node, log) != (visit.media_node, visit.media.get(event.participant, MediaLog())):
+        draft.put_visit(replace(visit, media_node=node, media={**visit.media, event.participant: log}))
 
 
 def _begun(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:

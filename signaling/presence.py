@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from signaling.draft import Draft
-from signaling.errors import Busy
+from signaling.errors import Busy, Refused
 from signaling.events import Connected, Disconnected, LinkRevoked, NodeGone
 from signaling.lookup import entry_of, is_connected, shown_status
 from signaling.messages import Displaced
 from signaling.modality import media_gone
-from signaling.seats import drop_waiting, leave_waiting, return_waiting, tell_waiting_status
+from signaling.seats import drop_waiting, leave_entry, leave_waiting, return_waiting, tell_waiting_status
 from signaling.segment import tell_participant, with_company
-from signaling.state import Connection, Phase, Role, Stand, Visit, Who
+from signaling.state import Connection, Phase, Role, Room, Stand, Visit, Who
 
 
 def connected(draft: Draft, event: Connected) -> None:
@@ -37,6 +37,15 @@ def connected(draft: Draft, event: Connected) -> None:
     draft.put_connection(event.connection, Connection(by, event.device, event.node, draft.now))
     if not others:
         _came(draft, by)
+
+
+def demand_active(room: Room, by: Who, connection: str) -> None:
+    """Raise `Refused` if a client asks by a device that another one has displaced.
+
+    A provider may ask from any: their rights must not hang on which of their windows is counted just now.
+    """
+    if by.role is Role.CLIENT and connection not in room.connections and is_connected(room, by.participant):
+        raise Refused("another device of this participant is active")
 
 
 def _came(draft: Draft, by: Who) -> None:
@@ -90,7 +99,7 @@ def node_gone(draft: Draft, event: NodeGone) -> None:
         if connection.node == event.node:
             disconnected(draft, Disconnected(id))
     for visit in list(draft.room.visits.values()):
-        if visit.media_node == event.node:
+        if visit.phase is Phase.IN_PROGRESS and visit.media_node == event.node:
             media_gone(draft, visit, event.alive_until)
 
 
@@ -109,3 +118,6 @@ def link_revoked(draft: Draft, event: LinkRevoked) -> None:
         draft.tell((event.participant,), Displaced(), connection=id, close=4512)
     for id in ids:
         disconnected(draft, Disconnected(id, bye=True))
+    entry = entry_of(draft.room, event.participant)
+    if entry is not None:  # they had dropped before: no grace for a dead link
+        leave_entry(draft, entry)

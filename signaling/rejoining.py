@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec.structs import replace
 
 from signaling.draft import Draft
@@ -50,10 +52,8 @@ def rejoin(draft: Draft, by: Who, request: Rejoin) -> Visit:
         return visit
     visit = replace(visit, agreed=(*visit.agreed, by.participant))
     draft.audit("rejoin", by.participant, visit.id)
-    providers = set(provider_ids(visit))
-    if live is None and providers & set(visit.agreed) and set(visit.agreed) - providers:
-        if visit.phase is Phase.ENDED:
-            visit = advance(visit, Rejoin, Phase.REJOIN_PENDING)
+    agreed = set(visit.agreed)
+    if live is None and agreed & set(provider_ids(visit)) and agreed & set(visit.seats):
         return _resume(draft, visit)
     visit = draft.put_visit(advance(visit, Rejoin, Phase.REJOIN_PENDING))
     _tell_agreed(draft, visit)
@@ -106,11 +106,12 @@ def withdraw(draft: Draft, by: Who, request: Withdraw) -> Visit:
     if by.participant not in visit.agreed:
         raise Refused("did not agree")
     draft.audit("withdraw", by.participant, visit.id)
-    return withdrawn(draft, visit, by.participant)
+    return withdrawn(draft, visit, {by.participant})
 
 
-def withdrawn(draft: Draft, visit: Visit, participant: str) -> Visit:
-    agreed = tuple(id for id in visit.agreed if id != participant)
+def withdrawn(draft: Draft, visit: Visit, who: Collection[str]) -> Visit:
+    """Take agreements back, and say so."""
+    agreed = tuple(id for id in visit.agreed if id not in who)
     to = Phase.REJOIN_PENDING if agreed else Phase.ENDED
     visit = draft.put_visit(advance(replace(visit, agreed=agreed), Withdraw, to))
     _tell_agreed(draft, visit)
@@ -118,8 +119,11 @@ def withdrawn(draft: Draft, visit: Visit, participant: str) -> Visit:
 
 
 def withdraw_elsewhere(draft: Draft, started: Visit) -> None:
-    """Who goes into one visit no longer agrees to rejoin another: its client must not be let into an occupied room."""
+    """While one visit is in progress no provider agrees to rejoin another; a client's agreement stays, and waits.
+
+    Otherwise a client's click would let them into an occupied room.
+    """
     for visit in list(draft.room.visits.values()):
-        if visit.id != started.id and visit.phase is Phase.REJOIN_PENDING:
-            for id in set(visit.agreed) & set(provider_ids(started)):
-                visit = withdrawn(draft, visit, id)  # noqa: PLW2901 - the visit as it is after each
+        providers = set(visit.agreed) & set(provider_ids(visit))
+        if visit.id != started.id and providers:
+            withdrawn(draft, visit, providers)

@@ -43,10 +43,10 @@ from signaling.messages import (
     Withdraw,
 )
 from signaling.modality import media_changed, set_mode, set_state
-from signaling.opening import cancel, open_visit, reschedule
+from signaling.opening import cancel, open_visit, reschedule, tell_rev
 from signaling.permissions import Situation, demand, demand_role
 from signaling.policy import Policy
-from signaling.presence import connected, disconnected, host_away, link_revoked, node_gone
+from signaling.presence import connected, demand_active, disconnected, host_away, link_revoked, node_gone
 from signaling.rejoining import rejoin, withdraw
 from signaling.seats import acknowledge, check_in, grace_over, leave_waiting, set_status, step_away
 from signaling.starting import admit, start
@@ -64,11 +64,12 @@ def handle(room: Room, event: Asked | Fact, *, now: int) -> Step:
     What `now` has let pass has passed first, so a late alarm, or one that rings twice, is invisible.
     Raise `SignalingError` if a request is refused; then nothing changes.
     """
-    draft = Draft(room, now)
-    settle(draft)
+    draft = Draft(room)
+    settle(draft, now)
+    visit: Visit | None = None
     match event:
         case Asked():
-            return _asked(draft, event)
+            visit = _asked(draft, event)
         case Connected():
             connected(draft, event)
         case Disconnected():
@@ -92,13 +93,16 @@ def handle(room: Room, event: Asked | Fact, *, now: int) -> Step:
             pass  # settle has done it
         case _:
             assert_never(event)
-    return draft.step()
+    tell_rev(draft)
+    settle(draft, now)  # what was due the moment it came to be: a span of nothing, a start that has passed
+    return draft.step(visit=visit.id, rev=visit.rev) if visit is not None else draft.step()
 
 
-def _asked(draft: Draft, asked: Asked) -> Step:
-    """Grant a participant's request, or raise. Reads as a table of contents."""
+def _asked(draft: Draft, asked: Asked) -> Visit | None:
+    """Grant a participant's request, or raise. Return the visit that the reply names. Reads as a table of contents."""
     by, request = asked.by, asked.request
     demand_role(by.role, type(request))
+    demand_active(draft.room, by, asked.connection)
     visit: Visit | None = None
     match request:
         case CheckIn():
@@ -135,7 +139,7 @@ def _asked(draft: Draft, asked: Asked) -> Step:
             set_mode(draft, by, request)
         case _:
             assert_never(request)
-    return draft.step(visit=visit.id, rev=visit.rev) if visit is not None else draft.step()
+    return visit
 
 
 def _leave(draft: Draft, asked: Asked) -> None:
@@ -175,11 +179,12 @@ def visit_deadline(visit: Visit) -> int | None:
     policy = visit.policy
     match visit.phase:
         case Phase.SCHEDULED:
+            awaited = max(visit.start, visit.opened_at)
             waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is Stand.WAITING]
             if waiting:
-                return max(visit.start, *waiting) + policy.waiting_limit
+                return max([awaited, *waiting]) + policy.waiting_limit
             left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
-            return max(visit.start, *left, 0) + policy.no_show_after
+            return max([awaited, *left]) + policy.no_show_after
         case Phase.IN_PROGRESS:
             return visit.alone_since + policy.abandoned_after if visit.alone_since is not None else None
         case Phase.ENDED | Phase.REJOIN_PENDING:
@@ -188,18 +193,20 @@ def visit_deadline(visit: Visit) -> int | None:
             return None
 
 
-def settle(draft: Draft) -> None:
-    """Let happen what time alone brings. Afterwards nothing is due at `now`."""
-    while (due := deadline(draft.room)) is not None and due <= draft.now:
-        room = draft.room
-        if room.host_gone_since is not None and room.host_gone_since + room.policy.away_after <= draft.now:
-            host_away(draft)
-            continue
+def settle(draft: Draft, now: int) -> None:
+    """Let happen what time alone brings until `now`, each thing at its own moment. Afterwards nothing is due."""
+    while (due := deadline(draft.room)) is not None and due <= now:
+        # An alarm that rings late must not lengthen a segment, nor a window: billing would hear of it.
+        draft.at(due)
         _settle_one(draft)
+    draft.at(now)
 
 
 def _settle_one(draft: Draft) -> None:
     room, now = draft.room, draft.now
+    if room.host_gone_since is not None and room.host_gone_since + room.policy.away_after <= now:
+        host_away(draft)
+        return
     for entry in room.entries.values():
         visit = room.visits.get(entry.visit or "")
         if entry.dropped_at is not None and entry.dropped_at + (visit or room).policy.grace <= now:

@@ -80,6 +80,8 @@ def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
         checked_in=said,
         media=request.media,
         media_reason=reason,
+        # Asked, and gone before it was decided: the grace runs, or the entry would stay for hours.
+        dropped_at=None if is_connected(room, by.participant) else draft.now,
     )
     draft.put_entry(entry)
     if visit is not None and seat is not None:
@@ -89,7 +91,7 @@ def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
     draft.tell(to, ClientReady(entry=entry.id))
     draft.notify("client.ready", entry=entry.id, visit=visit.id if visit else None)
     draft.audit("check_in", by.participant, visit.id if visit else entry.id)
-    tell_waiting_status(draft, only=by.participant)
+    tell_waiting_status(draft, behind=entry)
 
 
 def _check_in_again(
@@ -122,7 +124,8 @@ def move_seat(draft: Draft, visit: Visit, seat: Seat, stand: Stand) -> Visit:
             waited = (*waited, Interval(now))
         if stand is Stand.IN:
             attended = (*attended, Interval(now))
-        seat = replace(seat, stand=stand, waited=waited, attended=attended)
+        sent_back = seat.sent_back and stand is not Stand.IN
+        seat = replace(seat, stand=stand, waited=waited, attended=attended, sent_back=sent_back)
     return draft.put_visit(replace(visit, rev=visit.rev + 1, seats={**visit.seats, seat.participant: seat}))
 
 
@@ -181,14 +184,17 @@ def leave_queue(draft: Draft, entry: Entry, reason: str, to_stand: Stand = Stand
     if visit is not None:
         visit = move_seat(draft, visit, replace(visit.seats[entry.participant], entry=None), to_stand)
     draft.tell(watchers(draft.room, visit), QueueLeft(entry=entry.id, reason=reason))
-    if (visit.policy if visit else draft.room.policy).show_position:
-        tell_waiting_status(draft)
+    tell_waiting_status(draft, behind=entry)
     return visit
 
 
 def leave_waiting(draft: Draft, by: Who) -> None:
     """A waiting client gives the place up."""
-    entry = _entry_of(draft.room, by)
+    leave_entry(draft, _entry_of(draft.room, by))
+
+
+def leave_entry(draft: Draft, entry: Entry) -> None:
+    """A place in the queue is given up."""
     visit = leave_queue(draft, entry, "left")
     draft.notify("client.left", entry=entry.id, visit=visit.id if visit else None)
 
@@ -207,14 +213,22 @@ def set_status(draft: Draft, request: SetStatus) -> None:
         tell_waiting_status(draft)
 
 
-def tell_waiting_status(draft: Draft, only: str | None = None) -> None:
-    """Tell the waiting (or one of them) the provider's status, and their place in line where the room shows it."""
+def tell_waiting_status(draft: Draft, behind: Entry | None = None) -> None:
+    """Tell the waiting the provider's status, and their place in line where the room shows it.
+
+    `behind`: an entry that came or went; then it alone is told, and those whose shown place it changed.
+    """
     room = draft.room
     status = shown_status(room)
     for entry in room.entries.values():
-        if only is None or entry.participant == only:
-            message = WaitingChanged(status=status.kind, minutes=status.minutes, ahead=ahead(room, entry))
+        place = ahead(room, entry)
+        if behind is None or entry.id == behind.id or (place is not None and _order(behind) < _order(entry)):
+            message = WaitingChanged(status=status.kind, minutes=status.minutes, ahead=place)
             draft.tell((entry.participant,), message)
+
+
+def _order(entry: Entry) -> tuple[int, str]:
+    return entry.since, entry.id
 
 
 def ahead(room: Room, entry: Entry) -> int | None:
@@ -222,7 +236,7 @@ def ahead(room: Room, entry: Entry) -> int | None:
     visit = room.visits.get(entry.visit or "")
     if not (visit.policy if visit else room.policy).show_position:
         return None
-    return sum(1 for other in room.entries.values() if (other.since, other.id) < (entry.since, entry.id))
+    return sum(1 for other in room.entries.values() if _order(other) < _order(entry))
 
 
 def seat_meant(

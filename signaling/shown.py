@@ -8,7 +8,7 @@ from msgspec import to_builtins
 
 from signaling.lookup import is_connected, present_seats, roster
 from signaling.record import connected
-from signaling.state import Attendee, Entry, Person, Phase, Role, Room, Seat, Visit
+from signaling.state import Attendee, Entry, Person, Phase, Role, Room, Seat, Stand, Visit
 
 
 def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def shown_participant(room: Room, visit: Visit, participant: str, viewer: str) -
         "id": participant,
         "role": role_in(visit, participant).value,
         "name": _name(visit, participant, viewer),
-        "presence": "connected" if is_connected(room, participant) else "gone",
+        "presence": _presence(room, visit, participant),
         "microphone": attendee.microphone,
         "camera": attendee.camera,
         "screen": attendee.screen,
@@ -81,6 +81,14 @@ def shown_participant(room: Room, visit: Visit, participant: str, viewer: str) -
     if seat is not None and viewer in (p.id for p in visit.providers):
         shown["client"] = seat.client
     return shown
+
+
+def _presence(room: Room, visit: Visit, participant: str) -> str:
+    """Return `connected`, `gone` (dropped, and still in), or `left`: went out of a visit that goes on."""
+    seat = visit.seats.get(participant)
+    if seat is not None and visit.phase is Phase.IN_PROGRESS and seat.stand is not Stand.IN:
+        return "left"
+    return "connected" if is_connected(room, participant) else "gone"
 
 
 def role_in(visit: Visit, participant: str) -> Role:

@@ -44,7 +44,7 @@ from signaling.visit import advance, demand_rev
 def start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
     """The provider begins one appointment's visit: exactly its clients who wait are let in."""
     visit = _visit_to_start(draft, by, request, fresh)
-    demand_rev(draft, visit, request.expect)
+    demand_rev(draft, by, visit, request.expect)
     live = live_visit(draft.room)
     if live is not None and live.id != visit.id:
         raise Busy("another visit is in progress in this room")
@@ -86,14 +86,17 @@ def _visit_to_start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
     if request.entry is not None:
         entry = entry_for(room, by, request.entry)
         if entry.visit is not None:
-            return room.visits[entry.visit]
+            visit = room.visits[entry.visit]
+            if request.appointment not in (None, visit.appointment):
+                raise Refused("that entry waits for another appointment")
+            return visit
         if request.appointment is None:
             return _visit_of_walk_in(draft, entry, fresh)
         raise Refused("matching a walk-in to an appointment")
-    visit = visit_of_appointment(room, request.appointment) if request.appointment is not None else None
-    if visit is None or not hosts(visit, by):
+    named = visit_of_appointment(room, request.appointment) if request.appointment is not None else None
+    if named is None or not hosts(named, by):
         raise NotFound("no such appointment of this provider")
-    return visit
+    return named
 
 
 def _visit_of_walk_in(draft: Draft, entry: Entry, fresh: str) -> Visit:

@@ -25,8 +25,7 @@ def view(room: Room, who: Who, *, ice_servers: tuple[dict[str, Any], ...] = ()) 
 def _client_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]) -> ClientView:
     visit = visit_of(room, who)
     entry = entry_of(room, who.participant)
-    left = who.visit is not None and visit is None  # the visit has closed and is not in the room any more
-    situation = Situation.CLOSED if left else situation_of(room, who, visit)
+    situation = situation_of(room, who, visit)
     status = shown_status(room)
     practice = (visit.policy if visit is not None else room.policy).practice
     provider: dict[str, Any] = {"name": visit.providers[0].name if visit else room.host.name, "status": status.kind}

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import Stale
 from signaling.events import DeadlinePassed
+from signaling.lookup import hosts, situation_of
 from signaling.messages import (
     Admit,
     End,
@@ -27,6 +28,7 @@ from signaling.shown import (
 from signaling.state import (
     Phase,
     Visit,
+    Who,
 )
 
 NEXT: Final[Mapping[tuple[Phase, type[Request] | type[DeadlinePassed]], frozenset[Phase]]] = {
@@ -58,7 +60,12 @@ def advance(visit: Visit, event: type[Request] | type[DeadlinePassed], to: Phase
     return replace(visit, phase=to, rev=visit.rev + 1)
 
 
-def demand_rev(draft: Draft, visit: Visit, expect: int | None) -> None:
+def demand_rev(draft: Draft, by: Who, visit: Visit, expect: int | None) -> None:
     """Raise `Stale`, with the visit as it is, unless it still has the `rev` that the request was made for."""
-    if expect is not None and expect != visit.rev:
+    if expect is None or expect == visit.rev:
+        return
+    if hosts(visit, by):
         raise Stale("the visit has moved on", shown_appointment(draft.room, visit))
+    # A client is told where they stand themselves, and of nobody else.
+    phase = situation_of(draft.room, by, visit).value
+    raise Stale("the visit has moved on", {"visit": visit.id, "rev": visit.rev, "phase": phase})

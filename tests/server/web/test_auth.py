@@ -6,6 +6,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from server.registry.names import digest
 from server.registry.throttle import WINDOW
 from server.web.problems import HANDLERS
 from server.web.routes import OPERATIONS, routes
@@ -127,3 +128,16 @@ async def test_no_password_or_cookie_is_in_the_trail_or_a_name(world: World) -> 
 
     assert PASSWORD not in names
     assert cookies["carelobby"] not in names
+
+
+async def test_signing_out_ends_the_connections_of_that_sign_in(world: World) -> None:
+    ended: list[str] = []
+    app = Starlette(routes=routes(world.services(signed_out=ended.append)), exception_handlers=HANDLERS)
+    cookies = dict((await sign_in(world)).cookies)
+
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app), base_url="http://localhost:8000", cookies=cookies
+    ) as browser:
+        await browser.post("/v1/sign-out", json={})
+
+    assert ended == [digest(cookies["carelobby"])]

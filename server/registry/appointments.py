@@ -177,15 +177,14 @@ class Appointments:
             new = replace(old, token=self.new_token())
             clients = tuple(new if one is old else one for one in found.appointment.clients)
             appointment = replace(found.appointment, clients=clients)
+            # First what ends: a replacement that is cut short leaves a dead link, never an open connection.
+            await self._revoke(found, (old,))
             deed = Deed(practice, by, "link.replaced", id, client)
             try:
                 await self.shelf.put(found.room, id, appointment, deed, expected=found.version)
             except Changed:
                 continue
-            await self._drop_links((old,))
             await self._put_links(practice, found.room, appointment)
-            if appointment.opened:
-                await self._tell(found.room, LinkRevoked(participant=old.participant))
             return new
         raise Clash("too many others change this appointment")
 
@@ -308,8 +307,8 @@ class Appointments:
             await self._move(practice, old, room, new, by)
         elif changed:
             deed = Deed(practice, by, "appointment.changed", id)
-            await self._save(practice, room, new, deed, expected=old.version, opened=old.appointment.opened)
             await self._uninvite(old, new)
+            await self._save(practice, room, new, deed, expected=old.version, opened=old.appointment.opened)
         # Even when nothing changed: the PUT that is repeated here may have been cut short.
         await self.shelf.put(practice, new.visit, VisitOf(room=room, appointment=id))
         await self._put_links(practice, room, new)
@@ -369,11 +368,14 @@ class Appointments:
     async def _uninvite(self, old: Found, new: Appointment) -> None:
         """End the links of clients who are no longer of the appointment."""
         stay = {client.participant for client in new.clients}
-        gone = tuple(client for client in old.appointment.clients if client.participant not in stay)
-        await self._drop_links(gone)
-        if old.appointment.opened:
-            for client in gone:
-                await self._tell(old.room, LinkRevoked(participant=client.participant))
+        await self._revoke(old, [client for client in old.appointment.clients if client.participant not in stay])
+
+    async def _revoke(self, found: Found, clients: Sequence[Client]) -> None:
+        """Close what was opened by these clients' links, which lead nowhere from now on."""
+        await self._drop_links(clients)
+        if found.appointment.opened:
+            for client in clients:
+                await self._tell(found.room, LinkRevoked(participant=client.participant))
 
     async def _tell(self, room: str, fact: Cancelled | LinkRevoked) -> None:
         with suppress(NotFound):  # cut short before it was opened: then there is nothing to end

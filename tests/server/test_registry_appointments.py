@@ -152,6 +152,23 @@ async def test_a_closed_visit_is_never_opened_again(world: World) -> None:
         await world.registry.appointments.new_link("elm", "a1", "ann", by="key")
 
 
+async def test_a_visit_that_closes_while_the_ehr_changes_it_stays_closed(world: World) -> None:
+    await world.registry.appointments.put("elm", "a1", plan("ann"), by="key")
+    put = world.registry.shelf.documents.put
+
+    async def closing(place: str, kind: str, id: str, value: bytes, **options: object) -> int:
+        close(world, "a1")
+        return await put(place, kind, id, value, **options)  # type: ignore[arg-type]
+
+    world.registry.shelf.documents.put = closing  # type: ignore[method-assign]
+    found, _ = await world.registry.appointments.put("elm", "a1", plan("ann", minutes=25), by="key")
+
+    assert found.state == "closed"
+    assert told(world) == [Opened]
+    assert world.rooms[ROOM].visits == {}
+    assert world.agenda == {}
+
+
 async def test_one_appointment_that_cannot_be_opened_holds_up_no_other(world: World) -> None:
     await world.registry.appointments.open_due("something of a later version")
     await world.registry.appointments.open_due(f"open:gone:{ROOM}:a1")
@@ -303,7 +320,8 @@ async def test_a_client_who_is_taken_off_has_no_link_any_more(world: World) -> N
 
     assert await world.registry.appointments.invited(ben.token) is None
     assert await world.registry.appointments.invited(ann.token) is not None
-    assert world.facts[-1] == (ROOM, LinkRevoked(participant=ben.participant))
+    assert (ROOM, LinkRevoked(participant=ben.participant)) in world.facts
+    assert list(world.rooms[ROOM].visits[found.appointment.visit].seats) == [ann.participant]
 
 
 async def unknown(world: World, token: str) -> str:

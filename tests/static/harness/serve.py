@@ -93,7 +93,9 @@ class Room:
     def visit_of(self, who: str) -> dict[str, Any] | None:
         """Return the visit a client takes part in, or the provider's live one."""
         for visit in self.visits.values():
-            if visit["phase"] != "closed" and (who == visit["client"] or (who == "prv" and visit["phase"] == "in_progress")):
+            if visit["phase"] != "closed" and (
+                who == visit["client"] or (who == "prv" and visit["phase"] == "in_progress")
+            ):
                 return visit
         return None
 
@@ -112,7 +114,9 @@ class Room:
                 "unverified": [e for e in self.entries.values() if not e["verified"]],
                 "appointments": list(self.appointments.values()),
                 "visits": [
-                    {**v, "participants": self.participants(v, who)} for v in self.visits.values() if v["phase"] != "closed"
+                    {**v, "participants": self.participants(v, who)}
+                    for v in self.visits.values()
+                    if v["phase"] != "closed"
                 ],
             }
         visit = self.visit_of(who)
@@ -128,7 +132,11 @@ class Room:
             "practice": PRACTICE,
             "appointment": {k: appointment[k] for k in ("id", "start", "end", "group")} if appointment else None,
             "checked_in": waiting or visit is not None,
-            **({"visit": visit["id"], "rejoin_until": visit.get("rejoin_until"), "agreed": visit["agreed"]} if visit else {}),
+            **(
+                {"visit": visit["id"], "rejoin_until": visit.get("rejoin_until"), "agreed": visit["agreed"]}
+                if visit
+                else {}
+            ),
             **(
                 {"participants": self.participants(visit, who), "ice_servers": [], "segment": visit["segment"]}
                 if visit and phase == "in_progress"
@@ -235,35 +243,73 @@ class Room:
             "agreed": [],
             "participants": {
                 "prv": {"id": "prv", "role": "provider", "name": PROVIDER["name"], "mode": "video", **person},
-                client: {"id": client, "role": "client", "name": entry["client"]["name"], "mode": entry["media"], **person},
+                client: {
+                    "id": client,
+                    "role": "client",
+                    "name": entry["client"]["name"],
+                    "mode": entry["media"],
+                    **person,
+                },
             },
         }
         self.visits[visit["id"]] = visit
         if client in self.appointments:
             self.appointments[client]["phase"] = "in_progress"
         await self.tell("prv", type="queue.left", entry=entry["id"], reason="started")
-        await self.tell("prv", client, type="visit.started", visit=visit["id"], appointment=visit["appointment"], segment=1, rev=2, ice_servers=[])
+        await self.tell(
+            "prv",
+            client,
+            type="visit.started",
+            visit=visit["id"],
+            appointment=visit["appointment"],
+            segment=1,
+            rev=2,
+            ice_servers=[],
+        )
         return {"visit": visit["id"], "rev": 2}
 
     async def on_end(self, who: str, message: dict[str, Any]) -> None:
         visit = self.visits[message["visit"]]
         visit.update(phase="ended", rejoin_until=now() + 300 * SECONDS, agreed=[])
         by = "provider" if who == "prv" else "client"
-        await self.tell("prv", visit["client"], type="visit.ended", visit=visit["id"], by=by, reason="ended", rev=3, rejoin_until=visit["rejoin_until"])
+        await self.tell(
+            "prv",
+            visit["client"],
+            type="visit.ended",
+            visit=visit["id"],
+            by=by,
+            reason="ended",
+            rev=3,
+            rejoin_until=visit["rejoin_until"],
+        )
 
     async def on_rejoin(self, who: str, message: dict[str, Any]) -> None:
         visit = self.visits[message["visit"]]
         visit["agreed"] = sorted({*visit["agreed"], "provider" if who == "prv" else "client"})
         if len(visit["agreed"]) == 2:
             visit.update(phase="in_progress", segment=visit["segment"] + 1, agreed=[])
-            await self.tell("prv", visit["client"], type="visit.resumed", visit=visit["id"], segment=visit["segment"], ice_servers=[])
+            await self.tell(
+                "prv",
+                visit["client"],
+                type="visit.resumed",
+                visit=visit["id"],
+                segment=visit["segment"],
+                ice_servers=[],
+            )
             return
         visit["phase"] = "rejoin_pending"
         await self.pending(visit)
 
     async def pending(self, visit: dict[str, Any]) -> None:
         """Tell both sides who chose to rejoin."""
-        await self.tell("prv", visit["client"], type="visit.rejoin_pending", visit=visit["id"], agreed=visit["agreed"], rejoin_until=visit["rejoin_until"])
+        await self.tell(
+            "prv",
+            visit["client"],
+            type="visit.rejoin_pending",
+            visit=visit["id"],
+            agreed=visit["agreed"],
+            rejoin_until=visit["rejoin_until"],
+        )
 
     async def on_withdraw(self, who: str, message: dict[str, Any]) -> None:
         visit = self.visits[message["visit"]]
@@ -307,7 +353,9 @@ class Room:
         await peer.setRemoteDescription(RTCSessionDescription(message["sdp"], "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
         other = next((p for p in (self.visit_of(who) or {"participants": {}})["participants"] if p != who), "")
-        tracks = [{"mid": t.mid, "participant": other, "kind": t.kind, "source": "camera"} for t in peer.getTransceivers()]
+        tracks = [
+            {"mid": t.mid, "participant": other, "kind": t.kind, "source": "camera"} for t in peer.getTransceivers()
+        ]
         answer = {"type": "media.answer", "peer": message["peer"], "round": message["round"], "tracks": tracks}
         await self.send(who, {**answer, "sdp": peer.localDescription.sdp})
         return {}
@@ -320,7 +368,9 @@ async def serve_socket(socket: WebSocket) -> None:
     """Serve one page's WebSocket."""
     await socket.accept(subprotocol="carelobby.v1.json")
     hello = json.loads(await socket.receive_text())
-    who = room.tickets.pop(hello.get("ticket", ""), None) or room.secrets.pop(hello.get("resume", {}).get("secret", ""), None)
+    who = room.tickets.pop(hello.get("ticket", ""), None) or room.secrets.pop(
+        hello.get("resume", {}).get("secret", ""), None
+    )
     if who is None:
         await socket.close(4500)
         return
@@ -439,7 +489,12 @@ class Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = {"content-security-policy": CSP, "referrer-policy": "no-referrer", "x-content-type-options": "nosniff", "cache-control": "no-store"}
+                more = {
+                    "content-security-policy": CSP,
+                    "referrer-policy": "no-referrer",
+                    "x-content-type-options": "nosniff",
+                    "cache-control": "no-store",
+                }
                 message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in more.items())]
             await send(message)
 

@@ -35,7 +35,9 @@ class Walk:
         self.complaints: list[str] = []
 
     @contextmanager
-    def page(self, size: dict[str, int], scheme: str = "light", language: str = "en", devices: bool = True) -> Iterator[Page]:
+    def page(
+        self, size: dict[str, int], scheme: str = "light", language: str = "en", devices: bool = True
+    ) -> Iterator[Page]:
         """Open a browser of its own."""
         context = self.browser.new_context(viewport=size, color_scheme=scheme, locale=language)
         if devices:
@@ -60,7 +62,9 @@ class Walk:
 
     def script(self, **asked: object) -> None:
         """Tell the stand-in what to do."""
-        request = urllib.request.Request(f"{self.url}/_script", json.dumps(asked).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{self.url}/_script", json.dumps(asked).encode(), {"Content-Type": "application/json"}
+        )
         urllib.request.urlopen(request).read()
 
     def picture(self, page: Page, name: str) -> None:
@@ -241,7 +245,9 @@ def odd_screens(walk: Walk, size: dict[str, int], tag: str) -> None:
         screen(page, "trouble")
         walk.picture(page, f"{tag}-41-bad-link")
     with walk.page(size) as page:
-        page.add_init_script("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError'); }")
+        page.add_init_script(
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError'); }"
+        )
         page.goto(f"{walk.url}/join#ana-token")
         press(page, "Check camera and microphone")
         expect(page.get_by_role("button", name="Try again")).to_be_visible()

@@ -12,7 +12,7 @@ from tests.stories.service import Service
 
 async def test_two_people_have_a_session_end_it_and_rejoin(browser: Browser, demo: Service) -> None:
     doctor = demo.told["providers"][0]
-    (_, name, link), (_, _, other_link) = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
+    (_, name, link), (_, other, other_link) = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
     clinician = await Clinician.at(browser, demo.url, DESKTOP)
     client = await Client.at(browser, demo.url, PHONE)
     bystander = await Client.at(browser, demo.url, PHONE)
@@ -26,7 +26,7 @@ async def test_two_people_have_a_session_end_it_and_rejoin(browser: Browser, dem
 
     # A second client becomes ready during the session: shown, not swallowed, and not let in.
     await bystander.arrive(other_link)
-    await clinician.page.get_by_text("is ready").first.wait_for()
+    await clinician.page.get_by_text(f"{other} is ready").filter(visible=True).first.wait_for()
     assert await bystander.page.evaluate("window.carelobby.peers().length") == 0
 
     await end(client)

@@ -1,1 +1,1 @@
-"""The shell's face to the outside: what speaks HTTP and WebSocket with browsers and programs."""
+"""The web: HTTP pages and API, and the WebSocket."""

@@ -1,0 +1,105 @@
+"""What tests of billing share: a clock moved by hand, and a network that ends at a receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import httpx
+from sqlalchemy import text
+
+from loadtests.receiver import Receiver
+from server.billing.courier import Courier
+from server.billing.webhooks import Endpoint, new_secret
+from server.ledger.ledger import Ledger
+from tests.server.ledger.support import OneNode
+
+START = 1_800_000_000_000
+PUBLIC = "8.8.8.8"
+
+
+class HandClock:
+    """Milliseconds, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """Hands each request to `take`, and remembers it."""
+
+    def __init__(self, take: Callable[[httpx.Request], int]) -> None:
+        self.take = take
+        self.requests: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        self.requests.append(request)
+        return httpx.Response(self.take(request))
+
+
+def received_by(receiver: Receiver) -> Callable[[httpx.Request], int]:
+    return lambda request: receiver.accept({k.lower(): v for k, v in request.headers.items()}, request.content)
+
+
+def hook(
+    id: str = "billing", *, secrets: tuple[str, ...] | None = None, url: str = "https://ehr.example/hooks"
+) -> Endpoint:
+    return Endpoint(id=id, url=url, secrets=secrets or (new_secret(),))
+
+
+class Office:
+    """A practice's webhooks, its courier and the network, in one place."""
+
+    def __init__(self, ledger: Ledger, *endpoints: Endpoint, take: Callable[[httpx.Request], int]) -> None:
+        self.ledger = ledger
+        self.clock = HandClock()
+        self.wire = Wire(take)
+        self.endpoints = {endpoint.id: endpoint for endpoint in endpoints}
+        self.gone: list[tuple[str, str]] = []
+        self.addresses: Sequence[str] = (PUBLIC,)
+        self.courier = Courier(
+            ledger,
+            self._endpoint,
+            nodes=OneNode(),
+            node="n1",
+            clock=self.clock,
+            gone=self._gone,
+            transport=self.wire,
+            resolve=self._resolve,
+        )
+
+    async def _endpoint(self, practice: str, webhook: str) -> Endpoint | None:
+        return self.endpoints.get(webhook)
+
+    async def _gone(self, practice: str, webhook: str) -> None:
+        self.gone.append((practice, webhook))
+
+    async def _resolve(self, host: str, port: int) -> Sequence[str]:
+        return self.addresses
+
+    async def deliver(self) -> None:
+        """Go round until nothing is due."""
+        while await self.courier.once():
+            pass
+
+    async def let_pass(self, span: int) -> None:
+        """Let `span` ms go by, delivering whenever something falls due."""
+        end = self.clock.now + span
+        await self.deliver()
+        while (due := await self._next_due()) is not None and due <= end:
+            self.clock.now = due
+            await self.deliver()
+        self.clock.now = end
+
+    async def _next_due(self) -> int | None:
+        """When the next delivery falls due; those that wait for an earlier one of their room do not count."""
+        query = "SELECT min(due) FROM deliveries WHERE state = 'pending' AND due > :now"
+        async with self.ledger._database.reading() as connection:
+            return (await connection.execute(text(query), {"now": self.clock.now})).scalar()
+
+    async def states(self, webhook: str = "billing") -> list[str]:
+        """The states of its deliveries, oldest first."""
+        return [row["state"] for row in reversed(await self.ledger.deliveries("north", webhook, 1000))]

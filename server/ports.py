@@ -154,7 +154,10 @@ class Documents(Protocol):
         expected: int | None = None,
         outbox: Sequence[bytes] = (),
     ) -> int:
-        """Save and return the new version, with `outbox` in one transaction. `expected` (0: must not exist) may raise `Changed`."""
+        """Save, with `outbox` in one transaction, and return the new version.
+
+        `expected` (0: must not exist) may raise `Changed`.
+        """
         ...
 
     async def delete(self, place: str, kind: str, id: str, *, outbox: Sequence[bytes] = ()) -> bool: ...
@@ -286,3 +289,76 @@ class Ticket(Struct, frozen=True):
     """The SHA-256 of the provider's sign-in, so that signing out ends the connection."""
     until: int | None = None
     """ms UTC, when the right to be connected ends; None: with the visit or the sign-in."""
+
+
+# --- Media ------------------------------------------------------------------------------------------
+
+
+class Track(Protocol):
+    """Which line of an answer carries whom."""
+
+    @property
+    def mid(self) -> str: ...
+    @property
+    def participant(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+
+
+class Answer(Protocol):
+    """The server's session description."""
+
+    @property
+    def sdp(self) -> str: ...
+    @property
+    def tracks(self) -> Sequence[Track]: ...
+
+
+class MediaFact(Protocol):
+    """A participant's transport or video came or went, at `at` ms of the store's clock."""
+
+    @property
+    def visit(self) -> str: ...
+    @property
+    def participant(self) -> str: ...
+    @property
+    def kind(self) -> Literal["media_up", "media_down", "video_up", "video_down"]: ...
+    @property
+    def at(self) -> int: ...
+
+
+class Renegotiate(Protocol):
+    """A peer must offer again, to have lines to receive on."""
+
+    @property
+    def visit(self) -> str: ...
+    @property
+    def participant(self) -> str: ...
+    @property
+    def peer(self) -> str: ...
+    @property
+    def receive_audio(self) -> int: ...
+    @property
+    def receive_video(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+
+
+class Media(Protocol):
+    """The media plane of this node: the browser offers, it answers, packets are forwarded."""
+
+    async def offer(self, *, visit: str, participant: str, peer: str, round: int, sdp: str, audio_only: bool) -> Answer:
+        """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else."""
+        ...
+
+    async def candidates(
+        self, *, visit: str, participant: str, peer: str, round: int, candidates: Sequence[dict[str, Any]]
+    ) -> None: ...
+
+    def set_mode(self, *, visit: str, participant: str, audio_only: bool) -> None: ...
+
+    def stop(self, visit: str, participant: str | None = None) -> None:
+        """Stop at once: when this returns, not one packet more is forwarded from or to them."""
+        ...

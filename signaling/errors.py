@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class SignalingError(Exception):
@@ -44,6 +44,12 @@ class Stale(SignalingError):
     """The request was made for a state that has passed; the reply carries the present one."""
 
     code = "stale"
+    present: dict[str, Any]
+    """The visit as it is, for the reply."""
+
+    def __init__(self, why: str, present: dict[str, Any]) -> None:
+        super().__init__(why)
+        self.present = present
 
 
 class Busy(SignalingError):

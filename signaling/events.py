@@ -22,7 +22,10 @@ class Asked(Struct, frozen=True):
 
 
 class Connected(Struct, frozen=True):
-    """A connection said `hello`, or came back by `resume`. Raises `Displaced` unless it may be the active one."""
+    """A connection said `hello`, or came back by `resume`.
+
+    Raises `Busy` if another device of that client is active and `takeover` is not said.
+    """
 
     by: Who
     connection: str
@@ -99,6 +102,7 @@ class MediaChanged(Struct, frozen=True):
     participant: str
     kind: Literal["media_up", "media_down", "video_up", "video_down"]
     at: int
+    node: str = ""
 
 
 class DeadlinePassed(Struct, frozen=True):

@@ -386,7 +386,7 @@ class MediaAnswer(Message, frozen=True, kw_only=True, tag="media.answer"):
     peer: str
     round: int
     sdp: str
-    tracks: tuple[dict[str, str], ...] = field(default_factory=tuple)
+    tracks: tuple[dict[str, str], ...]
 
 
 class MediaRenegotiate(Message, frozen=True, kw_only=True, tag="media.renegotiate"):
@@ -476,7 +476,7 @@ class VisitStarted(StateEvent, frozen=True, kw_only=True, tag="visit.started"):
     segment: int
     rev: int
     participants: tuple[dict[str, Any], ...]
-    ice_servers: tuple[dict[str, Any], ...] = field(default_factory=tuple)
+    ice_servers: tuple[dict[str, Any], ...]
     appointment: str | None = None
 
 
@@ -487,7 +487,7 @@ class VisitResumed(StateEvent, frozen=True, kw_only=True, tag="visit.resumed"):
     segment: int
     rev: int
     participants: tuple[dict[str, Any], ...]
-    ice_servers: tuple[dict[str, Any], ...] = field(default_factory=tuple)
+    ice_servers: tuple[dict[str, Any], ...]
 
 
 class VisitEnded(StateEvent, frozen=True, kw_only=True, tag="visit.ended"):

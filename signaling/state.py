@@ -158,6 +158,8 @@ class Seat(Struct, frozen=True):
     waited: tuple[Interval, ...] = ()
     attended: tuple[Interval, ...] = ()
     """When the seat was in; one span a segment at the least."""
+    sent_back: bool = False
+    """Sent back to wait since they were last in: they come in by way of the queue, and not by rejoining."""
     outcome: Outcome | None = None
     """A provider's word."""
 
@@ -197,6 +199,10 @@ class Visit(Struct, frozen=True):
     """By participant, providers included; kept from segment to segment."""
     media: dict[str, MediaLog] = {}
     """By participant, providers included."""
+    media_node: str | None = None
+    """The node that last told of this visit's media."""
+    opened_at: int = 0
+    """When it was opened, or its start last changed: nobody is absent before."""
     alone_since: int | None = None
     """In progress, and one side has nobody connected since then."""
     faults: tuple[str, ...] = ()
@@ -222,8 +228,12 @@ class Room(Struct, frozen=True):
     status: Status = field(default_factory=Status)
     host_gone_since: int | None = None
     """When the host's last connection went; None while connected or never seen."""
+    host_away: bool = True
+    """Nobody of the host is connected, for longer than a blink; waiting clients see `away`."""
     entries: dict[str, Entry] = {}
     visits: dict[str, Visit] = {}
+    closed: dict[str, int] = {}
+    """Visits that closed of late, and when: opened again by a late fact, one would be billed twice."""
     connections: dict[str, Connection] = {}
 
     @property

@@ -1,0 +1,1 @@
+"""The shell: each module of `server/`, and the adapters behind its ports."""

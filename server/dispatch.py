@@ -1,0 +1,241 @@
+"""The one door into a room: load, decide, commit if unchanged, then do."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakValueDictionary
+
+import msgspec
+from msgspec.structs import replace
+
+from server.ports import Clock, Commit, Conflict, Owed, Repeated, RoomStore, StoreAway, Stored
+from signaling.effects import AppointmentClosed, Audit, Effect, HandOff, Notify, Step, Told
+from signaling.errors import KeyReused, NotFound, SignalingError, Unavailable
+from signaling.events import Asked, Configured, Fact, Opened, Rescheduled
+from signaling.messages import Ok, RoomRequest
+from signaling.room import deadline, handle, new_room
+from signaling.snapshot import pack, unpack
+from signaling.state import Room, Who
+
+logger = logging.getLogger("carelobby.dispatch")
+
+ATTEMPTS = 8
+"""Conflict rounds of a request. Rounds of one node do not meet: its decisions about one room take turns."""
+KEEP_KEYED = 10 * 60 * 1000
+KEEP_OWN = 60 * 1000
+"""A request without a key of its own is kept long enough to outlive the store adapter's repeats."""
+FACT_PATIENCE = 30.0
+"""Seconds that a fact is tried before its sender is told that the store is away."""
+KNOWN_LIMIT = 10_000
+
+_replies = msgspec.msgpack.Decoder(Ok)
+
+
+class Dispatcher:
+    """Applies events to rooms. Decides on the snapshot it last saw, so the common case is one round trip."""
+
+    def __init__(
+        self,
+        store: RoomStore,
+        *,
+        clock: Clock,
+        fresh: Callable[[], str],
+        encode: Callable[[Told], bytes],
+        perform: Callable[[Room, tuple[Effect, ...]], None],
+        owed: Callable[[], None],
+    ) -> None:
+        """`encode` makes of an event what the stream keeps and the hub reads.
+
+        `perform` does effects, at once and without waiting; `owed` hears that the outbox has something.
+        """
+        self._store = store
+        self._clock = clock
+        self._fresh = fresh
+        self._encode = encode
+        self._perform = perform
+        self._owed = owed
+        self._known: OrderedDict[str, Room] = OrderedDict()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def ask(self, room: str, by: Who, connection: str, request: RoomRequest) -> Ok:
+        """Apply a participant's request. Raise `SignalingError` if it is refused, `StoreAway` if nobody can say."""
+        fresh = self._fresh()
+        body = _hash(msgspec.msgpack.encode(replace(request, id=None)))
+        if request.key is None:
+            name, keep = fresh, KEEP_OWN
+        else:
+            name, keep = _hash(f"{by.participant}\0{request.key}".encode()), KEEP_KEYED
+        event = Asked(by, connection, request, fresh)
+        try:
+            return await self._apply(room, event, name=name, body=body, keep=keep, attempts=ATTEMPTS)
+        except SignalingError:
+            # Refused — perhaps because this very request was granted a moment ago: then its reply is told again.
+            stored = await self._store.reply(room, name) if request.key is not None else None
+            if stored is None:
+                raise
+            return _stored_reply(*stored, body)
+
+    async def fact(self, room: str, fact: Fact) -> None:
+        """Apply a fact, however often others write in between. Raise `StoreAway` after `FACT_PATIENCE` seconds."""
+        name, give_up, pause = self._fresh(), asyncio.get_running_loop().time() + FACT_PATIENCE, 0.05
+        while True:
+            try:
+                await self._apply(room, fact, name=name, body="", keep=KEEP_OWN, attempts=1000)
+                return
+            except StoreAway:
+                if asyncio.get_running_loop().time() > give_up:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 2.0)
+
+    async def present(self, room: str, *, seq: int = 0) -> Room | None:
+        """Return the room as saved, no older than event `seq`; None if it does not exist."""
+        known = self._known.get(room)
+        if known is not None and known.seq >= seq:
+            return known
+        return await self._load(room)
+
+    def known(self, room: str) -> Room | None:
+        """Return the room as this node last saw it, without asking anybody."""
+        return self._known.get(room)
+
+    def forget(self, room: str) -> None:
+        """Drop what is known of a room that was deleted."""
+        self._known.pop(room, None)
+
+    async def _load(self, room: str) -> Room | None:
+        stored = await self._store.load(room)
+        return self._learn(room, stored)
+
+    def _learn(self, id: str, stored: Stored | None) -> Room | None:
+        if stored is None:
+            self._known.pop(id, None)
+            return None
+        room = unpack(stored.snapshot)
+        self._remember(room)
+        return room
+
+    def _remember(self, room: Room) -> None:
+        known = self._known.get(room.id)
+        if known is not None and known.version > room.version and known.epoch == room.epoch:
+            return
+        self._known[room.id] = room
+        self._known.move_to_end(room.id)
+        while len(self._known) > KNOWN_LIMIT:
+            self._known.popitem(last=False)
+
+    async def _apply(self, id: str, event: Asked | Fact, *, name: str, body: str, keep: int, attempts: int) -> Ok:
+        turn = self._turns.setdefault(id, asyncio.Lock())
+        async with turn:
+            room = self._known.get(id)
+            certain = room is None
+            if room is None:
+                room = await self._load(id)
+            for _ in range(attempts):
+                try:
+                    step = self._decide(id, room, event)
+                    refusal = None
+                except SignalingError as error:
+                    refusal = error
+                if refusal is not None or step.room is room:
+                    # Nothing to save; but was the decision made on the present state?
+                    if not certain:
+                        room, certain = await self._load(id), True
+                        continue
+                    if refusal is not None:
+                        raise refusal
+                    return step.reply
+                try:
+                    await self._store.commit(id, self._commit(room, step, name=name, body=body, keep=keep))
+                except Conflict as conflict:
+                    room, certain = self._learn(id, conflict.present), True
+                    continue  # deciding is pure, so deciding again is safe
+                except Repeated as repeated:
+                    self._known.pop(id, None)
+                    return _stored_reply(repeated.reply, repeated.body, body)
+                except StoreAway:
+                    self._known.pop(id, None)  # it may have been saved
+                    raise
+                self._committed(step, event)
+                return step.reply
+        raise Unavailable("too many others write to this room")
+
+    def _decide(self, id: str, room: Room | None, event: Asked | Fact) -> Step:
+        if room is not None:
+            return handle(room, event, now=self._clock())
+        blank = self._blank(id, event)
+        step = handle(blank, event, now=self._clock())
+        # What the event says of host and policy is already in the blank room: it changed nothing, and yet is new.
+        return step if step.room is not blank else replace(step, room=replace(blank, version=1))
+
+    def _blank(self, id: str, event: Asked | Fact) -> Room:
+        """Return the room that an event may bring into being. All others find none."""
+        match event:
+            case Configured(host, policy):
+                pass
+            case Opened(appointment, policy) | Rescheduled(appointment, policy):
+                host = appointment.providers[0]
+            case _:
+                raise NotFound("no such room")
+        return new_room(id, policy.practice.id, host, f"ep_{self._fresh()}", policy)
+
+    def _commit(self, before: Room | None, step: Step, *, name: str, body: str, keep: int) -> Commit:
+        room = step.room
+        events: list[tuple[int, bytes]] = []
+        outbox: list[bytes] = []
+        documents: dict[tuple[str, str], bytes] = {}
+        for entry in step.entries:
+            match entry:
+                case Told():
+                    events.append((entry.message.seq, self._encode(entry)))
+                case AppointmentClosed(appointment, outcome):
+                    documents["closed", appointment] = msgspec.msgpack.encode({"outcome": outcome, "at": room.time})
+                case HandOff() | Notify() | Audit():
+                    outbox.append(msgspec.msgpack.encode(_owed(room, entry)))
+        return Commit(
+            request=name,
+            body=body,
+            keep=keep,
+            expected=before.version if before is not None else 0,
+            snapshot=pack(room),
+            events=tuple(events),
+            outbox=tuple(outbox),
+            deadline=deadline(room),
+            reply=msgspec.msgpack.encode(step.reply),
+            documents=documents,
+        )
+
+    def _committed(self, step: Step, event: Asked | Fact) -> None:
+        what = type(event.request if isinstance(event, Asked) else event).__name__
+        logger.debug("%s %s: version %d", step.room.id, what, step.room.version)
+        self._remember(step.room)
+        if any(not isinstance(entry, Told | AppointmentClosed) for entry in step.entries):
+            self._owed()
+        if step.effects:
+            self._perform(step.room, step.effects)
+
+
+def _owed(room: Room, entry: HandOff | Notify | Audit) -> Owed:
+    data: dict[str, Any]
+    match entry:
+        case HandOff(record):
+            return Owed("record", room.practice, room.id, room.time, msgspec.to_builtins(record))
+        case Notify(type, data):
+            return Owed("notify", room.practice, room.id, room.time, {"type": type, "data": data})
+        case Audit():
+            return Owed("audit", room.practice, room.id, room.time, msgspec.to_builtins(entry))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def _stored_reply(reply: bytes, stored_body: str, body: str) -> Ok:
+    if stored_body != body:
+        raise KeyReused("this key was used with another request")
+    return _replies.decode(reply)

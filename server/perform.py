@@ -1,0 +1,239 @@
+"""What a room's steps and a browser's passing messages make this node do: media, chat, words to the waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, Protocol
+
+from server.ports import Clock, Media, MediaFact, Renegotiate, Rooms, StoreAway
+from signaling.effects import ClosePeers, Effect, MediaModeChanged
+from signaling.errors import NotFound, SignalingError
+from signaling.events import MediaChanged
+from signaling.lookup import provider_ids, seat_of, shown_status
+from signaling.messages import (
+    Chat,
+    ChatLine,
+    MediaAnswer,
+    MediaCandidates,
+    MediaMode,
+    MediaModeTold,
+    MediaOffer,
+    MediaPrepare,
+    MediaRenegotiate,
+    MediaStats,
+    Message,
+    Ok,
+    Request,
+    TellWaiting,
+    WaitingText,
+)
+from signaling.modality import admitted
+from signaling.negotiation import prepare, visit_for_candidates, visit_for_offer
+from signaling.permissions import demand_role
+from signaling.seats import entry_for
+from signaling.state import Attendee, Room, Stand, Visit, Who
+
+logger = logging.getLogger("carelobby.perform")
+
+
+class Delivery(Protocol):
+    """The hub, as far as passing messages need it."""
+
+    def send(
+        self, room: str, participants: Iterable[str], message: Message, *, connection: str | None = None
+    ) -> None: ...
+
+    def seen(self, room: str) -> int:
+        """Return the newest event number this node has seen of a room."""
+        ...
+
+
+class Caller(Protocol):
+    """Who speaks through a connection; from its ticket, never from a message."""
+
+    @property
+    def connection(self) -> str: ...
+    @property
+    def room(self) -> str: ...
+    @property
+    def by(self) -> Who: ...
+
+
+class Performer:
+    """Does what was decided. Holds no state of a visit but which room each visit with media here belongs to."""
+
+    def __init__(self, media: Media, *, node: str, clock: Clock, ice_servers: Sequence[dict[str, Any]] = ()) -> None:
+        self._media = media
+        self._node = node
+        self._clock = clock
+        self._ice_servers = tuple(ice_servers)
+        self._rooms: Rooms | None = None
+        self._delivery: Delivery | None = None
+        self._room_of: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connect(self, rooms: Rooms, delivery: Delivery) -> None:
+        """Join the parts that know one another: called once, before anything arrives."""
+        self._rooms = rooms
+        self._delivery = delivery
+
+    @property
+    def rooms(self) -> Rooms:
+        """The door into rooms."""
+        assert self._rooms is not None, "connect() comes first"
+        return self._rooms
+
+    @property
+    def delivery(self) -> Delivery:
+        """The hub."""
+        assert self._delivery is not None, "connect() comes first"
+        return self._delivery
+
+    # --- effects of a step
+
+    def perform(self, room: Room, effects: tuple[Effect, ...]) -> None:
+        """Do what a committed step brings, at once."""
+        for effect in effects:
+            match effect:
+                case ClosePeers(visit, participant):
+                    self._media.stop(visit, participant)
+                    if participant is None:
+                        self._room_of.pop(visit, None)
+                case MediaModeChanged(visit, participant, audio_only):
+                    self._media.set_mode(visit=visit, participant=participant, audio_only=audio_only)
+                    self._tell_mode(room, visit, participant)
+
+    def _tell_mode(self, room: Room, visit: str, participant: str) -> None:
+        found = room.visits[visit]
+        attendee = found.attendees.get(participant, Attendee())
+        told = MediaModeTold(participant=participant, mode=attendee.mode, reason=attendee.reason)
+        self.delivery.send(room.id, _everybody_in(found), told)
+
+    # --- requests that change no room
+
+    async def handle(self, caller: Caller, request: Request) -> Ok:
+        """Answer a request that is not about the room's state. Raise `SignalingError` or `StoreAway`."""
+        by, connection = caller.by, caller.connection
+        demand_role(by.role, type(request))
+        room = await self.rooms.present(caller.room, seq=self.delivery.seen(caller.room))
+        if room is None:
+            raise NotFound("no such room")
+        match request:
+            case MediaPrepare():
+                prepare(room, by, request.purpose)
+                return Ok(ice_servers=self._ice_servers)
+            case MediaOffer():
+                await self._offer(room, by, connection, request)
+            case MediaCandidates():
+                await self._candidates(room, by, request)
+            case MediaStats():
+                pass  # counted where quality is kept, with the issue that keeps it
+            case Chat():
+                self._chat(room, by, request)
+            case TellWaiting():
+                self._tell_waiting(room, by, request)
+            case _:
+                raise AssertionError(f"{type(request).__name__} is not for the shell")
+        return Ok()
+
+    async def _offer(self, room: Room, by: Who, connection: str, offer: MediaOffer) -> None:
+        visit = visit_for_offer(room, by, offer.purpose)
+        room = await self._flag(room, by, connection, visit, audio_only=offer.audio_only)
+        self._room_of[visit.id] = room.id
+        answer = await self._media.offer(
+            visit=visit.id,
+            participant=by.participant,
+            peer=offer.peer,
+            round=offer.round,
+            sdp=offer.sdp,
+            audio_only=offer.audio_only,
+        )
+        # The visit may have ended while the answer was made: then this peer must not outlive it.
+        now = await self.rooms.present(room.id, seq=self.delivery.seen(room.id))
+        present = admitted(now, by) if now is not None else None
+        if present is None or present.id != visit.id:
+            self._media.stop(visit.id, by.participant)
+            raise NotFound("the visit has ended")
+        tracks = tuple(
+            {"mid": track.mid, "participant": track.participant, "kind": track.kind, "source": track.source}
+            for track in answer.tracks
+        )
+        told = MediaAnswer(peer=offer.peer, round=offer.round, sdp=answer.sdp, tracks=tracks)
+        self.delivery.send(room.id, (by.participant,), told, connection=connection)
+
+    async def _flag(self, room: Room, by: Who, connection: str, visit: Visit, *, audio_only: bool) -> Room:
+        """Carry an offer's `audio_only` into the visit: the latest word wins."""
+        attendee = visit.attendees.get(by.participant, Attendee())
+        if audio_only == (attendee.mode == "audio"):
+            return room
+        seat = seat_of(visit, by)
+        reason = attendee.reason
+        if audio_only and reason is None:
+            no_camera = seat is not None and seat.checked_in is not None and not seat.checked_in.devices.camera
+            reason = "no_camera" if no_camera else "declined"
+        await self.rooms.ask(room.id, by, connection, MediaMode(mode="audio" if audio_only else "video", reason=reason))
+        return await self.rooms.present(room.id) or room
+
+    async def _candidates(self, room: Room, by: Who, request: MediaCandidates) -> None:
+        visit = visit_for_candidates(room, by)
+        await self._media.candidates(
+            visit=visit.id,
+            participant=by.participant,
+            peer=request.peer,
+            round=request.round,
+            candidates=request.candidates,
+        )
+
+    def _chat(self, room: Room, by: Who, request: Chat) -> None:
+        visit = admitted(room, by)
+        if visit is None:
+            raise NotFound("not in a visit")
+        line = ChatLine(participant=by.participant, text=request.text, at=self._clock())
+        self.delivery.send(room.id, [id for id in _everybody_in(visit) if id != by.participant], line)
+
+    def _tell_waiting(self, room: Room, by: Who, request: TellWaiting) -> None:
+        entry = entry_for(room, by, request.entry)
+        status = shown_status(room)
+        told = WaitingText(text=request.text, status=status.kind, minutes=status.minutes)
+        self.delivery.send(room.id, (entry.participant,), told)
+
+    # --- news from the media node
+
+    def media_fact(self, fact: MediaFact) -> None:
+        """Somebody's transport or video came or went: the room is told, in its own time."""
+        room = self._room_of.get(fact.visit)
+        if room is not None:
+            event = MediaChanged(fact.visit, fact.participant, fact.kind, fact.at, self._node)
+            self._later(self._tell_room(room, event), f"media-fact-{fact.kind}")
+
+    async def _tell_room(self, room: str, event: MediaChanged) -> None:
+        try:
+            await self.rooms.fact(room, event)
+        except (StoreAway, SignalingError) as error:
+            # The minutes are then told by the next fact, or end with the segment.
+            logger.warning("%s of %s was not saved: %s", event.kind, event.visit, type(error).__name__)
+
+    def renegotiate(self, ask: Renegotiate) -> None:
+        """The media node needs another offer from a browser."""
+        room = self._room_of.get(ask.visit)
+        if room is not None:
+            receive = {"audio": ask.receive_audio, "video": ask.receive_video}
+            told = MediaRenegotiate(peer=ask.peer, receive=receive, reason=ask.reason)
+            self.delivery.send(room, (ask.participant,), told)
+
+    def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait for what was begun."""
+        if self._tasks:
+            await asyncio.gather(*self._tasks)
+
+
+def _everybody_in(visit: Visit) -> tuple[str, ...]:
+    clients = (seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN)
+    return (*provider_ids(visit), *clients)

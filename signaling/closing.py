@@ -1,0 +1,88 @@
+"""Finish and close: the visit leaves the room, and its one record goes to billing."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from signaling.draft import Draft
+from signaling.errors import NotFound
+from signaling.events import DeadlinePassed
+from signaling.lookup import (
+    provider_ids,
+    situation_of,
+    visit_for,
+)
+from signaling.messages import (
+    Finish,
+    Outcome,
+    VisitClosed,
+)
+from signaling.permissions import demand
+from signaling.policy import HOUR
+from signaling.record import outcome_of, record_of
+from signaling.seats import forget_waiting
+from signaling.state import (
+    Phase,
+    Seat,
+    Visit,
+    Who,
+)
+from signaling.visit import advance
+
+
+def finish(draft: Draft, by: Who, request: Finish) -> Visit:
+    """The provider closes the visit before its rejoin window is over, with a word on attendance where they have one."""
+    visit = visit_for(draft.room, by, request.visit)
+    demand(by.role, situation_of(draft.room, by, visit), Finish)
+    seats = dict(visit.seats)
+    for given in request.outcomes:
+        seat = next((s for s in seats.values() if given.client in (s.client, s.participant)), None)
+        if seat is None:
+            raise NotFound("no such client in this visit")
+        code = given.service_code if given.service_code is not None else seat.service_code
+        seats[seat.participant] = replace(seat, outcome=given.outcome, service_code=code)
+    visit = advance(replace(visit, seats=seats), Finish, Phase.CLOSED)
+    return close(draft, visit, by=by.participant)
+
+
+def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = None) -> Visit:
+    """The visit leaves the room, and its one record goes to billing.
+
+    Billing hears of it only now: a visit that resumes after a mistaken click is still one visit, with two segments.
+    """
+    rev = visit.rev
+    draft.put_visit(visit)
+    visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)
+    outcomes = {id: _outcome(visit, seat, cancelled) for id, seat in visit.seats.items()}
+    draft.hand_off(record_of(visit, outcomes, draft.now))
+    overall = _overall(list(outcomes.values()))
+    draft.tell(provider_ids(visit), VisitClosed(visit=visit.id, rev=visit.rev, outcome=overall))
+    for id, outcome in outcomes.items():
+        draft.tell((id,), VisitClosed(visit=visit.id, rev=visit.rev, outcome=outcome), close=4510)
+    draft.close_peers(visit.id)
+    draft.notify("visit.closed", visit=visit.id, appointment=visit.appointment, outcome=overall)
+    draft.audit("close", by, visit.id, overall)
+    if visit.appointment is not None:
+        draft.close_appointment(visit.appointment, overall)
+    draft.drop_visit(visit.id)
+    late = {id: at for id, at in draft.room.closed.items() if at > draft.now - HOUR}
+    draft.change(closed={**late, visit.id: draft.now})
+    return visit
+
+
+def _outcome(visit: Visit, seat: Seat, cancelled: Outcome | None) -> Outcome:
+    # Who was in a segment and then sent back to wait was there, whatever the EHR cancels afterwards.
+    return cancelled if cancelled is not None and not seat.attended else outcome_of(visit, seat)
+
+
+def _overall(outcomes: list[Outcome]) -> Outcome:
+    """Return what is said of the visit as a whole: attended, if anybody did."""
+    for best in ("attended", "late_arrival", "left_early"):
+        if best in outcomes:
+            return best
+    return outcomes[0] if outcomes else "no_show"
+
+
+def close_by_deadline(draft: Draft, visit: Visit) -> Visit:
+    """The window to come, to wait, or to rejoin is over."""
+    return close(draft, advance(visit, DeadlinePassed, Phase.CLOSED), by="system")

@@ -1,0 +1,108 @@
+"""Questions that every part of the heart asks of a room: who is this, which visit is meant, who is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from signaling.errors import NotFound
+from signaling.permissions import Situation
+from signaling.state import Entry, Phase, Role, Room, Seat, Stand, Status, Visit, Who
+
+
+def visit_of(room: Room, who: Who) -> Visit | None:
+    """Return the visit of a client's seat; None for a provider, a walk-in nobody has started, and where it is gone."""
+    if who.role is not Role.CLIENT:
+        return None
+    if who.visit is not None:
+        visit = room.visits.get(who.visit)
+        return visit if visit is not None and who.participant in visit.seats else None
+    return next((visit for visit in room.visits.values() if who.participant in visit.seats), None)
+
+
+def visit_of_appointment(room: Room, appointment: str) -> Visit | None:
+    """Return the opened visit of an appointment."""
+    return next((visit for visit in room.visits.values() if visit.appointment == appointment), None)
+
+
+def entry_of(room: Room, participant: str) -> Entry | None:
+    """Return the waiting entry of a participant."""
+    return next((entry for entry in room.entries.values() if entry.participant == participant), None)
+
+
+def live_visit(room: Room) -> Visit | None:
+    """Return the one visit in progress."""
+    return next((visit for visit in room.visits.values() if visit.phase is Phase.IN_PROGRESS), None)
+
+
+def hosts(visit: Visit, who: Who) -> bool:
+    """Tell whether `who` is a provider of this visit."""
+    return who.role in (Role.PROVIDER, Role.CO_PROVIDER) and any(who.participant == p.id for p in visit.providers)
+
+
+def provider_ids(visit: Visit) -> tuple[str, ...]:
+    """Return the participant ids of a visit's providers, host first."""
+    return tuple(provider.id for provider in visit.providers)
+
+
+def visit_for(room: Room, who: Who, visit: str) -> Visit:
+    """Return the visit a participant means. Unknown and not theirs are alike: `NotFound`."""
+    found = room.visits.get(visit)
+    if found is None or not (hosts(found, who) or who.participant in found.seats):
+        raise NotFound("no such visit of this participant")
+    return found
+
+
+def seat_of(visit: Visit, who: Who) -> Seat | None:
+    """Return the seat of a client."""
+    return visit.seats.get(who.participant)
+
+
+def may_rejoin(seat: Seat) -> bool:
+    """Tell whether a seat that is out was in the visit before, and may therefore choose to rejoin."""
+    return seat.stand is Stand.OUT and bool(seat.attended) and not seat.sent_back
+
+
+def situation_of(room: Room, who: Who, visit: Visit | None) -> Situation:
+    """Return what a participant's request is judged by; a client's is also the `phase` of their view."""
+    if who.role is not Role.CLIENT:
+        return Situation(visit.phase.value) if visit is not None else Situation.SCHEDULED
+    if visit is None:
+        if who.visit is not None:
+            # Their visit has closed, or their seat is gone: a link leads to one appointment, never to the lane beside.
+            return Situation.CLOSED
+        return Situation.WAITING if entry_of(room, who.participant) else Situation.SCHEDULED
+    return client_situation(visit, visit.seats[who.participant])
+
+
+def client_situation(visit: Visit, seat: Seat) -> Situation:
+    """Return where a client stands, as they live it."""
+    if visit.phase is Phase.CLOSED or seat.stand is Stand.REMOVED:
+        return Situation.CLOSED
+    if seat.stand is Stand.WAITING:
+        return Situation.WAITING
+    if seat.stand is Stand.IN:
+        return Situation.IN_PROGRESS
+    if not may_rejoin(seat) or visit.phase is Phase.SCHEDULED:
+        return Situation.SCHEDULED
+    return Situation.REJOIN_PENDING if visit.phase is Phase.REJOIN_PENDING else Situation.ENDED
+
+
+def is_connected(room: Room, participant: str) -> bool:
+    """Tell whether any connection of the participant lives."""
+    return any(connection.who.participant == participant for connection in room.connections.values())
+
+
+def present_seats(visit: Visit) -> Iterator[Seat]:
+    """Yield the seats that are in."""
+    return (seat for seat in visit.seats.values() if seat.stand is Stand.IN)
+
+
+def roster(visit: Visit) -> tuple[str, ...]:
+    """Return everybody who is in the visit, or may rejoin it: providers first."""
+    clients = (seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN or may_rejoin(seat))
+    return (*provider_ids(visit), *clients)
+
+
+def shown_status(room: Room) -> Status:
+    """Return what waiting clients see of their provider: nobody there is `away`, whatever was set."""
+    return Status("away") if room.host_away else room.status

@@ -1,0 +1,104 @@
+"""An appointment becomes a visit, changes, or is cancelled."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from signaling.closing import close
+from signaling.draft import Draft
+from signaling.events import Appointment
+from signaling.lookup import (
+    provider_ids,
+    visit_of_appointment,
+)
+from signaling.messages import (
+    Outcome,
+    VisitChanged,
+    VisitClosed,
+)
+from signaling.policy import Policy
+from signaling.segment import with_company
+from signaling.shown import (
+    shown_appointment,
+)
+from signaling.state import (
+    Phase,
+    Seat,
+    Visit,
+)
+
+
+def open_visit(draft: Draft, appointment: Appointment, policy: Policy) -> None:
+    """An appointment's day has come: it becomes a visit, judged from now on by this copy of the policy."""
+    if appointment.visit in draft.room.visits or appointment.visit in draft.room.closed:
+        return
+    visit = Visit(
+        id=appointment.visit,
+        policy=policy,
+        providers=appointment.providers,
+        seats={seat.participant: seat for seat in appointment.seats},
+        appointment=appointment.id,
+        start=appointment.start,
+        end=appointment.end,
+        group=appointment.group,
+        opened_at=draft.now,
+    )
+    draft.put_visit(visit)
+    _tell(draft, visit)
+
+
+def _tell(draft: Draft, visit: Visit) -> None:
+    draft.tell(provider_ids(visit), VisitChanged(appointment=shown_appointment(draft.room, visit)))
+
+
+def tell_rev(draft: Draft) -> None:
+    """Tell providers each `rev` that their next request is judged by, where no event of a changed phase does."""
+    for id, before in draft.before.visits.items():
+        visit = draft.room.visits.get(id)
+        if visit is not None and visit.appointment and visit.rev != before.rev and visit.phase is before.phase:
+            _tell(draft, visit)
+
+
+def reschedule(draft: Draft, appointment: Appointment, policy: Policy) -> None:
+    """The EHR changed an opened appointment. Who sits where stays; seats come, and empty ones go.
+
+    Told the same again, nothing changes. A visit that was started keeps its providers and stays a group.
+    """
+    visit = draft.room.visits.get(appointment.visit)
+    if visit is None:
+        open_visit(draft, appointment, policy)
+        return
+    named = {seat.participant: seat for seat in appointment.seats}
+    seats: dict[str, Seat] = {}
+    for participant, new in named.items():
+        old = visit.seats.get(participant, new)
+        seats[participant] = replace(old, name=new.name, payer=new.payer, service_code=new.service_code)
+    # Somebody who waits, is in or took part is not written out of what happened.
+    seats |= {p: old for p, old in visit.seats.items() if p not in named and (old.waited or old.attended)}
+    started = bool(visit.segments)
+    kept = tuple(p for p in visit.providers if p.id not in {new.id for new in appointment.providers})
+    changed = replace(
+        visit,
+        providers=(*appointment.providers, *kept) if started else appointment.providers,
+        seats=seats,
+        start=appointment.start,
+        end=appointment.end,
+        group=appointment.group or (started and visit.group),
+        policy=policy if visit.phase is Phase.SCHEDULED else visit.policy,
+        opened_at=visit.opened_at if visit.start == appointment.start else draft.now,
+    )
+    if changed == visit:
+        return
+    changed = draft.put_visit(replace(changed, rev=visit.rev + 1))
+    if changed.phase is Phase.IN_PROGRESS:
+        draft.put_visit(with_company(draft, changed))
+    for participant in [id for id in visit.seats if id not in seats]:
+        # Their page must not go on asking for a seat that is not there.
+        draft.tell((participant,), VisitClosed(visit=visit.id, rev=changed.rev, outcome="cancelled"), close=4510)
+
+
+def cancel(draft: Draft, appointment: str, outcome: Outcome) -> None:
+    """The EHR cancelled an opened appointment; whoever waits is told at once. A live visit is not cut off."""
+    visit = visit_of_appointment(draft.room, appointment)
+    if visit is not None and visit.phase is Phase.SCHEDULED:
+        close(draft, replace(visit, phase=Phase.CLOSED, rev=visit.rev + 1), by="system", cancelled=outcome)

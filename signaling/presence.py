@@ -1,0 +1,123 @@
+"""Who is connected: one small machine, apart from where a client's seat stands and where the visit is."""
+
+from __future__ import annotations
+
+from signaling.draft import Draft
+from signaling.errors import Busy, Refused
+from signaling.events import Connected, Disconnected, LinkRevoked, NodeGone
+from signaling.lookup import entry_of, is_connected, shown_status
+from signaling.messages import Displaced
+from signaling.modality import media_gone
+from signaling.seats import drop_waiting, leave_entry, leave_waiting, return_waiting, tell_waiting_status
+from signaling.segment import tell_participant, with_company
+from signaling.state import Connection, Phase, Role, Room, Stand, Visit, Who
+
+
+def connected(draft: Draft, event: Connected) -> None:
+    """Somebody is there: alone, again, or on a second device.
+
+    A client is at one device. A second one waits for a click (`takeover`), so that two tabs cannot kick each
+    other out for ever. A provider may look on from several, for a notice must reach them wherever they are.
+    """
+    by = event.by
+    others = {
+        id: connection
+        for id, connection in draft.room.connections.items()
+        if connection.who.participant == by.participant and id != event.connection
+    }
+    if by.role is Role.CLIENT or event.takeover:
+        if not event.takeover and any(connection.device != event.device for connection in others.values()):
+            raise Busy("another device of this participant is active")
+        displaced = others
+    else:
+        displaced = {id: connection for id, connection in others.items() if connection.device == event.device}
+    for id in displaced:
+        draft.tell((by.participant,), Displaced(), connection=id, close=4509)
+    draft.drop_connections(displaced)
+    draft.put_connection(event.connection, Connection(by, event.device, event.node, draft.now))
+    if not others:
+        _came(draft, by)
+
+
+def demand_active(room: Room, by: Who, connection: str) -> None:
+    """Raise `Refused` if a client asks by a device that another one has displaced.
+
+    A provider may ask from any: their rights must not hang on which of their windows is counted just now.
+    """
+    if by.role is Role.CLIENT and connection not in room.connections and is_connected(room, by.participant):
+        raise Refused("another device of this participant is active")
+
+
+def _came(draft: Draft, by: Who) -> None:
+    """The participant had no connection a moment ago."""
+    room = draft.room
+    if by.participant == room.host.id:
+        before = shown_status(room)
+        draft.change(host_gone_since=None, host_away=False)
+        if shown_status(draft.room) != before:
+            tell_waiting_status(draft)
+    return_waiting(draft, by.participant)
+    _presence_changed(draft, by.participant)
+
+
+def disconnected(draft: Draft, event: Disconnected) -> None:
+    """A connection is gone. Seat and phase stay as they are: a drop is not a departure."""
+    connection = draft.room.connections.get(event.connection)
+    if connection is None:
+        return
+    draft.drop_connections((event.connection,))
+    if not is_connected(draft.room, connection.who.participant):
+        _went(draft, connection.who, bye=event.bye)
+
+
+def _went(draft: Draft, who: Who, *, bye: bool = False) -> None:
+    """The participant has no connection any more."""
+    if who.participant == draft.room.host.id:
+        draft.change(host_gone_since=draft.now)
+    if bye and entry_of(draft.room, who.participant) is not None:
+        leave_waiting(draft, who)
+    else:
+        drop_waiting(draft, who.participant)
+    _presence_changed(draft, who.participant)
+
+
+def _presence_changed(draft: Draft, participant: str) -> None:
+    for visit in list(draft.room.visits.values()):
+        if visit.phase is Phase.IN_PROGRESS and _is_in(visit, participant):
+            draft.put_visit(with_company(draft, visit))
+            tell_participant(draft, visit, participant, besides=participant)
+
+
+def _is_in(visit: Visit, participant: str) -> bool:
+    seat = visit.seats.get(participant)
+    return seat.stand is Stand.IN if seat is not None else any(p.id == participant for p in visit.providers)
+
+
+def node_gone(draft: Draft, event: NodeGone) -> None:
+    """A node died: its connections are gone, and the media it carried, since it was last alive."""
+    for id, connection in list(draft.room.connections.items()):
+        if connection.node == event.node:
+            disconnected(draft, Disconnected(id))
+    for visit in list(draft.room.visits.values()):
+        if visit.phase is Phase.IN_PROGRESS and visit.media_node == event.node:
+            media_gone(draft, visit, event.alive_until)
+
+
+def host_away(draft: Draft) -> None:
+    """The host has been gone for longer than a blink: waiting clients see it."""
+    before = shown_status(draft.room)
+    draft.change(host_away=True, host_gone_since=None)
+    if shown_status(draft.room) != before:
+        tell_waiting_status(draft)
+
+
+def link_revoked(draft: Draft, event: LinkRevoked) -> None:
+    """A join link is dead: whoever came by it is closed out, and their place goes."""
+    ids = [id for id, c in draft.room.connections.items() if c.who.participant == event.participant]
+    for id in ids:
+        draft.tell((event.participant,), Displaced(), connection=id, close=4512)
+    for id in ids:
+        disconnected(draft, Disconnected(id, bye=True))
+    entry = entry_of(draft.room, event.participant)
+    if entry is not None:  # they had dropped before: no grace for a dead link
+        leave_entry(draft, entry)

@@ -1,0 +1,129 @@
+"""Rejoin and withdraw: an ended visit goes on only when both sides chose it after the same End."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from msgspec.structs import replace
+
+from signaling.draft import Draft
+from signaling.errors import Busy, Refused
+from signaling.lookup import (
+    live_visit,
+    present_seats,
+    provider_ids,
+    roster,
+    situation_of,
+    visit_for,
+)
+from signaling.messages import (
+    Rejoin,
+    VisitRejoinPending,
+    VisitResumed,
+    Withdraw,
+)
+from signaling.permissions import demand
+from signaling.seats import move_seat
+from signaling.segment import begin_segment, join_segment
+from signaling.shown import (
+    agreed_roles,
+    shown_participants,
+)
+from signaling.state import (
+    Phase,
+    Role,
+    Stand,
+    Visit,
+    Who,
+)
+from signaling.visit import advance
+
+
+def rejoin(draft: Draft, by: Who, request: Rejoin) -> Visit:
+    """One side agrees to go on; the visit is live again when both have agreed after the same End."""
+    visit = visit_for(draft.room, by, request.visit)
+    demand(by.role, situation_of(draft.room, by, visit), Rejoin)
+    live = live_visit(draft.room)
+    if live is not None and live.id == visit.id and by.role is Role.CLIENT:
+        return _rejoin_live_group(draft, by, visit)
+    if live is not None and by.role is not Role.CLIENT:
+        raise Busy("another visit is in progress in this room")
+    if by.participant in visit.agreed:
+        return visit
+    visit = replace(visit, agreed=(*visit.agreed, by.participant))
+    draft.audit("rejoin", by.participant, visit.id)
+    agreed = set(visit.agreed)
+    if live is None and agreed & set(provider_ids(visit)) and agreed & set(visit.seats):
+        return _resume(draft, visit)
+    visit = draft.put_visit(advance(visit, Rejoin, Phase.REJOIN_PENDING))
+    _tell_agreed(draft, visit)
+    return visit
+
+
+def _rejoin_live_group(draft: Draft, by: Who, visit: Visit) -> Visit:
+    visit = move_seat(draft, visit, visit.seats[by.participant], Stand.IN)
+    draft.audit("rejoin", by.participant, visit.id)
+    return join_segment(draft, visit, by.participant)
+
+
+def _resume(draft: Draft, visit: Visit) -> Visit:
+    agreed = set(visit.agreed)
+    rev = visit.rev
+    for seat in list(visit.seats.values()):
+        if seat.participant in agreed:
+            visit = move_seat(draft, visit, seat, Stand.IN)
+    visit = advance(replace(visit, rev=rev), Rejoin, Phase.IN_PROGRESS)
+    visit = begin_segment(draft, visit)
+    for id in (*provider_ids(visit), *(seat.participant for seat in present_seats(visit))):
+        draft.tell(
+            (id,),
+            VisitResumed(
+                visit=visit.id,
+                segment=len(visit.segments),
+                rev=visit.rev,
+                participants=shown_participants(draft.room, visit, id),
+                ice_servers=(),
+            ),
+        )
+    withdraw_elsewhere(draft, visit)
+    draft.notify("visit.resumed", visit=visit.id, appointment=visit.appointment)
+    draft.audit("resume", "system", visit.id)
+    return visit
+
+
+def _tell_agreed(draft: Draft, visit: Visit) -> None:
+    assert visit.rejoin_until is not None
+    draft.tell(
+        roster(visit),
+        VisitRejoinPending(visit=visit.id, rev=visit.rev, agreed=agreed_roles(visit), rejoin_until=visit.rejoin_until),
+    )
+
+
+def withdraw(draft: Draft, by: Who, request: Withdraw) -> Visit:
+    """Somebody takes the agreement back; when the last has, the visit is as it was after End."""
+    visit = visit_for(draft.room, by, request.visit)
+    demand(by.role, situation_of(draft.room, by, visit), Withdraw)
+    if by.participant not in visit.agreed:
+        raise Refused("did not agree")
+    draft.audit("withdraw", by.participant, visit.id)
+    return withdrawn(draft, visit, {by.participant})
+
+
+def withdrawn(draft: Draft, visit: Visit, who: Collection[str]) -> Visit:
+    """Take agreements back, and say so."""
+    agreed = tuple(id for id in visit.agreed if id not in who)
+    to = Phase.REJOIN_PENDING if agreed else Phase.ENDED
+    visit = draft.put_visit(advance(replace(visit, agreed=agreed), Withdraw, to))
+    _tell_agreed(draft, visit)
+    return visit
+
+
+def withdraw_elsewhere(draft: Draft, started: Visit) -> None:
+    """While one visit is in progress no provider agrees to rejoin another; a client's agreement stays, and waits.
+
+    Otherwise a client's click would let them into an occupied room.
+    """
+    for visit in list(draft.room.visits.values()):
+        providers = set(visit.agreed) & set(provider_ids(visit))
+        if visit.id != started.id and providers:
+            withdrawn(draft, visit, providers)

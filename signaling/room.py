@@ -1,0 +1,222 @@
+"""The one function that changes a room: `handle(room, event) -> Step`. Pure: no clock, no chance, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from signaling.closing import close_by_deadline, finish
+from signaling.draft import Draft
+from signaling.effects import Step
+from signaling.ending import end, end_segment, leave_visit, remove, return_to_waiting
+from signaling.events import (
+    Asked,
+    Cancelled,
+    Configured,
+    Connected,
+    DeadlinePassed,
+    Disconnected,
+    Fact,
+    LinkRevoked,
+    MediaChanged,
+    NodeGone,
+    Opened,
+    Rescheduled,
+)
+from signaling.lookup import situation_of, visit_of
+from signaling.messages import (
+    Acknowledge,
+    Admit,
+    CheckIn,
+    ComeBack,
+    End,
+    Finish,
+    Leave,
+    MediaMode,
+    MediaState,
+    Rejoin,
+    Remove,
+    ReturnToWaiting,
+    SetStatus,
+    Start,
+    StepAway,
+    Withdraw,
+)
+from signaling.modality import media_changed, set_mode, set_state
+from signaling.opening import cancel, open_visit, reschedule, tell_rev
+from signaling.permissions import Situation, demand, demand_role
+from signaling.policy import Policy
+from signaling.presence import connected, demand_active, disconnected, host_away, link_revoked, node_gone
+from signaling.rejoining import rejoin, withdraw
+from signaling.seats import acknowledge, check_in, grace_over, leave_waiting, set_status, step_away
+from signaling.starting import admit, start
+from signaling.state import Person, Phase, Room, Stand, Visit
+
+
+def new_room(id: str, practice: str, host: Person, epoch: str, policy: Policy) -> Room:
+    """Return an empty room. It exists once its first commit does."""
+    return Room(id=id, practice=practice, host=host, epoch=epoch, policy=policy)
+
+
+def handle(room: Room, event: Asked | Fact, *, now: int) -> Step:
+    """Return the room after `event`, what must be stored with it, and what the shell should do about it.
+
+    What `now` has let pass has passed first, so a late alarm, or one that rings twice, is invisible.
+    Raise `SignalingError` if a request is refused; then nothing changes.
+    """
+    draft = Draft(room)
+    settle(draft, now)
+    visit: Visit | None = None
+    match event:
+        case Asked():
+            visit = _asked(draft, event)
+        case Connected():
+            connected(draft, event)
+        case Disconnected():
+            disconnected(draft, event)
+        case NodeGone():
+            node_gone(draft, event)
+        case Opened(appointment, policy):
+            open_visit(draft, appointment, policy)
+        case Rescheduled(appointment, policy):
+            reschedule(draft, appointment, policy)
+        case Cancelled(appointment, outcome):
+            cancel(draft, appointment, outcome)
+        case LinkRevoked():
+            link_revoked(draft, event)
+        case Configured(host, policy):
+            if (host, policy) != (draft.room.host, draft.room.policy):
+                draft.change(host=host, policy=policy)
+        case MediaChanged():
+            media_changed(draft, event)
+        case DeadlinePassed():
+            pass  # settle has done it
+        case _:
+            assert_never(event)
+    tell_rev(draft)
+    settle(draft, now)  # what was due the moment it came to be: a span of nothing, a start that has passed
+    return draft.step(visit=visit.id, rev=visit.rev) if visit is not None else draft.step()
+
+
+def _asked(draft: Draft, asked: Asked) -> Visit | None:
+    """Grant a participant's request, or raise. Return the visit that the reply names. Reads as a table of contents."""
+    by, request = asked.by, asked.request
+    demand_role(by.role, type(request))
+    demand_active(draft.room, by, asked.connection)
+    visit: Visit | None = None
+    match request:
+        case CheckIn():
+            demand(by.role, situation_of(draft.room, by, visit_of(draft.room, by)), CheckIn)
+            check_in(draft, by, request, asked.fresh)
+        case StepAway() | ComeBack():
+            demand(by.role, situation_of(draft.room, by, visit_of(draft.room, by)), type(request))
+            step_away(draft, by, away=isinstance(request, StepAway))
+        case Leave():
+            _leave(draft, asked)
+        case SetStatus():
+            set_status(draft, request)
+        case Acknowledge():
+            acknowledge(draft, by, request)
+        case Start():
+            visit = start(draft, by, request, asked.fresh)
+        case Admit():
+            visit = admit(draft, by, request)
+        case ReturnToWaiting():
+            visit = return_to_waiting(draft, by, request)
+        case Remove():
+            remove(draft, by, request)
+        case End():
+            visit = end(draft, by, request)
+        case Rejoin():
+            visit = rejoin(draft, by, request)
+        case Withdraw():
+            visit = withdraw(draft, by, request)
+        case Finish():
+            visit = finish(draft, by, request)
+        case MediaState():
+            set_state(draft, by, request)
+        case MediaMode():
+            set_mode(draft, by, request)
+        case _:
+            assert_never(request)
+    return visit
+
+
+def _leave(draft: Draft, asked: Asked) -> None:
+    by = asked.by
+    visit = visit_of(draft.room, by)
+    situation = situation_of(draft.room, by, visit)
+    demand(by.role, situation, Leave)
+    if situation is Situation.WAITING or visit is None:
+        leave_waiting(draft, by)
+    else:
+        leave_visit(draft, by, visit)
+
+
+# --- Time -------------------------------------------------------------------------------------------
+
+
+def deadline(room: Room) -> int | None:
+    """Return when the room next wants to be looked at, in ms; None: not before something happens."""
+    return min(_deadlines(room), default=None)
+
+
+def _deadlines(room: Room) -> Iterator[int]:
+    if room.host_gone_since is not None:
+        yield room.host_gone_since + room.policy.away_after
+    for entry in room.entries.values():
+        if entry.dropped_at is not None:
+            visit = room.visits.get(entry.visit or "")
+            yield entry.dropped_at + (visit.policy if visit is not None else room.policy).grace
+    for visit in room.visits.values():
+        at = visit_deadline(visit)
+        if at is not None:
+            yield at
+
+
+def visit_deadline(visit: Visit) -> int | None:
+    """Return when a visit stops waiting for what it waits for, in ms."""
+    policy = visit.policy
+    match visit.phase:
+        case Phase.SCHEDULED:
+            awaited = max(visit.start, visit.opened_at)
+            waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is Stand.WAITING]
+            if waiting:
+                return max([awaited, *waiting]) + policy.waiting_limit
+            left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
+            return max([awaited, *left]) + policy.no_show_after
+        case Phase.IN_PROGRESS:
+            return visit.alone_since + policy.abandoned_after if visit.alone_since is not None else None
+        case Phase.ENDED | Phase.REJOIN_PENDING:
+            return visit.rejoin_until
+        case Phase.CLOSED:
+            return None
+
+
+def settle(draft: Draft, now: int) -> None:
+    """Let happen what time alone brings until `now`, each thing at its own moment. Afterwards nothing is due."""
+    while (due := deadline(draft.room)) is not None and due <= now:
+        # An alarm that rings late must not lengthen a segment, nor a window: billing would hear of it.
+        draft.at(due)
+        _settle_one(draft)
+    draft.at(now)
+
+
+def _settle_one(draft: Draft) -> None:
+    room, now = draft.room, draft.now
+    if room.host_gone_since is not None and room.host_gone_since + room.policy.away_after <= now:
+        host_away(draft)
+        return
+    for entry in room.entries.values():
+        visit = room.visits.get(entry.visit or "")
+        if entry.dropped_at is not None and entry.dropped_at + (visit or room).policy.grace <= now:
+            grace_over(draft, entry)
+            return
+    for visit in room.visits.values():
+        at = visit_deadline(visit)
+        if at is not None and at <= now:
+            if visit.phase is Phase.IN_PROGRESS:
+                end_segment(draft, visit, DeadlinePassed, by=None, reason="abandoned")
+            else:
+                close_by_deadline(draft, visit)
+            return

@@ -1,0 +1,275 @@
+"""Where a client stands: out, waiting, in, removed — and the queue of those who wait."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from signaling.draft import Draft
+from signaling.errors import ConsentRequired, NotFound, PolicyForbids, Refused, RoomFull
+from signaling.lookup import (
+    entry_of,
+    hosts,
+    is_connected,
+    provider_ids,
+    seat_of,
+    shown_status,
+    visit_for,
+    visit_of,
+)
+from signaling.messages import (
+    Acknowledge,
+    AudioReason,
+    CheckIn,
+    ClientReady,
+    Modality,
+    QueueChanged,
+    QueueEntered,
+    QueueLeft,
+    SetStatus,
+    WaitingChanged,
+)
+from signaling.policy import AudioOnlyRule
+from signaling.shown import shown_entry
+from signaling.state import CheckedIn, Entry, Interval, Room, Seat, Stand, Status, Visit, Who
+
+ROOM_LIMIT = 200
+"""Waiting entries of one room."""
+
+
+def watchers(room: Room, visit: Visit | None) -> tuple[str, ...]:
+    """Return who is told of a waiting entry: the visit's providers, or the host alone for a walk-in."""
+    return provider_ids(visit) if visit is not None else (room.host.id,)
+
+
+def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
+    """A client says where they are and consents; the seat waits and the provider is told."""
+    room, visit = draft.room, visit_of(draft.room, by)
+    policy = visit.policy if visit is not None else room.policy
+    wanted = policy.practice.consent.version
+    if request.consent is None or request.consent.version != wanted:
+        raise ConsentRequired("the present consent text was not accepted")
+    if visit is None and not (request.display_name or by.name):
+        raise Refused("a walk-in gives a name")
+    seat = seat_of(visit, by) if visit is not None else None
+    if request.media == "audio":
+        demand_audio_allowed(policy.audio_only_for(seat.payer if seat else None), request.audio_reason)
+
+    said = CheckedIn(
+        at=draft.now,
+        place=request.place,
+        consent_version=request.consent.version,
+        privacy=request.privacy,
+        devices=request.devices,
+        display_name=request.display_name,
+        address=request.address,
+        phone=request.phone,
+    )
+    reason: AudioReason | None = request.audio_reason if request.media == "audio" else None
+    again = entry_of(room, by.participant)
+    if again is not None:
+        _check_in_again(draft, visit, again, said, request.media, reason)
+        return
+    if len(room.entries) >= ROOM_LIMIT:
+        raise RoomFull("200 clients wait")
+    entry = Entry(
+        id=f"ent_{fresh}",
+        participant=by.participant,
+        since=draft.now,
+        visit=visit.id if visit is not None else None,
+        name=seat.name if seat is not None else request.display_name or by.name,
+        checked_in=said,
+        media=request.media,
+        media_reason=reason,
+        # Asked, and gone before it was decided: the grace runs, or the entry would stay for hours.
+        dropped_at=None if is_connected(room, by.participant) else draft.now,
+    )
+    draft.put_entry(entry)
+    if visit is not None and seat is not None:
+        visit = move_seat(draft, visit, replace(seat, checked_in=said, entry=entry.id), Stand.WAITING)
+    to = watchers(room, visit)
+    draft.tell(to, QueueEntered(entry=shown_entry(entry, visit)))
+    draft.tell(to, ClientReady(entry=entry.id))
+    draft.notify("client.ready", entry=entry.id, visit=visit.id if visit else None)
+    draft.audit("check_in", by.participant, visit.id if visit else entry.id)
+    tell_waiting_status(draft, behind=entry)
+
+
+def _check_in_again(
+    draft: Draft, visit: Visit | None, entry: Entry, said: CheckedIn, media: Modality, reason: AudioReason | None
+) -> None:
+    # The same arrival with other answers (a reload, a changed mind): the place and the notice stay as they are.
+    entry = draft.put_entry(replace(entry, checked_in=said, media=media, media_reason=reason, away=False))
+    if visit is not None:
+        seat = replace(visit.seats[entry.participant], checked_in=said)
+        visit = draft.put_visit(replace(visit, seats={**visit.seats, seat.participant: seat}))
+    draft.tell(watchers(draft.room, visit), QueueChanged(entry=shown_entry(entry, visit)))
+
+
+def demand_audio_allowed(rule: AudioOnlyRule, reason: AudioReason | None) -> None:
+    """Raise `PolicyForbids` unless the rule lets a client be audio-only for this reason."""
+    if rule == "forbidden" or (rule == "allowed_with_reason" and reason is None):
+        raise PolicyForbids("audio-only")
+
+
+def move_seat(draft: Draft, visit: Visit, seat: Seat, stand: Stand) -> Visit:
+    """Move a seat, with the spans that billing reads, and count the visit's `rev` up."""
+    now = draft.now
+    if seat.stand is not stand:
+        waited, attended = seat.waited, seat.attended
+        if seat.stand is Stand.WAITING:
+            waited = ended(waited, now)
+        if seat.stand is Stand.IN:
+            attended = ended(attended, now)
+        if stand is Stand.WAITING:
+            waited = (*waited, Interval(now))
+        if stand is Stand.IN:
+            attended = (*attended, Interval(now))
+        sent_back = seat.sent_back and stand is not Stand.IN
+        seat = replace(seat, stand=stand, waited=waited, attended=attended, sent_back=sent_back)
+    return draft.put_visit(replace(visit, rev=visit.rev + 1, seats={**visit.seats, seat.participant: seat}))
+
+
+def ended(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
+    """Return the spans with the running one ended; never before it began."""
+    if not spans or spans[-1].end is not None:
+        return spans
+    return (*spans[:-1], Interval(spans[-1].start, max(at, spans[-1].start)))
+
+
+def step_away(draft: Draft, by: Who, *, away: bool) -> None:
+    """A waiting client goes for a moment, or is back; the place is kept."""
+    entry = _entry_of(draft.room, by)
+    if entry.away != away:
+        change_entry(draft, replace(entry, away=away))
+
+
+def acknowledge(draft: Draft, by: Who, request: Acknowledge) -> None:
+    """The provider has seen the notice; it stops repeating and the list stays."""
+    entry = entry_for(draft.room, by, request.entry)
+    if not entry.acknowledged:
+        change_entry(draft, replace(entry, acknowledged=True))
+
+
+def change_entry(draft: Draft, entry: Entry) -> None:
+    """Replace a waiting entry and show its providers."""
+    draft.put_entry(entry)
+    visit = draft.room.visits.get(entry.visit or "")
+    draft.tell(watchers(draft.room, visit), QueueChanged(entry=shown_entry(entry, visit)))
+
+
+def _entry_of(room: Room, who: Who) -> Entry:
+    entry = entry_of(room, who.participant)
+    if entry is None:
+        raise Refused("not waiting")
+    return entry
+
+
+def entry_for(room: Room, by: Who, id: str) -> Entry:
+    """Return a waiting entry that this provider may see. Raise `NotFound`."""
+    entry = room.entries.get(id)
+    if entry is None:
+        raise NotFound("no such entry")
+    if entry.visit is None:
+        if by.participant != room.host.id:
+            raise NotFound("no such entry for this provider")
+    elif not hosts(room.visits[entry.visit], by):
+        raise NotFound("no such entry for this provider")
+    return entry
+
+
+def leave_queue(draft: Draft, entry: Entry, reason: str, to_stand: Stand = Stand.OUT) -> Visit | None:
+    """Take an entry out of the queue and move its seat; those behind move up. Return the visit as it is then."""
+    draft.drop_entry(entry.id)
+    visit = draft.room.visits.get(entry.visit or "")
+    if visit is not None:
+        visit = move_seat(draft, visit, replace(visit.seats[entry.participant], entry=None), to_stand)
+    draft.tell(watchers(draft.room, visit), QueueLeft(entry=entry.id, reason=reason))
+    tell_waiting_status(draft, behind=entry)
+    return visit
+
+
+def leave_waiting(draft: Draft, by: Who) -> None:
+    """A waiting client gives the place up."""
+    leave_entry(draft, _entry_of(draft.room, by))
+
+
+def leave_entry(draft: Draft, entry: Entry) -> None:
+    """A place in the queue is given up."""
+    visit = leave_queue(draft, entry, "left")
+    draft.notify("client.left", entry=entry.id, visit=visit.id if visit else None)
+
+
+def grace_over(draft: Draft, entry: Entry) -> None:
+    """A waiting client dropped and did not come back."""
+    visit = leave_queue(draft, entry, "gone")
+    draft.notify("client.left", entry=entry.id, visit=visit.id if visit else None)
+
+
+def set_status(draft: Draft, request: SetStatus) -> None:
+    """The provider tells the waiting what to expect."""
+    status = Status(request.status, request.minutes if request.status == "late" else None)
+    if status != draft.room.status:
+        draft.change(status=status)
+        tell_waiting_status(draft)
+
+
+def tell_waiting_status(draft: Draft, behind: Entry | None = None) -> None:
+    """Tell the waiting the provider's status, and their place in line where the room shows it.
+
+    `behind`: an entry that came or went; then it alone is told, and those whose shown place it changed.
+    """
+    room = draft.room
+    status = shown_status(room)
+    for entry in room.entries.values():
+        place = ahead(room, entry)
+        if behind is None or entry.id == behind.id or (place is not None and _order(behind) < _order(entry)):
+            message = WaitingChanged(status=status.kind, minutes=status.minutes, ahead=place)
+            draft.tell((entry.participant,), message)
+
+
+def _order(entry: Entry) -> tuple[int, str]:
+    return entry.since, entry.id
+
+
+def ahead(room: Room, entry: Entry) -> int | None:
+    """Return how many wait before this entry; None where the room does not show it."""
+    visit = room.visits.get(entry.visit or "")
+    if not (visit.policy if visit else room.policy).show_position:
+        return None
+    return sum(1 for other in room.entries.values() if _order(other) < _order(entry))
+
+
+def seat_meant(
+    draft: Draft, by: Who, participant: str | None, entry: str | None
+) -> tuple[Visit | None, Entry | None, str]:
+    """Return the (visit, entry, participant) a provider means, by either id. Raise `NotFound`."""
+    room = draft.room
+    if entry is not None:
+        found = entry_for(room, by, entry)
+        return room.visits.get(found.visit or ""), found, found.participant
+    for visit in room.visits.values():
+        if participant is not None and participant in visit.seats:
+            visit_for(room, by, visit.id)
+            return visit, entry_of(room, participant), participant
+    raise NotFound("no such participant")
+
+
+def forget_waiting(draft: Draft, visit: Visit, reason: str) -> Visit:
+    """Take all entries of a visit out of the queue (it closes)."""
+    for entry in [entry for entry in draft.room.entries.values() if entry.visit == visit.id]:
+        visit = leave_queue(draft, entry, reason) or visit
+    return visit
+
+
+def drop_waiting(draft: Draft, participant: str) -> None:
+    """A waiting client's last connection went: the place is kept for the room's grace."""
+    entry = entry_of(draft.room, participant)
+    if entry is not None and entry.dropped_at is None:
+        change_entry(draft, replace(entry, dropped_at=draft.now))
+
+
+def return_waiting(draft: Draft, participant: str) -> None:
+    """A waiting client who dropped is connected again."""
+    entry = entry_of(draft.room, participant)
+    if entry is not None and entry.dropped_at is not None and is_connected(draft.room, participant):
+        change_entry(draft, replace(entry, dropped_at=None))

@@ -1,0 +1,119 @@
+"""One unbroken run of a visit, Start or resume to End: what begins with it and what stops with it."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from signaling.draft import Draft
+from signaling.lookup import (
+    is_connected,
+    present_seats,
+    provider_ids,
+)
+from signaling.messages import (
+    ParticipantChanged,
+    VisitStarted,
+)
+from signaling.seats import ended as spans_ended
+from signaling.shown import (
+    role_in,
+    shown_participant,
+    shown_participants,
+)
+from signaling.state import (
+    Attendee,
+    AudioOnly,
+    MediaLog,
+    Role,
+    Segment,
+    Stand,
+    Visit,
+)
+
+
+def begin_segment(draft: Draft, visit: Visit) -> Visit:
+    """Let a segment run from now on: spans begin, agreements are used up."""
+    now = draft.now
+    attendees = dict(visit.attendees)
+    for id in (*provider_ids(visit), *(seat.participant for seat in present_seats(visit))):
+        attendees[id] = _audio_only_from(attendees.get(id, Attendee()), now, role_in(visit, id).value)
+    visit = replace(
+        visit,
+        segments=(*visit.segments, Segment(now)),
+        attendees=attendees,
+        agreed=(),
+        rejoin_until=None,
+        media_node=None,
+    )
+    return draft.put_visit(with_company(draft, visit))
+
+
+def _audio_only_from(attendee: Attendee, now: int, said_by: str) -> Attendee:
+    if attendee.mode == "video":
+        return attendee
+    return replace(attendee, audio_only=(*attendee.audio_only, AudioOnly(now, attendee.reason, said_by)))
+
+
+def join_segment(draft: Draft, visit: Visit, participant: str) -> Visit:
+    """Tell a client who came later that they are in, and the others that somebody came."""
+    attendee = visit.attendees.get(participant, Attendee())
+    attendees = {**visit.attendees, participant: _audio_only_from(attendee, draft.now, Role.CLIENT.value)}
+    visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
+    draft.tell(
+        (participant,),
+        VisitStarted(
+            visit=visit.id,
+            appointment=visit.appointment,
+            segment=len(visit.segments),
+            rev=visit.rev,
+            participants=shown_participants(draft.room, visit, participant),
+            ice_servers=(),
+        ),
+    )
+    tell_participant(draft, visit, participant, besides=participant)
+    return visit
+
+
+def stop_segment(visit: Visit, now: int, by: str | None, reason: str) -> Visit:
+    """Return the visit with everything that runs ended at `now`: segment, seats, media spans, audio-only spans."""
+    running = visit.segments[-1]
+    segments = (*visit.segments[:-1], replace(running, ended_at=max(now, running.started_at), by=by, reason=reason))
+    seats = {
+        id: replace(seat, stand=Stand.OUT, attended=spans_ended(seat.attended, now)) if seat.stand is Stand.IN else seat
+        for id, seat in visit.seats.items()
+    }
+    visit = replace(visit, segments=segments, seats=seats, alone_since=None)
+    for id in (*visit.media, *visit.attendees):
+        visit = stop_media_log(visit, id, now)
+    return visit
+
+
+def stop_media_log(visit: Visit, participant: str, now: int) -> Visit:
+    """Return the visit with a participant's running media and audio-only spans ended at `now`."""
+    log = visit.media.get(participant)
+    if log is not None:
+        log = MediaLog(spans_ended(log.up, now), spans_ended(log.video, now))
+        visit = replace(visit, media={**visit.media, participant: log})
+    attendee = visit.attendees.get(participant)
+    if attendee is not None and attendee.audio_only and attendee.audio_only[-1].end is None:
+        last = replace(attendee.audio_only[-1], end=max(now, attendee.audio_only[-1].start))
+        attendee = replace(attendee, audio_only=(*attendee.audio_only[:-1], last))
+        visit = replace(visit, attendees={**visit.attendees, participant: attendee})
+    return visit
+
+
+def with_company(draft: Draft, visit: Visit) -> Visit:
+    """Return a visit in progress with `alone_since` told from who is connected now."""
+    providers = any(is_connected(draft.room, id) for id in provider_ids(visit))
+    clients = any(is_connected(draft.room, seat.participant) for seat in present_seats(visit))
+    if providers and clients:
+        return replace(visit, alone_since=None) if visit.alone_since is not None else visit
+    return replace(visit, alone_since=draft.now) if visit.alone_since is None else visit
+
+
+def tell_participant(draft: Draft, visit: Visit, participant: str, *, besides: str | None = None) -> None:
+    """Tell everybody in the visit how one participant is now."""
+    for id in (*provider_ids(visit), *(seat.participant for seat in present_seats(visit))):
+        if id != besides:
+            shown = shown_participant(draft.room, visit, participant, id)
+            draft.tell((id,), ParticipantChanged(visit=visit.id, participant=shown))

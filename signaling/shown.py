@@ -1,0 +1,166 @@
+"""How entries, seats and visits look on the wire: PROTOCOL.md's objects, used by views and events alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import to_builtins
+
+from signaling.lookup import is_connected, present_seats, roster
+from signaling.record import connected
+from signaling.state import Attendee, Entry, Person, Phase, Role, Room, Seat, Stand, Visit
+
+
+def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
+    """Return a waiting entry as its provider sees it."""
+    said = entry.checked_in
+    seat = visit.seats[entry.participant] if visit is not None else None
+    flags = []
+    if entry.dropped_at is not None:
+        flags.append("dropped")
+    if entry.media == "audio":
+        flags.append("audio_only")
+    if said is not None and not said.privacy:
+        flags.append("not_private")
+    shown: dict[str, Any] = {
+        "id": entry.id,
+        "participant": entry.participant,
+        "client": {"id": seat.client, "name": seat.name} if seat is not None and seat.client else {"name": entry.name},
+        "since": entry.since,
+        "verified": visit is not None,
+        "acknowledged": entry.acknowledged,
+        "away": entry.away or entry.dropped_at is not None,
+        "media": entry.media,
+        "flags": flags,
+    }
+    if entry.media_reason is not None:
+        shown["audio_reason"] = entry.media_reason
+    if said is not None:
+        shown["devices"] = to_builtins(said.devices)
+        shown["place"] = to_builtins(said.place)
+        if said.display_name:
+            shown["display_name"] = said.display_name
+        if said.address:
+            shown["address"] = said.address
+        if said.phone:
+            shown["phone"] = said.phone
+    if visit is not None:
+        shown["visit"] = visit.id
+        shown["rev"] = visit.rev
+        if visit.appointment is not None:
+            shown["appointment"] = visit.appointment
+    return shown
+
+
+def shown_participants(room: Room, visit: Visit, viewer: str) -> tuple[dict[str, Any], ...]:
+    """Return everybody in the visit as `viewer` may see them. Between segments: everybody who may rejoin."""
+    if visit.phase is Phase.IN_PROGRESS:
+        ids = (*(p.id for p in visit.providers), *(seat.participant for seat in present_seats(visit)))
+    else:
+        ids = roster(visit)
+    return tuple(shown_participant(room, visit, id, viewer) for id in ids)
+
+
+def shown_participant(room: Room, visit: Visit, participant: str, viewer: str) -> dict[str, Any]:
+    """Return one participant as `viewer` may see them."""
+    attendee = visit.attendees.get(participant, Attendee())
+    seat = visit.seats.get(participant)
+    shown: dict[str, Any] = {
+        "id": participant,
+        "role": role_in(visit, participant).value,
+        "name": _name(visit, participant, viewer),
+        "presence": _presence(room, visit, participant),
+        "microphone": attendee.microphone,
+        "camera": attendee.camera,
+        "screen": attendee.screen,
+        "mode": attendee.mode,
+        "you": participant == viewer,
+    }
+    if attendee.reason is not None and attendee.mode == "audio":
+        shown["mode_reason"] = attendee.reason
+    if seat is not None and viewer in (p.id for p in visit.providers):
+        shown["client"] = seat.client
+    return shown
+
+
+def _presence(room: Room, visit: Visit, participant: str) -> str:
+    """Return `connected`, `gone` (dropped, and still in), or `left`: went out of a visit that goes on."""
+    seat = visit.seats.get(participant)
+    if seat is not None and visit.phase is Phase.IN_PROGRESS and seat.stand is not Stand.IN:
+        return "left"
+    return "connected" if is_connected(room, participant) else "gone"
+
+
+def role_in(visit: Visit, participant: str) -> Role:
+    """Return a participant's role in a visit."""
+    if participant in visit.seats:
+        return Role.CLIENT
+    return Role.PROVIDER if visit.providers[0].id == participant else Role.CO_PROVIDER
+
+
+def _name(visit: Visit, participant: str, viewer: str) -> str:
+    seat = visit.seats.get(participant)
+    if seat is None:
+        return next((p.name for p in visit.providers if p.id == participant), "")
+    if participant == viewer or viewer not in visit.seats or visit.policy.names_in_group:
+        return seat.name
+    if seat.checked_in is not None and seat.checked_in.display_name:
+        return seat.checked_in.display_name  # the name they chose to be seen by
+    return f"Client {1 + list(visit.seats).index(participant)}"
+
+
+def shown_appointment(room: Room, visit: Visit) -> dict[str, Any]:
+    """Return an appointment as its providers see it."""
+    shown: dict[str, Any] = {
+        "id": visit.appointment,
+        "visit": visit.id,
+        "rev": visit.rev,
+        "phase": visit.phase.value,
+        "start": visit.start,
+        "end": visit.end,
+        "host": _person(visit.providers[0]),
+        "group": visit.group,
+        "clients": [_client(room, seat) for seat in visit.seats.values()],
+    }
+    return shown
+
+
+def _client(room: Room, seat: Seat) -> dict[str, Any]:
+    return {
+        "id": seat.client,
+        "participant": seat.participant,
+        "name": seat.name,
+        "seat": seat.stand.value,
+        "presence": "connected" if is_connected(room, seat.participant) else "gone",
+    }
+
+
+def _person(person: Person) -> dict[str, Any]:
+    return {"id": person.id, "name": person.name}
+
+
+def shown_visit(room: Room, visit: Visit, viewer: str, now: int) -> dict[str, Any]:
+    """Return a visit that was started as its providers see it."""
+    shown: dict[str, Any] = {
+        "id": visit.id,
+        "appointment": visit.appointment,
+        "rev": visit.rev,
+        "phase": visit.phase.value,
+        "segment": len(visit.segments),
+        "participants": shown_participants(room, visit, viewer),
+        "started_at": visit.segments[0].started_at if visit.segments else None,
+        "connected_ms": {
+            seat.client or seat.participant: connected(visit, seat.participant, now)
+            for seat in visit.seats.values()
+            if seat.attended
+        },
+    }
+    if visit.rejoin_until is not None:
+        shown["rejoin_until"] = visit.rejoin_until
+        shown["agreed"] = agreed_roles(visit)
+    return shown
+
+
+def agreed_roles(visit: Visit) -> tuple[str, ...]:
+    """Return the roles that chose Rejoin since the last End, in the order of their choice."""
+    return tuple(dict.fromkeys(role_in(visit, participant).value for participant in visit.agreed))

@@ -1,0 +1,146 @@
+"""Start, admit: exactly the clients who wait for this appointment are let in."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from signaling.draft import Draft
+from signaling.errors import Busy, NotFound, NotReady, Refused
+from signaling.lookup import (
+    entry_of,
+    hosts,
+    live_visit,
+    present_seats,
+    provider_ids,
+    situation_of,
+    visit_of_appointment,
+)
+from signaling.messages import (
+    Admit,
+    Override,
+    Start,
+    VisitStarted,
+)
+from signaling.permissions import demand
+from signaling.rejoining import withdraw_elsewhere
+from signaling.seats import entry_for, leave_queue
+from signaling.segment import begin_segment, join_segment
+from signaling.shown import (
+    shown_participants,
+)
+from signaling.state import (
+    Attendee,
+    Entry,
+    Interval,
+    Phase,
+    Seat,
+    Stand,
+    Visit,
+    Who,
+)
+from signaling.visit import advance, demand_rev
+
+
+def start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
+    """The provider begins one appointment's visit: exactly its clients who wait are let in."""
+    visit = _visit_to_start(draft, by, request, fresh)
+    demand_rev(draft, by, visit, request.expect)
+    live = live_visit(draft.room)
+    if live is not None and live.id != visit.id:
+        raise Busy("another visit is in progress in this room")
+    demand(by.role, situation_of(draft.room, by, visit), Start)
+    waiting = [seat for seat in visit.seats.values() if seat.stand is Stand.WAITING]
+    if not waiting:
+        raise NotReady("nobody of this appointment waits")
+
+    for seat in waiting:
+        visit = _let_in(draft, visit, seat)
+    visit = begin_segment(draft, advance(visit, Start, Phase.IN_PROGRESS))
+    # One click is one step of `rev`, however many clients it let in.
+    visit = draft.put_visit(replace(visit, rev=visit.rev - len(waiting)))
+    for id in (*provider_ids(visit), *(seat.participant for seat in present_seats(visit))):
+        draft.tell(
+            (id,),
+            VisitStarted(
+                visit=visit.id,
+                appointment=visit.appointment,
+                segment=len(visit.segments),
+                rev=visit.rev,
+                participants=shown_participants(draft.room, visit, id),
+                ice_servers=(),
+            ),
+        )
+    withdraw_elsewhere(draft, visit)
+    draft.notify("visit.started", visit=visit.id, appointment=visit.appointment)
+    draft.audit("start", by.participant, visit.id, _override(request.override))
+    return visit
+
+
+def _override(override: Override | None) -> str:
+    # The reason is the provider's own words and might name somebody: the trail keeps the rule alone.
+    return f"override:{override.rule}" if override is not None else ""
+
+
+def _visit_to_start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
+    room = draft.room
+    if request.entry is not None:
+        entry = entry_for(room, by, request.entry)
+        if entry.visit is not None:
+            visit = room.visits[entry.visit]
+            if request.appointment not in (None, visit.appointment):
+                raise Refused("that entry waits for another appointment")
+            return visit
+        if request.appointment is None:
+            return _visit_of_walk_in(draft, entry, fresh)
+        raise Refused("matching a walk-in to an appointment")
+    named = visit_of_appointment(room, request.appointment) if request.appointment is not None else None
+    if named is None or not hosts(named, by):
+        raise NotFound("no such appointment of this provider")
+    return named
+
+
+def _visit_of_walk_in(draft: Draft, entry: Entry, fresh: str) -> Visit:
+    seat = Seat(
+        participant=entry.participant,
+        name=entry.name,
+        stand=Stand.WAITING,
+        entry=entry.id,
+        checked_in=entry.checked_in,
+        waited=(Interval(entry.since),),
+    )
+    room = draft.room
+    visit = Visit(
+        id=f"vis_{fresh}",
+        policy=room.policy,
+        providers=(room.host,),
+        seats={seat.participant: seat},
+        start=draft.now,
+        end=draft.now,
+    )
+    draft.put_entry(replace(entry, visit=visit.id))
+    return draft.put_visit(visit)
+
+
+def _let_in(draft: Draft, visit: Visit, seat: Seat) -> Visit:
+    """Move a waiting seat in, and carry the audio-only flag of the check-in over."""
+    entry = entry_of(draft.room, seat.participant)
+    assert entry is not None, "a waiting seat has an entry"
+    draft.put_visit(visit)
+    visit = leave_queue(draft, entry, "admitted", Stand.IN) or visit
+    attendee = visit.attendees.get(seat.participant, Attendee())
+    camera = seat.checked_in is None or (seat.checked_in.devices.camera and entry.media == "video")
+    attendee = replace(attendee, mode=entry.media, reason=entry.media_reason, camera=camera)
+    return draft.put_visit(replace(visit, attendees={**visit.attendees, seat.participant: attendee}))
+
+
+def admit(draft: Draft, by: Who, request: Admit) -> Visit:
+    """One more waiting client into a live group visit."""
+    entry = entry_for(draft.room, by, request.entry)
+    visit = draft.room.visits.get(entry.visit or "")
+    if visit is None:
+        raise Refused("a walk-in is started, not admitted")
+    demand(by.role, situation_of(draft.room, by, visit), Admit)
+    visit = _let_in(draft, visit, visit.seats[entry.participant])
+    visit = join_segment(draft, visit, entry.participant)
+    draft.audit("admit", by.participant, visit.id, entry.participant)
+    return visit

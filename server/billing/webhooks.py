@@ -53,8 +53,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     url: str
     secrets: tuple[str, ...]
     """One or two, `whsec_` and base64; the newest first."""
-    events: tuple[str, ...] = ()
-    """The types it asked for; none: all."""
+    events: tuple[str, ...] = tuple(sorted(EVENTS))
+    """The types it asked for; it is told of no other."""
     active: bool = True
     """False once the receiver answered 410."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections import defaultdict
-from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,7 +17,7 @@ from loadtests.receiver import Receiver
 from server.billing.courier import BACKOFF, GIVE_UP, HOUR, MINUTE, PROBE, SECOND, Courier
 from server.billing.webhooks import PREFIX, Endpoint, new_secret
 from server.ledger.ledger import Ledger
-from tests.server.billing.support import PUBLIC, START, HandClock, Office, hook, received_by
+from tests.server.billing.support import PUBLIC, START, HandClock, Office, hook, received_by, trustme
 from tests.server.ledger.support import CANARY, OneNode, notice, record, streamed
 
 
@@ -300,35 +302,60 @@ async def test_a_receiver_that_hangs_holds_up_no_other(ledger: Ledger) -> None:
     assert (await ledger.deliveries("north", "hanging", 1))[0]["state"] == "pending"
 
 
-async def test_over_a_real_socket(ledger: Ledger) -> None:
-    """The transport of every day, to a receiver on loopback."""
-    secret = new_secret()
-    clock = HandClock()
-    all_there = asyncio.Event()
-
-    class Counting(Receiver):
-        def accept(self, headers: Mapping[str, str], body: bytes) -> int:
-            status = super().accept(headers, body)
-            if len(self.events) == 20:
-                all_there.set()
-            return status
-
-    receiver = Counting(secret, clock=lambda: clock.now / 1000)
-    server = await receiver.serve()
-    port = server.sockets[0].getsockname()[1]
-    target = hook(secrets=(secret,), url=f"http://localhost:{port}/hooks")
+def everyday(ledger: Ledger, target: Endpoint, clock: HandClock, **more: Any) -> Courier:
+    """A courier with the transport of every day."""
 
     async def endpoint(practice: str, webhook: str) -> Endpoint:
         return target
 
     async def gone(practice: str, webhook: str) -> None: ...
 
-    await ledger.archive(streamed([record(number) for number in range(20)]), {"north": [target]})
-    courier = Courier(ledger, endpoint, nodes=OneNode(), node="n1", clock=clock, gone=gone, allow_private=True)
-    async with server, courier:
-        await asyncio.wait_for(all_there.wait(), 30)
+    return Courier(ledger, endpoint, nodes=OneNode(), node="n1", clock=clock, gone=gone, allow_private=True, **more)
+
+
+async def test_over_a_real_socket(ledger: Ledger) -> None:
+    secret, clock = new_secret(), HandClock()
+    async with Receiver(secret, clock=lambda: clock.now / 1000) as receiver:
+        target = hook(secrets=(secret,), url=receiver.url.replace("127.0.0.1", "localhost"))
+        await ledger.archive(streamed([record(number) for number in range(20)]), {"north": [target]})
+
+        async with everyday(ledger, target, clock):
+            await receiver.wait_for("record.created", count=20)
 
     assert (receiver.refused, receiver.repeats) == (0, 0)
+
+
+async def test_the_certificate_is_held_against_the_name_though_the_address_is_called(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """Two endpoints at one address: of the certificate's own name, and of another."""
+    certificate = trustme(tmp_path, "ehr.example")
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(certificate)
+    secret, clock = new_secret(), HandClock()
+    receiver = Receiver(secret, clock=lambda: clock.now / 1000)
+    server = await asyncio.start_server(receiver.answer_one, "127.0.0.1", 0, ssl=served)
+    port = server.sockets[0].getsockname()[1]
+
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    async def error_of(host: str) -> str | None:
+        target = hook(host, secrets=(secret,), url=f"https://{host}:{port}/")
+        await ledger.archive([(0, f"{host}-0", notice(1))], {"north": [target]})
+        transport = httpx.AsyncHTTPTransport(verify=ssl.create_default_context(cafile=str(certificate)))
+        courier = everyday(ledger, target, clock, transport=transport, resolve=resolve)
+        while await courier.once():
+            pass
+        await transport.aclose()
+        error: str | None = (await ledger.deliveries("north", host, 1))[0]["error"]
+        return error
+
+    async with server:
+        assert await error_of("ehr.example") is None
+        assert await error_of("other.example") == "connection"
+
+    assert len(receiver.events) == 1
 
 
 async def test_neither_logs_nor_reprs_tell_secrets_or_people(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:

@@ -89,8 +89,8 @@ async def test_sound_and_pictures_go_both_ways(stage: Stage) -> None:
 
     await alice.enter(stage.node, "alice")
     await bob.enter(stage.node, "bob")
-    for client in (alice, bob):
-        await until(lambda frames=client.frames: frames["audio"] > 20 and frames["video"] > 10, 20)
+    await until(lambda: min(alice.frames["audio"], bob.frames["audio"]) > 20, 20)
+    await until(lambda: min(alice.frames["video"], bob.frames["video"]) > 10, 20)
 
     assert stage.wishes == []
     await alice.close()

@@ -55,6 +55,18 @@ test("every key that a page names is in the catalog", () => {
   assert.deepEqual(missing, []);
 });
 
+test("no catalog carries a sentence that no page says", () => {
+  const text = ["", "components/", "lib/"]
+    .flatMap((folder) => readdirSync(new URL(folder || ".", root)).map((name) => folder + name))
+    .filter((path) => path.endsWith(".js"))
+    .map((path) => readFileSync(new URL(path, root), "utf8"))
+    .join();
+  const built = [...text.matchAll(/`([a-z]+\.[a-z_]*)\$\{/g)].map((match) => String(match[1]));
+  const unsaid = Object.keys(english).filter((key) => !text.includes(`"${key}"`) && !built.some((stem) => key.startsWith(stem)));
+
+  assert.deepEqual(unsaid.filter((key) => !key.startsWith("steps.") && !key.startsWith("title.")), []);
+});
+
 test("every error code has a sentence", () => {
   const codes = `bad_message unknown_type forbidden refused stale busy not_ready not_found consent_required policy key_reused
     bad_sdp stale_round too_many room_full rate unavailable internal bad_link bad_credentials invalid conflict lost unreachable`;

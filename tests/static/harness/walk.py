@@ -252,9 +252,8 @@ def odd_screens(walk: Walk, size: dict[str, int], tag: str) -> None:
         screen(page, "trouble")
         walk.picture(page, f"{tag}-41-bad-link")
     with walk.page(size) as page:
-        no = "navigator.mediaDevices.getUserMedia = async () => {"
-            " throw new DOMException('', 'NotAllowedError') }"
-        page.add_init_script(no)
+        refusing = "async () => { throw new DOMException('', 'NotAllowedError') }"
+        page.add_init_script(f"navigator.mediaDevices.getUserMedia = {refusing}")
         page.goto(f"{walk.url}/join#ana-token")
         press(page, "Check camera and microphone")
         expect(page.get_by_role("button", name="Try again")).to_be_visible()

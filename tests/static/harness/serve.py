@@ -1,7 +1,7 @@
 """A stand-in for the service, so that the pages can be walked through and looked at without it.
 
-It serves `static/` with the real Content-Security-Policy, keeps one room in memory and answers media offers by
-sending each participant's own tracks back. It checks nothing and keeps nothing: never use it for anything else.
+It serves `static/` with the real Content-Security-Policy, keeps one room in memory and answers media offers
+by sending each participant's own tracks back. It checks nothing: never use it for anything else.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ CSP = (
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 CONSENT = (
-    "You agree to receive care by video or audio. Your session is private: it is not recorded, and nobody joins "
-    "without your knowledge.\n\nTelehealth has limits. The connection may fail, and your provider may suggest a visit "
-    "in person. You may stop at any time.\n\nIn an emergency, call 911 or go to the nearest emergency department."
+    "You agree to receive care by video or audio. Your session is private: it is not recorded, and nobody "
+    "joins without your knowledge.\n\nTelehealth has limits. The connection may fail, and your provider may "
+    "suggest a visit in person. You may stop at any time.\n\nIn an emergency, call 911 or go to the nearest "
+    "emergency department."
 )
 PRACTICE = {
     "id": "demo",
@@ -130,7 +131,9 @@ class Room:
             "rev": 1,
             "provider": {**PROVIDER, **self.status},
             "practice": PRACTICE,
-            "appointment": {k: appointment[k] for k in ("id", "start", "end", "group")} if appointment else None,
+            "appointment": {k: appointment[k] for k in ("id", "start", "end", "group")}
+            if appointment
+            else None,
             "checked_in": waiting or visit is not None,
             **(
                 {"visit": visit["id"], "rejoin_until": visit.get("rejoin_until"), "agreed": visit["agreed"]}
@@ -138,7 +141,11 @@ class Room:
                 else {}
             ),
             **(
-                {"participants": self.participants(visit, who), "ice_servers": [], "segment": visit["segment"]}
+                {
+                    "participants": self.participants(visit, who),
+                    "ice_servers": [],
+                    "segment": visit["segment"],
+                }
                 if visit and phase == "in_progress"
                 else {}
             ),
@@ -313,7 +320,9 @@ class Room:
 
     async def on_withdraw(self, who: str, message: dict[str, Any]) -> None:
         visit = self.visits[message["visit"]]
-        visit["agreed"] = [role for role in visit["agreed"] if role != ("provider" if who == "prv" else "client")]
+        visit["agreed"] = [
+            role for role in visit["agreed"] if role != ("provider" if who == "prv" else "client")
+        ]
         await self.pending(visit)
 
     async def on_finish(self, who: str, message: dict[str, Any]) -> None:
@@ -352,11 +361,19 @@ class Room:
             peer.on("track", lambda track: peer.addTrack(self.relay.subscribe(track)))
         await peer.setRemoteDescription(RTCSessionDescription(message["sdp"], "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
-        other = next((p for p in (self.visit_of(who) or {"participants": {}})["participants"] if p != who), "")
+        other = next(
+            (p for p in (self.visit_of(who) or {"participants": {}})["participants"] if p != who), ""
+        )
         tracks = [
-            {"mid": t.mid, "participant": other, "kind": t.kind, "source": "camera"} for t in peer.getTransceivers()
+            {"mid": t.mid, "participant": other, "kind": t.kind, "source": "camera"}
+            for t in peer.getTransceivers()
         ]
-        answer = {"type": "media.answer", "peer": message["peer"], "round": message["round"], "tracks": tracks}
+        answer = {
+            "type": "media.answer",
+            "peer": message["peer"],
+            "round": message["round"],
+            "tracks": tracks,
+        }
         await self.send(who, {**answer, "sdp": peer.localDescription.sdp})
         return {}
 
@@ -385,8 +402,16 @@ async def serve_socket(socket: WebSocket) -> None:
     secret = room.new("secret")
     room.secrets[secret] = who
     role = "provider" if who == "prv" else "client"
-    welcome = {"type": "welcome", "connection": room.new("con"), "secret": secret, "resume_for": 60, "role": role}
-    await socket.send_text(json.dumps({**welcome, "heartbeat": 10, "limits": {}, "recovered": False, "at": now()}))
+    welcome = {
+        "type": "welcome",
+        "connection": room.new("con"),
+        "secret": secret,
+        "resume_for": 60,
+        "role": role,
+    }
+    await socket.send_text(
+        json.dumps({**welcome, "heartbeat": 10, "limits": {}, "recovered": False, "at": now()})
+    )
     await socket.send_text(json.dumps(room.view(who)))
     with contextlib.suppress(WebSocketDisconnect):
         while True:
@@ -419,7 +444,9 @@ async def join(request: Request) -> Response:
 
 async def lobby(request: Request) -> Response:
     """Answer `GET /v1/practices/{id}/lobby`."""
-    return JSONResponse({"practice": PRACTICE, "providers": [PROVIDER, {"id": "prv2", "name": "Sam Chen, LCSW"}]})
+    return JSONResponse(
+        {"practice": PRACTICE, "providers": [PROVIDER, {"id": "prv2", "name": "Sam Chen, LCSW"}]}
+    )
 
 
 async def knock(request: Request) -> Response:
@@ -451,7 +478,7 @@ async def tickets(request: Request) -> Response:
 
 
 async def script(request: Request) -> Response:
-    """Do what a walk asks: `reset`, `drop` sockets with a code, `send` a message, `refuse_media`, change a `participant`."""
+    """Do what a walk asks: `reset`, `drop` a socket, `send` a message, `refuse_media`, change a person."""
     global room  # noqa: PLW0603 - one stand-in, one room
     asked = await request.json()
     if asked.get("reset"):
@@ -460,9 +487,8 @@ async def script(request: Request) -> Response:
             with contextlib.suppress(RuntimeError):
                 await socket.close(4510)
         room = Room()
-    if who := asked.get("drop"):
-        if socket := room.sockets.pop(who, None):
-            await socket.close(asked["code"])
+    if (who := asked.get("drop")) and (socket := room.sockets.pop(who, None)):
+        await socket.close(asked["code"])
     if who := asked.get("send"):
         await room.send(who, asked["message"])
     if who := asked.get("participant"):
@@ -495,7 +521,10 @@ class Headers:
                     "x-content-type-options": "nosniff",
                     "cache-control": "no-store",
                 }
-                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in more.items())]
+                message["headers"] = [
+                    *message["headers"],
+                    *((k.encode(), v.encode()) for k, v in more.items()),
+                ]
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -182,9 +182,9 @@ def visit_deadline(visit: Visit) -> int | None:
             awaited = max(visit.start, visit.opened_at)
             waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is Stand.WAITING]
             if waiting:
-                return max(awaited, *waiting) + policy.waiting_limit
+                return max([awaited, *waiting]) + policy.waiting_limit
             left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
-            return max(awaited, *left) + policy.no_show_after
+            return max([awaited, *left]) + policy.no_show_after
         case Phase.IN_PROGRESS:
             return visit.alone_since + policy.abandoned_after if visit.alone_since is not None else None
         case Phase.ENDED | Phase.REJOIN_PENDING:

@@ -1,0 +1,120 @@
+"""An appointment becomes a visit, and changes while somebody may already wait for it."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from signaling.errors import Refused
+from signaling.events import Configured, Opened, Rescheduled
+from signaling.messages import End, Rejoin, Start, VisitChanged, VisitClosed
+from signaling.policy import HOUR, MINUTE
+from signaling.room import deadline
+from signaling.state import Phase, Stand
+from signaling.view import view
+from tests.signaling.people import (
+    ANN,
+    ANNS,
+    CHECK_IN,
+    CO,
+    EVA,
+    EVAS,
+    GIA,
+    GROUP,
+    GUS,
+    GWEN,
+    HOST,
+    POLICY,
+    SOON,
+    START,
+    appointment,
+    person,
+    seat,
+)
+from tests.signaling.play import asks, client, co_provider, empty_room, play, provider, waiting
+
+BEGIN = SOON + MINUTE
+
+
+def test_an_appointment_opens_once_and_its_providers_see_it() -> None:
+    played = play((5, Opened(EVAS, POLICY)), (6, Opened(EVAS, POLICY)), room=empty_room())
+
+    assert (played.visit("vis_eva").phase, played.visit("vis_eva").rev) == (Phase.SCHEDULED, 0)
+    [told] = played.told(VisitChanged)
+    assert played.told(VisitChanged, HOST) == played.told(VisitChanged, CO) == [told]
+    assert (told.appointment["id"], told.appointment["phase"]) == ("apt_eva", "scheduled")
+
+
+def test_a_visit_is_judged_by_the_policy_it_was_opened_with() -> None:
+    lax = replace(POLICY, practice=replace(POLICY.practice, consent=replace(POLICY.practice.consent, version="2025")))
+
+    played = play((5, Configured(person(HOST), lax)), (SOON, client(CHECK_IN)))
+
+    assert played.seat(ANN).stand is Stand.WAITING
+    assert played.room.policy is lax
+
+
+def test_telling_the_same_again_changes_nothing() -> None:
+    played = play()
+
+    again = played.then((5, Rescheduled(ANNS, POLICY)), (6, Configured(person(HOST), POLICY)))
+
+    assert again.room is played.room
+
+
+def test_another_time_moves_the_deadline_and_keeps_who_waits() -> None:
+    played = waiting(ANN, at=SOON)
+
+    moved = played.then((BEGIN, Rescheduled(replace(ANNS, start=START + HOUR, end=START + 2 * HOUR), POLICY)))
+
+    assert (moved.visit().start, moved.visit().rev) == (START + HOUR, 2)
+    assert moved.entry(ANN).since == SOON
+    assert [m.appointment["start"] for m in moved.told(VisitChanged, HOST)] == [START + HOUR]
+
+
+def test_moved_into_the_past_it_is_no_no_show_at_once() -> None:
+    played = play((5, Opened(ANNS, POLICY)), room=empty_room())
+
+    moved = played.then((SOON, Rescheduled(replace(ANNS, start=5), POLICY)))
+
+    assert deadline(moved.room) == SOON + POLICY.no_show_after
+
+
+def test_a_client_who_is_no_longer_meant_is_sent_away_and_refused() -> None:
+    fewer = appointment("group", GIA, GUS, providers=(HOST, CO), group=True)
+
+    played = play((5, Rescheduled(fewer, POLICY)))
+
+    assert [m.outcome for m in played.told(VisitClosed, GWEN)] == ["cancelled"]
+    assert played.closed_out(GWEN) == [4510]
+    assert view(played.room, GWEN).phase == "closed"  # type: ignore[union-attr]
+    played.refuses(Refused, SOON, asks(GWEN, CHECK_IN))
+
+
+def test_who_already_waits_is_not_written_out() -> None:
+    fewer = appointment("group", GIA, GUS, providers=(HOST, CO), group=True)
+
+    played = waiting(GWEN, at=SOON).then((BEGIN, Rescheduled(fewer, POLICY)))
+
+    assert played.seat(GWEN).stand is Stand.WAITING
+
+
+def test_a_started_visit_keeps_its_providers_and_gains_others() -> None:
+    live = waiting(EVA, at=SOON).then((BEGIN, provider(Start(appointment="apt_eva"))))
+
+    without = live.then((BEGIN + 1, Rescheduled(replace(EVAS, providers=(person(HOST),)), POLICY)))
+    ended = without.then(
+        (BEGIN + 2, co_provider(End(visit="vis_eva"))),
+        (BEGIN + 3, co_provider(Rejoin(visit="vis_eva"))),
+        (BEGIN + 4, provider(Rejoin(visit="vis_eva"))),
+    )
+
+    assert without.visit("vis_eva").providers == (person(HOST), person(CO))
+    assert ended.visit("vis_eva").phase is Phase.REJOIN_PENDING, "two providers are one side"
+
+
+def test_a_seat_comes_into_an_opened_group() -> None:
+    more = replace(GROUP, seats=(*GROUP.seats, seat(EVA)))
+
+    played = play((5, Rescheduled(more, POLICY)))
+
+    assert list(played.visit("vis_group").seats) == ["par_gia", "par_gus", "par_gwen", "par_eva"]

@@ -1,4 +1,4 @@
-"""Every cell of the table, walked against `handle`: what it grants is granted; the rest is refused and moves nothing."""
+"""Every cell of the table, walked against `handle`: what it grants is granted, all else refused and moves nothing."""
 
 from __future__ import annotations
 

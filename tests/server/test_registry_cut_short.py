@@ -40,7 +40,7 @@ async def cancel(world: World) -> object:
 async def knock(world: World) -> object:
     found = await world.registry.appointments.get("elm", "a1")
     assert found is not None
-    invited = await world.registry.appointments.invited(found.appointment.clients[0].token)
+    invited = await world.registry.links.invited(found.appointment.clients[0].token)
     return None if invited is None else await world.registry.appointments.knocked(invited)
 
 
@@ -137,7 +137,7 @@ async def works(world: World) -> None:
     """After the repeat every link leads to the appointment, or none does if it is over."""
     found = await world.registry.appointments.get("elm", "a1")
     assert found is not None
-    invited = [await world.registry.appointments.invited(client.token) for client in found.appointment.clients]
+    invited = [await world.registry.links.invited(client.token) for client in found.appointment.clients]
     assert [one is not None for one in invited] == [found.state == "open"] * 2
     tokens = {digest(client.token) for client in found.appointment.clients}
     assert {hash for kind, hash in world.secrets if kind == "link"} == (tokens if found.state == "open" else set())

@@ -87,11 +87,8 @@ class Client(Person):
         await self.click("Check camera and microphone")
         await self.screen("devices")
 
-    async def choose_audio_only(self) -> None:
-        await self.page.get_by_role("button", name="Continue without camera").click()
-
-    async def check_in(self, *, state: str = "CO", name: str | None = None) -> None:
-        await self.click("Continue")
+    async def check_in(self, *, state: str = "CO", name: str | None = None, camera: bool = True) -> None:
+        await self.click("Continue" if camera else "Continue without camera")
         await self.screen("check-in")
         if name is not None:
             await self.page.locator("[name=display_name]").fill(name)

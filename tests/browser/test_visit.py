@@ -84,8 +84,7 @@ async def test_an_audio_only_visit(browser: Browser, demo: Service) -> None:
     await clinician.sign_in(**doctor["sign_in"])
     await client.open(link)
     await client.check_devices()
-    await client.choose_audio_only()
-    await client.check_in()
+    await client.check_in(camera=False)
 
     await clinician.start(name)
     await client.screen("session")

@@ -35,6 +35,8 @@ class Line:
     kind: str
     source: Source
     sink: Sink
+    offered: bool = False
+    """Whether it is a part of the last offer, and not stopped."""
     sends: bool = False
     """Whether the peer may send on it."""
     receives: bool = False
@@ -46,7 +48,7 @@ class Peer:
 
     def __init__(
         self,
-        name: str,
+        number: int,
         *,
         monotonic: Callable[[], float],
         changed: Callable[[], None],
@@ -55,8 +57,9 @@ class Peer:
         private: bool = True,
         chance: random.Random,
     ) -> None:
-        """`name` is for the log: ids only. `changed` is told when `state` has changed."""
-        self.name = name
+        """`number` is for the log: the peer's id is its client's choice. `changed` is told when `state` has changed."""
+        self.name = name = f"peer {number}"
+        self._number = number
         self.state: State = "new"
         self.round = -1
         """The newest round that was asked for."""
@@ -116,7 +119,7 @@ class Peer:
         for transceiver in self._connection.getTransceivers():
             seam.silence(transceiver)
             # The nth microphone and the nth camera are of one participant: played in step.
-            seam.name_stream(transceiver, f"{self.name.rpartition(' ')[2]}-{counts[transceiver.kind]}")
+            seam.name_stream(transceiver, f"{self._number}-{counts[transceiver.kind]}")
             counts[transceiver.kind] += 1
         if self._dtls is None:
             self._stand_guard()
@@ -154,6 +157,7 @@ class Peer:
             asked, given = wanted.get(mid), agreed[mid]
             line.source.formats = line.sink.formats = given.formats
             line.sink.cname = given.cname
+            line.offered = asked is not None
             line.sends = asked is not None and asked.sends
             line.receives = asked is not None and asked.receives
             if asked is not None and line.sends:

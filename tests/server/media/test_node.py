@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import random
 import struct
 from typing import Any
 
@@ -14,7 +16,7 @@ from server.media.node import MOST_PEERS, Track
 from server.media.rtp import payload_at
 from signaling.errors import BadSdp, StaleRound, TooMany
 from tests.server.media.conftest import Stage
-from tests.server.media.descriptions import CHROMIUM, FIREFOX
+from tests.server.media.descriptions import CHROMIUM, CHROMIUM_AUDIO, CHROMIUM_VIDEO, FIREFOX, describe
 
 OPUS, VP8 = 96, 97
 """The payload types that aiortc gives."""
@@ -282,6 +284,32 @@ async def test_whatever_aiortc_raises_is_a_bad_offer(stage: Stage, monkeypatch: 
     assert stage.node.counts().peers == 0
 
 
+async def test_damaged_offers_and_candidates_raise_nothing_else_not_even_behind_our_back(stage: Stage) -> None:
+    behind: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: behind.append(context))
+    chance = random.Random(11)
+    answered = 0
+
+    for number in range(150):
+        lines = [line for line in chance.choice([CHROMIUM, FIREFOX]).split("\r\n") if chance.random() > 0.02]
+        place = chance.randrange(len(lines))
+        lines[place] = "".join(chance.choice([c, c, c, c, c, chance.choice("0aZ /:=\u0661")]) for c in lines[place])
+        told: dict[str, Any] = {"visit": str(number % 7), "participant": str(number), "peer": "p", "round": 1}
+        try:
+            await stage.node.offer(**told, sdp="\r\n".join(lines), audio_only=False)
+            answered += 1
+        except BadSdp:
+            continue
+        await stage.node.candidates(**told, candidates=[{"candidate": line} for line in lines[:40]])
+    await asyncio.sleep(0.1)
+    await stage.node.close()
+    gc.collect()
+    await asyncio.sleep(0)
+
+    assert 50 < answered < 150
+    assert behind == []
+
+
 # --- Candidates
 
 
@@ -408,6 +436,22 @@ async def test_a_second_video_line_is_a_screen_and_the_other_is_asked_for_a_line
     assert Track("2", "alice", "video", "screen") in answer.tracks
     assert heard(bob) == [b"screen"]
     assert len(stage.wishes) == 1
+
+
+async def test_a_camera_on_a_new_line_after_a_stopped_one_is_a_camera(stage: Stage) -> None:
+    stopped = CHROMIUM_VIDEO.replace("m=video 9", "m=video 0").replace("a=sendrecv", "a=inactive")
+    later = describe(CHROMIUM_AUDIO, stopped, CHROMIUM_VIDEO.replace("mid:1", "mid:2"), mids="0 2")
+    alice: dict[str, Any] = {"visit": "visit", "participant": "alice", "peer": "p", "audio_only": False}
+
+    await stage.node.offer(**alice, round=1, sdp=CHROMIUM)
+    await stage.negotiate("bob", stage.probe())
+    answer = await stage.node.offer(**alice, round=2, sdp=later)
+    bobs = await stage.negotiate("bob", stage.probes[-1])
+
+    assert "m=video 0 " in answer.sdp
+    assert answer.tracks == (Track("0", "bob", "audio", "camera"), Track("2", "bob", "video", "camera"))
+    assert bobs.tracks[1] == Track("1", "alice", "video", "camera")
+    assert stage.wishes == []
 
 
 # --- Facts

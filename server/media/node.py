@@ -272,6 +272,7 @@ class MediaNode:
         self._rest()
 
     def _look_after(self, here: Visit, person: Participant, now: float) -> None:
+        known = len(person.peers)
         for name, attached in list(person.peers.items()):
             peer = attached.peer
             if peer.state == "new" and now - peer.since > CONNECT_WITHIN:
@@ -282,7 +283,7 @@ class MediaNode:
                 if line.source.wanted and line.source.live:
                     line.source.ask_keyframe(now)
         self._feel(here, person)
-        if not person.peers:
+        if len(person.peers) < known:
             self._tidy(here, person)
             self._wire(here)
 

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 MOST_STREAMS: Final = 64
 """How many SSRCs of one peer are told apart; more are not looked at."""
 
+CLOSE_WITHIN: Final = 10.0
+"""Seconds; it takes milliseconds."""
+
 State = Literal["new", "connected", "closed"]
 
 
@@ -224,7 +227,8 @@ class Peer:
     async def close(self) -> None:
         """Halt, say goodbye, and free what the peer holds."""
         self.halt()
-        await seam.close(self._connection)
+        async with asyncio.timeout(CLOSE_WITHIN):
+            await seam.close(self._connection)
 
     # --- Arrivals
 

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 MOST_STREAMS: Final = 64
 """How many SSRCs of one peer are told apart; more are not looked at."""
 
+MOST_EARLY: Final = 64
+"""How many packets are kept that come before aiortc has finished the handshake: a browser's first picture is there."""
 CLOSE_WITHIN: Final = 10.0
 """Seconds; it takes milliseconds."""
 
@@ -92,6 +94,7 @@ class Peer:
         self._routes: dict[int, Callable[[bytes, float], None]] = {}
         self._unprotect: Callable[[bytes], bytes] | None = None
         self._unprotect_rtcp: Callable[[bytes], bytes] | None = None
+        self._early: list[bytes] = []
         self._broken = False
 
     # --- Negotiation
@@ -202,6 +205,9 @@ class Peer:
             self.heard_since = self.heard_at = self._monotonic()
             self.find_way()
             self._changed()
+            early, self._early = self._early, []
+            for data in early:
+                self._media(data)
         elif reached in {"failed", "closed"} and self.state != "closed":
             self.halt()
             self._changed()
@@ -219,6 +225,7 @@ class Peer:
         self.path.open = False
         self._unprotect = self._unprotect_rtcp = None
         self._routes.clear()
+        self._early.clear()
         for line in self.lines.values():
             line.sends = line.receives = False
             line.source.live = ()
@@ -248,8 +255,11 @@ class Peer:
     def _media(self, data: bytes) -> None:
         """Take one SRTP or SRTCP datagram."""
         unprotect, unprotect_rtcp = self._unprotect, self._unprotect_rtcp
-        if unprotect is None or unprotect_rtcp is None or len(data) < 12:
-            self.guard.dropped += 1
+        if unprotect is None or unprotect_rtcp is None or len(data) < rtp.FIXED_LENGTH:
+            if self.state == "new" and len(self._early) < MOST_EARLY:
+                self._early.append(data)
+            else:
+                self.guard.dropped += 1
             return
         try:
             if rtp.is_rtcp(data):

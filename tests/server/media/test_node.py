@@ -13,6 +13,7 @@ import pytest
 from server.media import rtcp
 from server.media.check import Probe, until
 from server.media.node import MOST_PEERS, Track
+from server.media.peer import MOST_EARLY, Peer
 from server.media.rtp import payload_at
 from signaling.errors import BadSdp, StaleRound, TooMany
 from tests.server.media.conftest import Stage
@@ -110,6 +111,39 @@ async def test_a_keyframe_is_asked_for_when_somebody_joins(stage: Stage) -> None
     await connected(stage, alice, bob)
 
     await until(lambda: asked_for_keyframes(alice) == 1)
+
+
+async def test_a_first_picture_that_overtakes_the_handshake_is_not_lost(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = await stage.enter("bob")
+    await connected(stage, bob)
+    finish = Peer._connection_changed
+    monkeypatch.setattr(Peer, "_connection_changed", lambda peer: None)
+
+    alice = await stage.enter("alice")
+    await until(lambda: alice.connected)
+    speak(alice, 1, b"first", b"picture")
+    peer = stage.node._visits["visit"].people["alice"].peers["peer"].peer
+    await until(lambda: len(peer._early) == 2)
+    finish(peer)
+    await until(lambda: len(heard(bob)) == 2)
+
+    assert heard(bob) == [b"first", b"picture"]
+    assert stage.node.counts().datagrams_dropped == 0
+    monkeypatch.undo()
+
+
+async def test_what_overtakes_the_handshake_is_limited(stage: Stage) -> None:
+    alice = await stage.enter("alice")
+    peer = stage.node._visits["visit"].people["alice"].peers["peer"].peer
+
+    for _ in range(1000):
+        peer._media(b"\x80 nobody knows whose")
+
+    assert len(peer._early) <= MOST_EARLY
+    await connected(stage, alice)
+    assert peer._early == []
 
 
 async def test_video_stops_and_comes_back_with_the_mode(stage: Stage) -> None:

@@ -19,7 +19,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="run.py", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     serving = commands.add_parser("serve", help="run the service")
-    serving.add_argument("--print-json", action="store_true", help="print one line of JSON when ready, and nothing else")
+    serving.add_argument(
+        "--print-json", action="store_true", help="print one line of JSON when ready, and nothing else"
+    )
     add_options(serving)
     audit = commands.add_parser("audit", help="examine the audit trail")
     audit.add_argument("what", choices=["verify"])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import errno
 import json
 import logging
 import secrets
 import socket
-import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +36,16 @@ from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.node import MediaNode
 from server.perform import Performer
-from server.ports import Deliver, StoreAway
+from server.ports import StoreAway
 from server.registry import Registry
 from server.registry.documents import Webhook
-from server.registry.names import new_token
 from server.settings import Settings
 from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedServerFailed, NoServerBinary
 from server.store.link import BadStoreUrl, StoreFault
 from server.store.redis import RedisStore, WrongNeighbour
 from server.store.redis import connect as connect_store
 from server.telemetry import Telemetry, set_up_logging, tune_collector
+from server.web.closes import Close
 from server.web.headers import SecurityHeaders
 from server.web.hub import Hub
 from server.web.problems import HANDLERS
@@ -51,8 +53,6 @@ from server.web.routes import routes
 from server.web.services import Services
 from server.web.stored_event import encode
 from server.web.websocket import make_protocol
-from signaling.effects import Effect
-from signaling.messages import Message
 from signaling.state import Room, Who
 from signaling.view import may_see, view
 
@@ -99,18 +99,18 @@ class Node:
     """One running process of the service, as far as it must be told to begin and to end."""
 
     settings: Settings
+    port: int
     url: str
     operator_key: str
     hub: Hub
     app: Starlette
     demo: demo.Demo | None
-    ready_to_stop: asyncio.Event
 
     async def run(self, listening: socket.socket, started: Callable[[], None]) -> None:
         """Serve on `listening` until a signal comes; `started` is called once it answers."""
         config = uvicorn.Config(
             self.app,
-            ws=make_protocol(self.hub, origins=_origins(self.settings, self.url), https=self.url.startswith("https")),
+            ws=make_protocol(self.hub, origins=self.settings.origins(self.port), https=self.url.startswith("https")),
             http="httptools",
             lifespan="off",
             access_log=False,  # paths of the EHR's API hold its ids
@@ -146,9 +146,9 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     """Start the parts in the order in which they need one another; `stack` ends them in reverse."""
     data_dir = files.prepare_directory(settings.data_dir)
     sealer = Sealer(_keyring(settings))
-    operator_key = _operator_key(settings)
+    operator_key = settings.operator_key.get_secret_value() or files.kept_secret(data_dir / "operator_key")
     url = settings.public(port)
-    node_id, before = _node_ids(data_dir)
+    node_id = f"node_{secrets.token_hex(8)}"
 
     redis_url = settings.redis_url
     if not redis_url:
@@ -161,33 +161,41 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     ledger = await Ledger.open(settings.ledger(), sealer)
     stack.push_async_callback(ledger.close)
 
-    wiring = _Wiring()
-    media = MediaNode(clock=clock, fact=wiring.media_fact, ask=wiring.renegotiate)
+    # Several parts know one another; a lambda names one that is made further down, before anything calls it.
+    media = MediaNode(
+        clock=clock, fact=lambda fact: performer.media_fact(fact), ask=lambda wish: performer.renegotiate(wish)
+    )
     stack.push_async_callback(media.close)
-    performer = Performer(media, node=node_id, clock=clock)
     rooms = Dispatcher(
         store.rooms,
         clock=clock,
         fresh=lambda: secrets.token_hex(15),
         encode=encode,
-        perform=wiring.perform,
-        owed=wiring.owed,
+        perform=lambda room, effects: performer.perform(room, effects),
+        owed=lambda: archiver.wake(),
     )
-    bus = await connect_bus(store, wiring.deliver, wiring.gap)
+    bus = await connect_bus(store, lambda room, events: hub.deliver(room, events), lambda: hub.gap())
     stack.push_async_callback(bus.close)
-    hub = await stack.enter_async_context(
-        Hub(
-            rooms=rooms,
-            bus=bus,
-            store=store.rooms,
-            secrets=store.secrets,
-            nodes=store.nodes,
-            shell=performer,
-            view=view,
-            node=node_id,
-            clock=clock,
-            may_see=lambda room, who, event: _may_see(rooms.known(room), who, event),
-        )
+    performer = Performer(
+        media,
+        node=node_id,
+        clock=clock,
+        rooms=rooms,
+        tell=lambda room, who, message, connection: hub.send(room, who, message, connection=connection),
+        seen=lambda room: hub.seen(room),
+    )
+    stack.push_async_callback(performer.close)
+    hub = Hub(
+        rooms=rooms,
+        bus=bus,
+        store=store.rooms,
+        secrets=store.secrets,
+        nodes=store.nodes,
+        shell=performer,
+        view=view,
+        node=node_id,
+        clock=clock,
+        may_see=lambda room, who, event: _may_see(rooms.known(room), who, event),
     )
     registry = Registry.over(
         documents=store.documents,
@@ -198,30 +206,18 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         close_room=_closing(hub, rooms),
         private_webhooks=settings.allow_private_webhooks,
     )
-    courier = await stack.enter_async_context(
-        Courier(
-            ledger,
-            lambda practice, id: _endpoint(registry, practice, id),
-            nodes=store.nodes,
-            node=node_id,
-            clock=clock,
-            gone=lambda practice, id: _webhook_gone(registry, practice, id),
-            allow_private=settings.allow_private_webhooks,
-        )
+    courier = Courier(
+        ledger,
+        partial(_endpoint, registry),
+        nodes=store.nodes,
+        node=node_id,
+        clock=clock,
+        gone=partial(_webhook_gone, registry),
+        allow_private=settings.allow_private_webhooks,
     )
-    archiver = await stack.enter_async_context(
-        Archiver(
-            store.outbox,
-            store.nodes,
-            ledger,
-            lambda practice: _endpoints(registry, practice),
-            node_id,
-            then=courier.wake,
-        )
-    )
-    wiring.join(performer, hub, archiver)
-    performer.connect(rooms, _Delivery(hub))
-    stack.push_async_callback(performer.close)
+    archiver = Archiver(store.outbox, store.nodes, ledger, partial(_endpoints, registry), node_id, then=courier.wake)
+    for part in (hub, courier, archiver):
+        await stack.enter_async_context(part)
 
     alarms = Alarms(
         node=node_id,
@@ -232,7 +228,9 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         open_due=registry.appointments.open_due,
     )
+    before = files.exchange(data_dir / "node", node_id)
     if before is not None:
+        # This directory's last process is certainly gone: its rooms need not wait for its silence to show.
         await alarms.bury(before, (await store.nodes.all()).get(before, clock()))
     await alarms.beat()
     await stack.enter_async_context(_running(alarms.run(), "alarms"))
@@ -244,29 +242,122 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         ledger=ledger,
         clock=clock,
         public_url=url,
-        origins=_origins(settings, url),
+        origins=settings.origins(port),
         operator_key=operator_key,
         static=STATIC,
-        ready=lambda: _ready(store, hub),
+        ready=partial(_ready, store, hub),
         metrics=_telemetry(hub, media).text,
     )
+    https = url.startswith("https")
     app = Starlette(
-        routes=routes(services),
-        exception_handlers=HANDLERS,
-        middleware=[Middleware(SecurityHeaders, https=url.startswith("https"))],
+        routes=routes(services), exception_handlers=HANDLERS, middleware=[Middleware(SecurityHeaders, https=https)]
     )
     if not settings.production:
+        # For `run.py load` beside it.
         files.keep(data_dir / "service.json", json.dumps({"url": url, "operator_key": operator_key}))
-    return Node(settings, url, operator_key, hub, app, shown, asyncio.Event())
+    return Node(settings, port, url, operator_key, hub, app, shown)
 
 
-class _Wiring:
-    """Ties between parts that know one another: each is told of the other once both are there."""
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Run `work` beside the rest and cancel it at the end."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
-    def __init__(self) -> None:
-        self._performer: Performer | None = None
-        self._hub: Hub | None = None
-        self._archiver: Archiver | None = None
 
-    def join(self, performer: Performer, hub: Hub, archiver: Archiver) -> None:
-        self._performer, self._hub, self._archiver = performer, hub, archiver
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket, so that a port in use is known before anything else starts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise CannotStart(
+                f"Port {port} is in use: stop what uses it, or choose another with --port (0 takes a free one)."
+            ) from error
+        raise CannotStart(
+            f"Cannot listen on {host}:{port} ({error.strerror}): choose another --host or --port."
+        ) from error
+    listening.setblocking(False)
+    return listening
+
+
+def _announce(node: Node, *, print_json: bool) -> None:
+    """Tell that the service answers: a line of JSON for programs, links for people."""
+    if print_json:
+        told = node.demo.as_json(node.url) if node.demo else {"url": node.url, "operator_key": node.operator_key}
+        print(json.dumps(told), flush=True)
+    elif node.demo is not None:
+        print(node.demo.as_text(node.url), flush=True)
+    else:
+        print(f"Carelobby answers at {node.url}", flush=True)
+    logger.info("%s is ready", node.url)
+
+
+def _keyring(settings: Settings) -> str:
+    return ",".join(f"{kid}:{base64.b64encode(key).decode()}" for kid, key in settings.keyring().items())
+
+
+def _may_see(room: Room | None, who: Who, event: Mapping[str, Any]) -> bool:
+    return room is None or may_see(room, who, event.get("visit"))
+
+
+def _closing(hub: Hub, rooms: Dispatcher) -> Callable[[str], Awaitable[None]]:
+    async def close_room(room: str) -> None:
+        rooms.forget(room)
+        hub.close_room(room, Close.REVOKED)
+
+    return close_room
+
+
+async def _endpoints(registry: Registry, practice: str) -> list[Endpoint]:
+    return [_as_endpoint(webhook) for webhook in await registry.webhooks.of(practice)]
+
+
+async def _endpoint(registry: Registry, practice: str, id: str) -> Endpoint | None:
+    webhook = await registry.webhooks.get(practice, id)
+    return _as_endpoint(webhook) if webhook is not None else None
+
+
+def _as_endpoint(webhook: Webhook) -> Endpoint:
+    return Endpoint(id=webhook.id, url=webhook.url, events=webhook.events, secrets=webhook.secrets)
+
+
+async def _webhook_gone(registry: Registry, practice: str, id: str) -> None:
+    await registry.webhooks.delete(practice, id, by="system")
+
+
+async def _ready(store: RedisStore, hub: Hub) -> str | None:
+    """Say why this node must get no new connections; None: it may."""
+    if hub.draining:
+        return "draining"
+    try:
+        await store.ping()
+    except (StoreAway, StoreFault):
+        return "redis"
+    return None
+
+
+def _telemetry(hub: Hub, media: MediaNode) -> Telemetry:
+    return Telemetry(
+        {
+            "ws": lambda: {
+                name if name in ("connections", "present") else f"{name}_total": value
+                for name, value in vars(hub.counts).items()
+                if isinstance(value, int)
+            },
+            "media": lambda: {
+                name if name in ("visits", "peers", "connected") else f"{name}_total": value
+                for name, value in asdict(media.counts()).items()
+            },
+        }
+    )

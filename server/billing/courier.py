@@ -37,7 +37,7 @@ BACKOFF: Final = (5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE, HOUR, 3 * HO
 GIVE_UP: Final = 72 * HOUR
 """After the first failure."""
 PROBE: Final = 2 * MINUTE
-"""The longest wait of a webhook's oldest message."""
+"""The longest wait of the oldest message for a receiver that is away."""
 TIME_LIMIT: Final = 15.0
 """Seconds for one try, name resolution included."""
 AT_ONCE: Final = 4
@@ -154,7 +154,7 @@ class Courier(Duty):
             await self._ledger.stop(due.practice, due.webhook, GONE, "gone")
             await self._gone(due.practice, due.webhook)
             return False
-        again = retry_at(due, now)
+        again = retry_at(due, now, away=answer.away)
         await self._ledger.failed(
             due.id,
             now,
@@ -212,12 +212,12 @@ def _judged(status: int) -> Answer:
     return Answer(status, "redirect" if 300 <= status < 400 else "status")
 
 
-def retry_at(due: Due, now: int) -> int | None:
-    """Return when a message that has just failed is to be tried again; None: never."""
+def retry_at(due: Due, now: int, *, away: bool) -> int | None:
+    """Return when a message that has just failed is to be tried again; None: never. `away`: so is its receiver."""
     if due.since is not None and now - due.since >= GIVE_UP:
         return None
     wait = BACKOFF[min(due.tries, len(BACKOFF) - 1)]
-    return now + (min(wait, PROBE) if due.oldest else wait)
+    return now + (min(wait, PROBE) if away and due.oldest else wait)
 
 
 def _transport() -> httpx.AsyncBaseTransport:

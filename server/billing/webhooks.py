@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import secrets as chance
 from datetime import UTC, datetime
 from typing import Final
@@ -17,6 +18,8 @@ from msgspec import Struct
 from standardwebhooks import Webhook
 
 PREFIX: Final = "whsec_"
+HOST: Final = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
+"""A name in ASCII, or an address."""
 SECRET_BYTES: Final = range(24, 65)
 """What the standard asks of a secret's length."""
 EVENTS: Final = frozenset(
@@ -50,8 +53,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     url: str
     secrets: tuple[str, ...]
     """One or two, `whsec_` and base64; the newest first."""
-    events: tuple[str, ...] = ()
-    """The types it asked for; none: all."""
+    events: tuple[str, ...] = tuple(sorted(EVENTS))
+    """The types it asked for; it is told of no other."""
     active: bool = True
     """False once the receiver answered 410."""
 
@@ -83,7 +86,9 @@ def address(url: str, *, allow_private: bool = False) -> httpx.URL:
     except (httpx.InvalidURL, UnicodeError):
         raise BadEndpoint("url") from None
     schemes = ("https", "http") if allow_private else ("https",)
-    if parsed.scheme not in schemes or not parsed.host or parsed.userinfo or parsed.fragment:
+    if parsed.scheme not in schemes or parsed.userinfo or parsed.fragment:
+        raise BadEndpoint("url")
+    if not HOST.fullmatch(parsed.raw_host.decode("ascii")) or not 0 < (parsed.port or 443) < 2**16:
         raise BadEndpoint("url")
     return parsed
 

@@ -133,7 +133,7 @@ class _Page:
 
     def _deliver(self, partition: int, owed: Owed, body: bytes, type: str, what: tuple[str | int | bytes, ...]) -> None:
         for subscriber in self.subscribers:
-            if subscriber.events and type not in subscriber.events:
+            if type not in subscriber.events:
                 continue
             message = items.message_id(self.practice, subscriber.id, *what)
             name = delivery_name(self.practice, subscriber.id, message)

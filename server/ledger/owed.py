@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
@@ -25,8 +25,8 @@ class Subscriber(Protocol):
         ...
 
     @property
-    def events(self) -> Sequence[str]:
-        """The event types it asked for; none: all."""
+    def events(self) -> Collection[str]:
+        """The event types it asked for; it is told of no other."""
         ...
 
 

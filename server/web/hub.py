@@ -299,6 +299,16 @@ class Hub:
             session.close(code)
         return len(theirs)
 
+    def close_room(self, room: str, code: int) -> None:
+        """Close every connection of a room on this node."""
+        for session in tuple(self.feeds[room].sessions.values()) if room in self.feeds else ():
+            session.close(code)
+
+    def seen(self, room: str) -> int:
+        """Return the newest event number this node has seen of a room; 0 if it does not listen to it."""
+        feed = self.feeds.get(room)
+        return feed.last or 0 if feed is not None else 0
+
     def close_connection(self, connection: str, code: int) -> bool:
         """Close one connection, if it is on this node."""
         session = self.sessions.get(connection)

@@ -42,7 +42,7 @@ class Hook(Struct, frozen=True):
     """A webhook endpoint, as the ledger sees it."""
 
     id: str = "billing"
-    events: tuple[str, ...] = ()
+    events: tuple[str, ...] = ("record.created", "record.amended", "visit.started")
 
 
 class MemoryOutbox:

@@ -176,6 +176,24 @@ async def test_an_amendment_is_a_new_revision_and_two_at_once_are_both_kept(ledg
     ]
 
 
+async def test_an_endpoint_is_told_of_what_it_asked_for_and_of_nothing_else(ledger: Ledger) -> None:
+    hooks = {"north": [Hook(), Hook("notices", ("visit.started",)), Hook("silent", ())], "south": [Hook("theirs")]}
+
+    await ledger.archive(streamed([record(1), notice(2), notice(3, type="visit.ended")]), hooks)
+
+    told = {
+        (practice, hook.id): [row["type"] for row in await ledger.deliveries(practice, hook.id, 10)]
+        for practice, all_of_them in hooks.items()
+        for hook in all_of_them
+    }
+    assert told == {
+        ("north", "billing"): ["visit.started", "record.created"],
+        ("north", "notices"): ["visit.started"],
+        ("north", "silent"): [],
+        ("south", "theirs"): [],
+    }
+
+
 async def test_the_same_stream_id_with_another_content_is_another_item(ledger: Ledger) -> None:
     """A store that was set up anew numbers from the beginning; its items must not be taken for old ones."""
     await ledger.archive([(0, "1-0", record(1))], HOOKS)

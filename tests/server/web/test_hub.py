@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from server.web.closes import Close
 from signaling.errors import Busy, Forbidden, NotFound
@@ -446,3 +447,47 @@ async def test_counts_add_up(node: Node) -> None:
     await node.until(lambda: counts.connections == 0)
 
     assert (counts.present, counts.closed) == (0, {1000: 1})
+
+
+# --- Being lost by the room -------------------------------------------------------------------------
+
+
+def lose(node: Node) -> None:
+    """Let the room forget all connections, as when another node took this one for dead."""
+    node.world.rooms[ROOM] = replace(node.world.rooms[ROOM], connections={})
+
+
+async def test_whom_the_room_lost_is_brought_back_with_the_next_renewal(node: Node) -> None:
+    browser = await node.enter()
+    lose(node)
+
+    await node.pass_time(10)
+    await node.pass_time(10)
+
+    await node.until(lambda: list(node.world.rooms[ROOM].connections) == [browser.welcome["connection"]])
+    assert node.world.facts[-1] == Connected(CLIENT, browser.welcome["connection"], "d1", "n1", resumed=True)
+
+
+async def test_whom_an_event_on_its_way_sends_away_is_not_brought_back(node: Node) -> None:
+    browser = await node.enter()
+    lose(node)
+    node.world.happen(CLIENT.participant, message=Displaced(), close=Close.REVOKED, tell=False)
+
+    await node.pass_time(10)
+    await node.pass_time(11)
+    node.world.publish(node.world.stored[ROOM])
+
+    await browser.get("displaced")
+    assert await browser.closed() == Close.REVOKED
+    assert node.world.rooms[ROOM].connections == {}
+
+
+async def test_whom_the_room_does_not_take_back_is_closed(node: Node) -> None:
+    browser = await node.enter()
+    lose(node)
+    node.world.refuse_connected = Busy()
+
+    await node.pass_time(10)
+    await node.pass_time(11)
+
+    assert await browser.closed() == Close.DISPLACED

@@ -7,8 +7,8 @@ from websockets.exceptions import ConnectionClosed
 
 from server.web.closes import Close
 from signaling.errors import Busy
-from signaling.events import Connected, Disconnected
-from signaling.messages import VisitClosed
+from signaling.events import Connected, Disconnected, Fact
+from signaling.messages import Displaced, VisitClosed
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Browser, Node, World, served, settle
 
 
@@ -226,6 +226,25 @@ async def test_the_same_device_takes_its_own_half_open_connection_over(node: Nod
     first, second = node.world.facts[-2:]
     assert isinstance(first, Connected)
     assert isinstance(second, Disconnected), "nobody sees this participant go"
+
+
+async def test_the_room_sending_the_old_connection_away_takes_no_claim_with_it(node: Node) -> None:
+    """The heart tells the old connection `displaced` as soon as the new one is there: before we are done."""
+    old = await node.enter()
+    fact = node.hub.rooms.fact
+
+    async def tell_at_once(room: str, said: Fact) -> None:
+        await fact(room, said)
+        if isinstance(said, Connected):
+            node.world.happen(CLIENT.participant, message=Displaced(), connection=old.welcome["connection"], close=4509)
+            await settle()
+
+    node.hub.rooms.fact = tell_at_once  # type: ignore[method-assign]
+    lost = await welcomed(await node.resume(old))
+    assert await old.closed() == Close.DISPLACED
+    await lost.vanish()
+
+    await welcomed(await node.resume(old))
 
 
 async def test_a_displaced_device_that_resumes_stays_out(node: Node) -> None:

@@ -74,7 +74,8 @@ async def _greet(session: Session, hello: Hello) -> None:
     await hub.join(session)
     if session.over is not None:
         return
-    await _enter(session, takeover=hello.takeover, resumed=old is not None)
+    if not await enter(session, takeover=hello.takeover, resumed=old is not None):
+        return
     await hub.claims.open(session.id, claim)
     room = await session.read_room()
     missed: list[tuple[int, Event]] | None = None
@@ -124,7 +125,8 @@ async def _claimed(session: Session, resume: Resume) -> Claim:
         raise _Unwelcome(Close.REVOKED) from None
 
 
-async def _enter(session: Session, *, takeover: bool, resumed: bool) -> None:
+async def enter(session: Session, *, takeover: bool, resumed: bool) -> bool:
+    """Tell the room of `session`; close it and return False if the room refuses it."""
     caller = session.me
     connected = Connected(
         by=caller.by,
@@ -142,11 +144,13 @@ async def _enter(session: Session, *, takeover: bool, resumed: bool) -> None:
         session.entered = False
         match error:
             case Busy():
-                raise _Unwelcome(Close.DISPLACED) from None
+                session.close(Close.DISPLACED)
             case NotFound():
-                raise _Unwelcome(Close.OVER) from None
+                session.close(Close.OVER)
             case _:
-                raise _Unwelcome(Close.FORBIDDEN) from None
+                session.close(Close.FORBIDDEN)
+        return False
+    return True
 
 
 async def _replace(session: Session, connection: str, claim: Claim, room: Room) -> None:
@@ -157,11 +161,7 @@ async def _replace(session: Session, connection: str, claim: Claim, room: Room) 
     for former in (connection, claim.next):
         if former is None:
             continue
-        present = hub.sessions.get(former)
-        if present is not None:
-            present.claim = None  # `succeed` has taken care of it
-            present.close(Close.DISPLACED)
-        elif former in room.connections:
+        if not hub.close_connection(former, Close.DISPLACED) and former in room.connections:
             # Only now that ours has come, so that nobody sees this participant go.
             hub.report_gone(room.id, former)
 

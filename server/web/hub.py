@@ -17,6 +17,7 @@ from server.web.closes import Close, may_resume
 from server.web.door import Counts, MaySee, Shell, View, Wire
 from server.web.feed import Feed
 from server.web.frames import Packet
+from server.web.greeting import enter
 from server.web.limits import SECOND, Limits
 from server.web.resumption import Claims
 from server.web.session import Session
@@ -120,13 +121,17 @@ class Hub:
         self.draining = True
         for session in tuple(self.sessions.values()):
             session.close(Close.DRAINING)
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_FAREWELL)
-        # What could not be told by now, others find out by our missing heartbeat.
-        last = [*self._tasks, *([self._clockwork] if self._clockwork else [])]
-        for task in last:
-            task.cancel()
-        await asyncio.gather(*last, return_exceptions=True)
+        try:
+            async with asyncio.timeout(_FAREWELL):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
+        except TimeoutError:
+            logger.warning("%d reports were not made; others find out by our missing heartbeat", len(self._tasks))
+        while left := [*self._tasks, *([self._clockwork] if self._clockwork else [])]:
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            self._clockwork = None
 
     async def _run(self) -> None:
         while True:
@@ -209,15 +214,19 @@ class Hub:
         """Tell the room and the store of a session that has ended."""
         if session.feed is not None:
             session.feed.departing += 1
-            keep = session.over is not None and may_resume(session.over) and not session.bye
-            self.spawn(self._depart(session, session.feed, keep=keep))
+            self.spawn(self._depart(session, session.feed))
 
-    async def _depart(self, session: Session, feed: Feed, *, keep: bool) -> None:
+    async def _depart(self, session: Session, feed: Feed) -> None:
         try:
             if session.entered:
                 await self._say_gone(feed.room, Disconnected(session.id, bye=session.bye))
-            if session.claim is not None:
-                await (self.claims.drop(session.id) if keep else self.claims.forget(session.id))
+            if session.claim is None or session.over is None:
+                return
+            if may_resume(session.over) and not session.bye:
+                await self.claims.drop(session.id)
+            elif session.over != Close.DISPLACED:
+                await self.claims.forget(session.id)
+            # The claim of the displaced is left alone: it may be its own successor's, who displaced it by resuming.
         finally:
             feed.departing -= 1
             # Only when the room was told of everybody: who dies before, is found by what `enter` noted.
@@ -261,6 +270,14 @@ class Hub:
     async def _renew(self, session: Session) -> None:
         if session.claim is not None and not await self.claims.renew(session.id, session.claim):
             session.close(Close.REVOKED)
+        feed = session.feed
+        room = await self.rooms.present(session.me.room, seq=session.cursor)
+        if session.over is not None or feed is None or room is None or session.id in room.connections:
+            return
+        if room.seq == feed.last:
+            # Every event is delivered, and none of them sent this one away: somebody took this node for dead.
+            logger.warning("%s: the room had lost it", session.id)
+            await enter(session, takeover=False, resumed=True)
 
     # --- What the bus brings ------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ def make_protocol(hub: Hub, *, origins: Collection[str], https: bool) -> type[as
     """
 
     class CarelobbyWebSocket(WebSocket):
+        __slots__ = ()
         _hub = hub
         _gate = Gate(origins=origins, https=https)
 
@@ -48,6 +49,22 @@ def make_protocol(hub: Hub, *, origins: Collection[str], https: bool) -> type[as
 
 class WebSocket(asyncio.Protocol):
     """One socket, from its upgrade to its end."""
+
+    __slots__ = (
+        "_closing",
+        "_conn",
+        "_connections",
+        "_full",
+        "_mailbox",
+        "_parts",
+        "_parts_packed",
+        "_pong",
+        "_session",
+        "_timer",
+        "_transport",
+        "heard",
+        "packed",
+    )
 
     _hub: ClassVar[Hub]
     _gate: ClassVar[Gate]

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from server.ports import Commit, Stored, StoreAway, Ticket
+from server.ports import Commit, StoreAway, Stored, Ticket
 from server.web.door import Caller, ShellRequest
 from server.web.hub import Hub
 from server.web.limits import Limits

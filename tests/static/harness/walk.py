@@ -214,6 +214,19 @@ def whole_visit(walk: Walk, size: dict[str, int], tag: str, scheme: str = "light
             shot(third, "14-waiting-audio")
             expect(provider.get_by_text("Benjamin Okafor-Whitfield is ready")).to_be_visible()
             shot(provider, "26-session-banner")
+        client.get_by_role("button", name="Settings").click()
+        client.locator("[name=audio_only]").check()
+        press(client, "Close")
+        expect(provider.locator(".badge", has_text="Audio only")).to_be_visible()
+        client.wait_for_timeout(2000)
+        shot(client, "19-session-audio-only")
+        client.get_by_role("button", name="Settings").click()
+        client.locator("[name=audio_only]").uncheck()
+        press(client, "Close")
+        expect(provider.locator(".badge", has_text="Audio only")).to_have_count(0)
+        connected(client)
+        walk.script(drop="ana", code=1011)
+        client.wait_for_timeout(1500)
         press(client, "End Session")
         shot(client, "15-end-confirm")
         press(client, "End for everyone")
@@ -240,6 +253,29 @@ def whole_visit(walk: Walk, size: dict[str, int], tag: str, scheme: str = "light
         screen(provider, "room")
         shot(client, "18-closed")
         shot(provider, "29-room-after")
+
+
+def media_that_fail(walk: Walk, size: dict[str, int], tag: str) -> None:
+    """Media do not connect: the practice's other way is shown, and the session can still be ended."""
+    walk.script(reset=True, refuse_media=True)
+    with walk.page(size) as client, walk.page(size) as provider:
+        client.goto(f"{walk.url}/join#ana-token")
+        press(client, "Check camera and microphone")
+        press(client, "Continue")
+        check_in(client)
+        provider.goto(f"{walk.url}/provider")
+        provider.get_by_label("Username").fill("maya")
+        provider.get_by_label("Password").fill("right")
+        press(provider, "Sign in")
+        press(provider, "Start Session")
+        expect(client.get_by_text("You can also continue here")).to_be_visible()
+        walk.picture(client, f"{tag}-48-no-media")
+        provider.reload()
+        screen(provider, "session")
+        press(provider, "End Session")
+        press(provider, "End for everyone")
+        screen(client, "ended")
+    walk.script(refuse_media=False)
 
 
 def odd_screens(walk: Walk, size: dict[str, int], tag: str) -> None:
@@ -269,6 +305,7 @@ def odd_screens(walk: Walk, size: dict[str, int], tag: str) -> None:
         press(other, "Use this device")
         screen(other, "check-in")
         screen(page, "trouble")
+    media_that_fail(walk, size, tag)
     for language in ("ar", "es"):
         walk.script(reset=True)
         with walk.page(size, language=language) as page:

@@ -10,7 +10,7 @@ import { Api } from "./lib/api.js";
 import { CLOSE } from "./lib/connection.js";
 import { codeOf, Refusal } from "./lib/refusal.js";
 import { closedReason, foldClient, screenFor } from "./lib/visit.js";
-import { browser, levelWatcher, setUp, Words } from "./page.js";
+import { beOneDevice, browser, levelWatcher, setUp, Words } from "./page.js";
 import { Session } from "./session.js";
 
 /** @typedef {import("./lib/types.js").ClientView} ClientView */
@@ -68,7 +68,7 @@ function takeToken() {
 async function begin() {
   takeToken();
   addEventListener("hashchange", () => location.reload());
-  await words.load();
+  await Promise.all([words.load(), beOneDevice(memory)]);
   draw({ focus: false });
   if (memory.resume().load()) {
     step = "visit"; // a reload: this person has clicked and answered before

@@ -185,6 +185,14 @@ def whole_visit(walk: Walk, size: dict[str, int], tag: str, scheme: str = "light
         client.reload()
         screen(client, "waiting")
         shot(client, "09-waiting-reloaded")
+        with client.expect_popup() as opened:
+            client.evaluate("() => void window.open(location.href)")
+        copy = opened.value  # with a copy of the tab's memory
+        expect(copy.get_by_role("button", name="Check camera and microphone")).to_be_visible()
+        press(copy, "Check camera and microphone")
+        screen(copy, "trouble")
+        copy.close()
+        screen(client, "waiting")
 
         provider.get_by_role("button", name="Start Session").first.click()
         screen(client, "session")

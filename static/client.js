@@ -224,13 +224,13 @@ function makeCheckIn() {
     t: words.t,
     consent: (view ?? joined ?? lobby)?.practice.consent,
     named: !lobby,
-    onSubmit: (answers) => void checkIn(screen, answers),
+    onSubmit: (answers) => void checkIn(answers),
   });
   return screen;
 }
 
-/** @param {CheckInForm} screen @param {import("./components/check-in.js").CheckIn} answers */
-async function checkIn(screen, answers) {
+/** @param {import("./components/check-in.js").CheckIn} answers */
+async function checkIn(answers) {
   if (knocking && answers.display_name) knocking = { ...knocking, display_name: answers.display_name };
   connection.start();
   const audio = self.audioOnly ? { media: "audio", audio_reason: self.reason } : { media: "video" };
@@ -240,8 +240,14 @@ async function checkIn(screen, answers) {
     step = "visit";
     draw();
   } catch (error) {
-    screen.fail(codeOf(error));
-    if (codeOf(error) === "consent_required") connection.ask("sync").catch(() => {});
+    const code = codeOf(error);
+    if (code === "consent_required") {
+      await connection.ask("sync").catch(() => {});
+      shown = null; // the form again, with the text that holds now
+      draw();
+    }
+    const form = /** @type {Shown | null} */ (shown)?.screen;
+    if (form instanceof CheckInForm) form.fail(code);
   }
 }
 

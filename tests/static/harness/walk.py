@@ -263,6 +263,65 @@ def whole_visit(walk: Walk, size: dict[str, int], tag: str, scheme: str = "light
         shot(provider, "29-room-after")
 
 
+def tab_to(page: Page, name: str) -> None:
+    """Go to what has that name with the Tab key alone."""
+    label = "(e => (e.labels?.[0] ?? e).innerText ?? e.ariaLabel ?? '')(document.activeElement)"
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if name in page.evaluate(label):
+            return
+    raise AssertionError(f"no way to {name} by keyboard")
+
+
+def at_heading(page: Page, name: str) -> None:
+    """Wait for a screen; it begins at its heading."""
+    screen(page, name)
+    assert page.evaluate("document.activeElement.tagName") == "H1", name
+
+
+def by_keyboard(walk: Walk) -> None:
+    """A whole visit without a mouse, on both sides."""
+    walk.script(reset=True)
+    with walk.page(DESK) as client, walk.page(DESK) as provider:
+        client.goto(f"{walk.url}/join#ana-token")
+        expect(client.get_by_role("button", name="Check camera and microphone")).to_be_visible()
+        for button, next_screen in (("Check camera and microphone", "devices"), ("Continue", "check-in")):
+            tab_to(client, button)
+            client.keyboard.press("Enter")
+            at_heading(client, next_screen)
+            client.wait_for_timeout(1200)
+        tab_to(client, "State or territory")
+        client.keyboard.type("Colorado")
+        tab_to(client, "At home")
+        client.keyboard.press("Space")
+        tab_to(client, "I have read this")
+        client.keyboard.press("Space")
+        client.keyboard.press("Enter")
+        at_heading(client, "waiting")
+        provider.goto(f"{walk.url}/provider")
+        screen(provider, "sign-in")
+        tab_to(provider, "Username")
+        provider.keyboard.type("maya")
+        tab_to(provider, "Password")
+        provider.keyboard.type("right")
+        provider.keyboard.press("Enter")
+        expect(provider.get_by_role("heading", name="Ana Lopez is ready")).to_be_focused()
+        tab_to(provider, "Start Session")
+        provider.keyboard.press("Enter")
+        at_heading(provider, "session")
+        at_heading(client, "session")
+        tab_to(client, "End Session")
+        client.keyboard.press("Enter")
+        expect(client.get_by_role("button", name="Keep talking")).to_be_focused()
+        client.keyboard.press("Escape")
+        screen(client, "session")
+        client.keyboard.press("Enter")
+        tab_to(client, "End for everyone")
+        client.keyboard.press("Enter")
+        at_heading(client, "ended")
+        at_heading(provider, "ended")
+
+
 def media_that_fail(walk: Walk, size: dict[str, int], tag: str) -> None:
     """Media do not connect: the practice's other way is shown, and the session can still be ended."""
     walk.script(reset=True, refuse_media=True)
@@ -351,6 +410,7 @@ def main() -> int:
             "visit-desk": lambda: whole_visit(walk, DESK, "desk"),
             "visit-phone": lambda: whole_visit(walk, PHONE, "phone"),
             "visit-dark": lambda: whole_visit(walk, PHONE, "dark", "dark"),
+            "keyboard": lambda: by_keyboard(walk),
             "odd-phone": lambda: odd_screens(walk, PHONE, "phone"),
             "odd-desk": lambda: odd_screens(walk, DESK, "desk"),
         }

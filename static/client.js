@@ -102,7 +102,7 @@ connection.on("message", (message) => {
   view = foldClient(view, message);
   if (view && message.type === "view") {
     frame.practice(view.practice);
-    away = view.away ?? away;
+    setAway(view.away ?? memory.get("away") === "yes");
   }
   if (message.type === "waiting.changed" && message.text) {
     messages = [...messages, { text: message.text, at: message.at ?? connection.now() }];
@@ -111,7 +111,7 @@ connection.on("message", (message) => {
   }
   if (message.type === "visit.started" || message.type === "visit.resumed") {
     sounds.play("started");
-    away = false;
+    setAway(false);
   }
   if (message.type === "displaced") stopped = { reason: "displaced" };
   if (view?.phase === "closed" && message.type === "visit.closed") {
@@ -121,6 +121,12 @@ connection.on("message", (message) => {
 });
 connection.on("state", () => draw());
 connection.on("closed", ({ code, refusal }) => {
+  if (refusal?.code === "bad_link" && lane && !memory.get("token")) {
+    view = null; // too late to resume a visit without a link: begin again
+    step = "welcome";
+    void look();
+    return;
+  }
   if (refusal) stopped = { reason: refusal.code === "bad_link" ? "bad_link" : "unreachable", code: refusal.code };
   else stopped = { reason: closedReason(code, view) };
   draw();
@@ -146,10 +152,10 @@ function draw({ focus = true } = {}) {
     frame.screen(name === "loading" ? "welcome" : name, shown.screen, { focus: focus && name !== "loading" });
     document.title = name === "session" || name === "waiting" || name === "ended" ? `${t.say(`title.${name}`)} · ${baseTitle}` : baseTitle;
     void wake.keep(name === "waiting" || name === "session");
-    if (name === "closed") self.close();
+    if (["ended", "closed", "trouble"].includes(name)) self.close(); // the light goes out with the session
   }
   tell(name);
-  const lost = (connection.state === "waiting" || connection.state === "connecting") && view !== null && name !== "session" && !stopped;
+  const lost = (connection.state === "waiting" || (connection.state === "connecting" && view !== null)) && name !== "session" && !stopped;
   frame.line(lost ? t.say("line.lost") : "");
 }
 
@@ -258,12 +264,18 @@ function showMessage(screen, message) {
   if (message) screen.message(message.text, view?.provider.name ?? "", words.t.time(message.at));
 }
 
+/** @param {boolean} now  kept over a reload */
+function setAway(now) {
+  away = now;
+  memory.set("away", now ? "yes" : null);
+}
+
 /** @param {boolean} wanted */
 async function stepAway(wanted) {
-  away = wanted;
+  setAway(wanted);
   draw();
   await connection.change(wanted ? "step_away" : "come_back").catch(() => {
-    away = !wanted;
+    setAway(!wanted);
     draw();
   });
 }
@@ -274,6 +286,7 @@ async function leave() {
   self.close();
   view = null;
   messages = [];
+  setAway(false);
   step = "welcome";
   note = words.t.say("welcome.left");
   await look();
@@ -301,7 +314,9 @@ async function end(group) {
   try {
     await (group ? connection.change("leave") : connection.change("end", { visit: view?.visit }));
   } catch {
-    connection.ask("sync").catch(() => {}); // ended by the other side at the same moment
+    shown = null; // ended by the other side at that moment, or not at all: show what is true
+    draw();
+    connection.ask("sync").catch(() => {});
   }
 }
 
@@ -366,7 +381,7 @@ function makeStopped(reason) {
   screen.show({
     t,
     title: t.say(`stopped.${reason}`),
-    text: [t.say(`stopped.${reason}_more`)],
+    text: [t.say(stopped?.code === "rate" ? "error.rate" : `stopped.${reason}_more`)],
     picture: reason === "finished" ? "heart" : "alert",
     practice: (view ?? joined ?? lobby)?.practice ?? null,
     actions,

@@ -13,7 +13,7 @@ import { SignIn } from "./components/sign-in.js";
 import { Api } from "./lib/api.js";
 import { CLOSE } from "./lib/connection.js";
 import { codeOf, Refusal } from "./lib/refusal.js";
-import { clientsOf, endedVisits, foldProvider, liveVisit } from "./lib/room.js";
+import { clientsOf, endedVisits, foldProvider, liveVisit, unnoticed } from "./lib/room.js";
 import { browser, levelWatcher, setUp, Words } from "./page.js";
 import { Session } from "./session.js";
 
@@ -146,7 +146,7 @@ function draw({ focus = true } = {}) {
   const key = `${name}/${t.language}/${name === "session" ? `${live?.id}/${live?.segment}` : name === "ended" ? looking : ""}`;
   if (!shown || shown.name !== key) {
     if (name !== "session") session.leave();
-    if (name === "room" && shown?.name.startsWith("ended")) self.close();
+    if (name === "ended" || name === "sign-in") self.close(); // the light goes out with the session
     showFrame();
     shown = { name: key, screen: make(name) };
     frame.screen(name === "loading" || name === "displaced" ? "room" : name, shown.screen, { focus: focus && name !== "loading" });
@@ -167,7 +167,7 @@ function tell(name) {
   if (screen instanceof EndedScreen && visit) screen.tell(ended(visit), t);
   if (name === "session" && view) session.tell(liveVisit(view)?.participants ?? []);
   // In a session, and while deciding on one, a banner; else the dialog in the middle of the screen.
-  ready.tell(name === "room" ? view : null, t);
+  ready.tell(name === "room" ? view : null, t, !sounds.muted && !sounds.audible);
   if (view) banner.tell(view, t);
   attention.tell(name === "sign-in" ? null : view, t, name === "session");
 }
@@ -305,7 +305,9 @@ function askWhy(entry, rule) {
 /** Stop the repeating notice; the entry stays in the list. @param {Entry} entry */
 function acknowledge(entry) {
   // Told to the page at once: a notice that was answered must not come back while the network is slow.
-  view = foldProvider(view, { type: "queue.changed", entry: { ...entry, acknowledged: true } });
+  if (view && unnoticed(view).some(({ id }) => id === entry.id)) {
+    view = foldProvider(view, { type: "queue.changed", entry: { ...entry, acknowledged: true } });
+  }
   draw();
   connection.change("acknowledge", { entry: entry.id }).catch(() => {});
 }
@@ -323,10 +325,21 @@ function makeSession(live) {
     practice,
     way: "end",
     startedAt: live.started_at,
-    onEnd: () => void attempt(connection.change("end", { visit: live.id })),
+    onEnd: () => void end(live),
   });
   stage.beside(banner);
   return stage;
+}
+
+/** @param {RoomVisit} live */
+async function end(live) {
+  try {
+    await connection.change("end", { visit: live.id });
+  } catch {
+    shown = null; // ended by the other side at that moment, or not at all: show what is true
+    draw();
+    connection.ask("sync").catch(() => {});
+  }
 }
 
 /** @param {RoomVisit} visit */

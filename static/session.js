@@ -26,6 +26,8 @@ export class Session {
   /** The visit and segment whose media are open. */
   #open = "";
   #told = "";
+  /** Whether what is open is audio only: what the others were told. */
+  #audioOnly = false;
 
   /** @param {Connection} connection @param {Self} self */
   constructor(connection, self) {
@@ -43,7 +45,11 @@ export class Session {
     self.on("tracks", () => {
       if (this.#open) void this.call.send(self.tracks);
     });
-    self.on("change", () => this.#tellState());
+    self.on("change", () => {
+      this.#followMode();
+      this.#tellState();
+      this.#tell();
+    });
     connection.on("message", (message) => this.call.handle(message));
     connection.on("state", (state) => {
       if (state === "open") {
@@ -112,21 +118,25 @@ export class Session {
     this.#open = open;
     if (!this.#self.ready) await this.#self.open();
     if (this.#open !== open) return;
+    this.#audioOnly = this.#self.audioOnly;
     this.#tellState();
-    await this.call.open({ iceServers, tracks: this.#self.tracks, audioOnly: this.#self.audioOnly });
+    await this.call.open({ iceServers, tracks: this.#self.tracks, audioOnly: this.#audioOnly });
   }
 
   /** @param {boolean} audioOnly */
   async #setAudioOnly(audioOnly) {
-    if (audioOnly) {
-      this.#self.setAudioOnly(true, "declined");
-      systemClock.after(RELEASE, () => this.#self.releaseCamera());
-    } else {
-      await this.#self.open({ video: true });
-      if (this.#self.audioOnly) return; // the camera would not
-    }
-    this.#connection.tell("media.mode", { mode: audioOnly ? "audio" : "video", reason: this.#self.reason });
-    await this.call.setAudioOnly(audioOnly, this.#self.tracks);
+    if (!audioOnly) return this.#self.open({ video: true });
+    this.#self.setAudioOnly(true, "declined");
+    systemClock.after(RELEASE, () => this.#self.releaseCamera());
+  }
+
+  /** Audio only was chosen, or a camera failed or came back: the server is told, and the lines follow. */
+  #followMode() {
+    if (!this.#open || this.call.state === "idle" || this.#self.opening) return;
+    if (this.#audioOnly === this.#self.audioOnly) return;
+    this.#audioOnly = this.#self.audioOnly;
+    this.#connection.tell("media.mode", { mode: this.#audioOnly ? "audio" : "video", reason: this.#self.reason });
+    void this.call.setAudioOnly(this.#audioOnly, this.#self.tracks);
   }
 
   #tellState() {
@@ -144,6 +154,7 @@ export class Session {
         remotes: this.call.remotes,
         call: this.call.state,
         line: this.#connection.state,
+        audioOnly: this.#self.audioOnly,
       },
       this.#t,
     );

@@ -19,6 +19,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 
 from server.media import ice, seam
 from server.media.node import MediaNode
+from server.media.rtp import is_rtcp
 
 PATIENCE: Final = 5.0
 """Seconds for each step; together they take a tenth of one."""
@@ -35,6 +36,8 @@ class Probe:
         self.connection: RTCPeerConnection = seam.connection([])
         self.received: list[bytes] = []
         """RTP and RTCP, decrypted, in the order of arrival."""
+        self.sent: list[tuple[bytes, Any]] = []
+        """What went out: datagrams and their destinations."""
         for kind in kinds:
             self.add(kind)
         self._dtls = seam.transport(self.connection)
@@ -70,13 +73,15 @@ class Probe:
         way = seam.nominated(self._dtls)
         protect, protect_rtcp = seam.closers(self._dtls)
         if way is not None:
-            way[0]((protect_rtcp if 192 <= packet[1] <= 223 else protect)(packet), way[1])
+            data = (protect_rtcp if is_rtcp(packet) else protect)(packet)
+            self.sent.append((data, way[1]))
+            way[0](data, way[1])
 
     def _before(self, protocol: object, hand_on: seam.Received) -> seam.Received:
         def received(data: bytes, address: tuple[Any, ...]) -> None:
             if data and 127 < data[0] < 192:
                 unprotect, unprotect_rtcp = seam.openers(self._dtls)
-                self.received.append((unprotect_rtcp if 192 <= data[1] <= 223 else unprotect)(data))
+                self.received.append((unprotect_rtcp if is_rtcp(data) else unprotect)(data))
             else:
                 hand_on(data, address)
 
@@ -84,12 +89,12 @@ class Probe:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self.connection.close()
+        await seam.close(self.connection)
 
 
-async def until(true: Callable[[], bool], patience: float = PATIENCE) -> None:
+async def until(true: Callable[[], bool], patience: float | None = None) -> None:
     """Return as soon as something is true. Raise `TimeoutError`."""
-    async with asyncio.timeout(patience):
+    async with asyncio.timeout(PATIENCE if patience is None else patience):
         while not true():  # noqa: ASYNC110 - nothing inside aiortc tells when
             await asyncio.sleep(0.005)
 
@@ -99,9 +104,10 @@ async def check() -> None:
     node = MediaNode(
         clock=lambda: time.time_ns() // 1_000_000, fact=lambda fact: None, ask=lambda wish: None, loopback=True
     )
-    probes = [Probe(("audio",)), Probe(("audio",))]
+    probes: list[Probe] = []
     step = "negotiation"
     try:
+        probes += [Probe(("audio",)), Probe(("audio",))]
         for number, probe in enumerate(probes):
             answer = await node.offer(
                 visit="check", participant=str(number), peer="probe", round=1, sdp=await probe.offer(), audio_only=True
@@ -121,9 +127,8 @@ async def check() -> None:
     except Exception as error:
         raise Unsupported(f"aiortc {aiortc.__version__} (made for {seam.SUPPORTED}) failed at {step}") from error
     finally:
-        for probe in probes:
-            await probe.close()
-        await node.close()
+        closings = [probe.close() for probe in probes]
+        await asyncio.gather(*closings, node.close(), return_exceptions=True)
 
 
 def _stray(answer: str) -> None:

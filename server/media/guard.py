@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 MAGIC: Final = b"\x21\x12\xa4\x42"
 """Bytes 4 to 7 of each STUN message (RFC 8489 section 5)."""
+SHORTEST: Final = 20
+"""The length of a STUN message without attributes."""
 
 
 class Guard:
@@ -44,7 +46,7 @@ class Guard:
             kind = data[0]
             if 127 < kind < 192:
                 media(data)
-            elif kind < 4 and data[4:8] == MAGIC:
+            elif kind < 4 and len(data) >= SHORTEST and data[4:8] == MAGIC:
                 try:
                     hand_on(data, address)
                 except Exception:  # noqa: BLE001 - an odd message of an authenticated peer must not close the socket

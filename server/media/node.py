@@ -1,4 +1,4 @@
-"""The media node: visits, their participants, and the peers of each; who is carried to whom."""
+"""The media node: the one door to all visits whose media this process forwards."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from aiortc import RTCIceServer
 
 from server.media import ice, offer
-from server.media.alive import Pulse, Turn
-from server.media.peer import Line, Peer
-from server.media.relay import Source
-from server.media.wiring import Sent, assign
+from server.media.alive import Turn
+from server.media.contract import KINDS, Answer, Counts, MediaFact, Renegotiate, Track
+from server.media.peer import Peer
+from server.media.visit import Attached, Participant, Visit, tracks
 from signaling.errors import BadSdp, SignalingError, StaleRound, TooMany
+
+__all__ = ["Answer", "Counts", "MediaFact", "MediaNode", "Renegotiate", "Track"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,110 +27,10 @@ MOST_PEERS: Final = 4
 """Of one participant at a time."""
 MOST_EARLY: Final = 256
 """Of how many unknown peers candidates are kept until their offer comes."""
+SAME_TIME: Final = 2.0
+"""Milliseconds by which two looks at both clocks differ though neither was corrected."""
 CONNECT_WITHIN: Final = 30.0
 """Seconds after its offer, after which a peer that never connected is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """Whom a line of an answer carries."""
-
-    mid: str
-    participant: str
-    kind: str
-    """`audio` or `video`."""
-    source: str
-    """`camera` or `screen`; a microphone is `camera` too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answer to an offer, and which of its lines carry whom, as far as it is known."""
-
-    sdp: str
-    tracks: tuple[Track, ...]
-
-
-FactKind = Literal["media_up", "media_down", "video_up", "video_down"]
-KINDS: Final[tuple[tuple[FactKind, FactKind], ...]] = (("media_up", "media_down"), ("video_up", "video_down"))
-
-
-@dataclass(frozen=True, slots=True)
-class MediaFact:
-    """A participant's transport or video came or went, over all their peers, at `at` (ms of the node's clock)."""
-
-    visit: str
-    participant: str
-    kind: FactKind
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Renegotiate:
-    """A wish for another offer of a peer, with so many receiving lines in all."""
-
-    visit: str
-    participant: str
-    peer: str
-    receive_audio: int
-    receive_video: int
-    reason: str
-    """`joined`: somebody has no line yet. `screen`: a shared screen has none. `tracks`: lines carry somebody new."""
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """For metrics: what there is now, and what has happened since the start."""
-
-    visits: int
-    peers: int
-    connected: int
-    packets_received: int
-    packets_forwarded: int
-    datagrams_dropped: int
-
-
-@dataclass(slots=True, eq=False)
-class _Participant:
-    """One participant of a visit."""
-
-    name: str
-    audio_only: bool = False
-    peers: dict[str, Peer] = field(default_factory=dict)
-    """By id, oldest first."""
-    carried: dict[str, dict[str, Sent]] = field(default_factory=dict)
-    """By peer: what each of its lines carries."""
-    told: dict[str, dict[str, Sent]] = field(default_factory=dict)
-    """By peer: what its last answer said that its lines carry."""
-    asked: dict[str, tuple[int, int, str]] = field(default_factory=dict)
-    """By peer: what was last asked of it."""
-    transport: Pulse = field(default_factory=Pulse)
-    video: Pulse = field(default_factory=Pulse)
-    told_at: list[int] = field(default_factory=lambda: [0, 0])
-    """The time of the last fact about each of the two, in ms."""
-
-    def by_rank(self) -> list[Peer]:
-        """Return the peers that were answered: connected ones first, of those the newest first."""
-        known = [peer for peer in reversed(self.peers.values()) if peer.lines]
-        return sorted(known, key=lambda peer: peer.state != "connected")
-
-    def videos(self) -> list[Source]:
-        """Return the video sources of all peers."""
-        return [line.source for peer in self.peers.values() for line in peer.lines.values() if line.kind == "video"]
-
-    def sources(self) -> dict[Sent, Source]:
-        """Return what the participant sends, each from the best peer that carries it."""
-        found: dict[Sent, Source] = {}
-        for peer in self.by_rank():
-            counts = {"audio": 0, "video": 0}
-            for line in peer.lines.values():
-                sent = Sent(self.name, line.kind, counts[line.kind])
-                # The first line of a kind is the microphone or camera, whether it sends already or not.
-                if line.sends or not sent.number:
-                    counts[line.kind] += 1
-                if line.sends:
-                    found.setdefault(sent, line.source)
-        return found
 
 
 class MediaNode:
@@ -162,10 +63,12 @@ class MediaNode:
         self._private = private
         self._monotonic = monotonic
         self._chance = chance or random.SystemRandom()
-        self._visits: dict[str, dict[str, _Participant]] = {}
+        self._visits: dict[str, Visit] = {}
         self._early: OrderedDict[tuple[str, str, str], tuple[float, list[str]]] = OrderedDict()
         self._closings: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._between = 0.0
+        """What lies between the monotonic clock and the node's time, in ms."""
         self._gone = [0, 0, 0]
         """Packets received, forwarded, and datagrams dropped by peers that are gone."""
 
@@ -187,10 +90,10 @@ class MediaNode:
         `others`: who else is expected in the visit. If it is one, the answer says so of lines that carry nobody yet.
         """
         offered = _read(sdp)
-        person = self._visits.setdefault(visit, {}).setdefault(participant, _Participant(participant))
-        this = person.peers.get(peer)
-        if this is None:
-            this = self._new_peer(visit, person, peer)
+        here = self._visits.setdefault(visit, Visit(visit))
+        person = here.people.setdefault(participant, Participant(participant))
+        attached = person.peers.get(peer) or self._attach(here, person, peer)
+        this = attached.peer
         this.expect(round)
         self._wake()
         self.set_mode(visit=visit, participant=participant, audio_only=audio_only)
@@ -200,35 +103,24 @@ class MediaNode:
             try:
                 text = await this.answer(offered)
             except SignalingError:
-                self._forget_unanswered(visit, person, peer, this)
+                self._forget_unanswered(here, person, peer, this)
                 raise
             except Exception as error:  # noqa: BLE001 - nothing in a description may raise anything else
                 stale = this.gone or round != this.round
-                self._forget_unanswered(visit, person, peer, this)
+                self._forget_unanswered(here, person, peer, this)
                 logger.info("%s could not be answered: %s", this.name, type(error).__name__)
                 raise (StaleRound() if stale else BadSdp(type(error).__name__)) from None
             for candidate in self._early.pop((visit, participant, peer), (0.0, []))[1]:
                 await this.add(candidate)
         this.insist(round)
-        self._wire(visit, answering=this)
-        asyncio.get_running_loop().call_soon(
-            self._wire, visit
-        )  # asks for lines that this offer lacks, behind the answer
-        carried = person.told[peer] = dict(person.carried.get(peer, {}))
-        tracks = [Track(mid, sent.participant, sent.kind, sent.source) for mid, sent in carried.items()]
-        if len(others) == 1:
-            tracks += _expected(this, others[0], carried)
-        order = list(this.lines)
-        return Answer(text, tuple(sorted(tracks, key=lambda track: order.index(track.mid))))
+        self._wire(here, answering=this)
+        attached.told = dict(attached.carried)
+        # What this offer lacks is asked for once its answer is on its way.
+        asyncio.get_running_loop().call_soon(self._wire, here)
+        return Answer(text, tracks(attached, list(others)))
 
     async def candidates(
-        self,
-        *,
-        visit: str,
-        participant: str,
-        peer: str,
-        round: int,
-        candidates: Sequence[Any],
+        self, *, visit: str, participant: str, peer: str, round: int, candidates: Sequence[Any]
     ) -> None:
         """Add a browser's candidates, `[{candidate, sdpMid, sdpMLineIndex}]`. Raise `TooMany`.
 
@@ -238,10 +130,11 @@ class MediaNode:
         lines = ice.read(candidates)
         if len(lines) > 2 * ice.LIMIT:
             raise TooMany
-        person = self._visits.get(visit, {}).get(participant)
-        this = person.peers.get(peer) if person else None
-        if this is not None and this.lines:
-            if not all([await this.add(line) for line in lines]):
+        here = self._visits.get(visit)
+        person = here.people.get(participant) if here else None
+        attached = person.peers.get(peer) if person else None
+        if attached is not None and attached.peer.lines:
+            if not all([await attached.peer.add(line) for line in lines]):
                 raise TooMany
             return
         key = (visit, participant, peer)
@@ -255,48 +148,51 @@ class MediaNode:
 
     def set_mode(self, *, visit: str, participant: str, audio_only: bool) -> None:
         """Stop forwarding a participant's video, or begin again."""
-        person = self._visits.get(visit, {}).get(participant)
-        if person is not None and person.audio_only != audio_only:
-            self._feel(visit, person)
-            person.audio_only = audio_only
-            for source in person.videos():
-                source.first_at = source.last_at = None  # what comes from now on is another run
-            self._wire(visit)
+        here = self._visits.get(visit)
+        person = here.people.get(participant) if here else None
+        if here is None or person is None or person.audio_only == audio_only:
+            return
+        self._feel(here, person)
+        person.audio_only = audio_only
+        for source in person.videos():
+            source.first_at = source.last_at = None  # what comes from now on is another run
+        self._wire(here)
 
-    def _new_peer(self, visit: str, person: _Participant, peer: str) -> Peer:
+    def _attach(self, here: Visit, person: Participant, peer: str) -> Attached:
         if len(person.peers) >= MOST_PEERS:
             raise TooMany
         made = Peer(
-            f"{visit} {person.name} {peer}",
+            f"{here.name} {person.name} {peer}",
             monotonic=self._monotonic,
-            changed=lambda: self._changed(visit, person, peer, made),
+            changed=lambda: self._changed(here, person, peer, made),
             ice_servers=self._ice_servers,
             loopback=self._loopback,
             private=self._private,
             chance=self._chance,
         )
-        person.peers[peer] = made
-        return made
+        person.peers[peer] = Attached(made)
+        return person.peers[peer]
 
-    def _forget_unanswered(self, visit: str, person: _Participant, peer: str, this: Peer) -> None:
+    def _forget_unanswered(self, here: Visit, person: Participant, peer: str, this: Peer) -> None:
         """Let go of a peer whose first offer could not be answered."""
-        if not this.lines and person.peers.get(peer) is this:
+        if not this.lines and not this.gone:
             self._drop(person, peer)
-            self._tidy(visit, person)
+            self._tidy(here, person)
 
     # --- Ends
 
     def stop(self, visit: str, participant: str | None = None) -> None:
         """Stop forwarding at once from and to a participant, or all of a visit; their peers close behind it."""
-        people = self._visits.get(visit, {})
-        for name in [participant] if participant is not None else list(people):
+        here = self._visits.get(visit)
+        people = here.people if here else {}
+        for name in list(people) if participant is None else [participant]:
             if (person := people.pop(name, None)) is not None:
                 for peer in list(person.peers):
                     self._drop(person, peer)
-        for key in [key for key in self._early if key[0] == visit and participant in (None, key[1])]:
+        for key in [key for key in self._early if key[0] == visit and participant in {None, key[1]}]:
             del self._early[key]
-        if people:
-            self._wire(visit)
+        if here is not None and people:
+            self._wire(here)
         else:
             self._visits.pop(visit, None)
             self._rest()
@@ -310,107 +206,46 @@ class MediaNode:
         while self._closings:
             await asyncio.wait(self._closings)
 
-    def _drop(self, person: _Participant, peer: str) -> None:
+    def _drop(self, person: Participant, peer: str) -> None:
         """Halt a peer now and close it behind."""
-        this = person.peers.pop(peer)
-        for known in (person.carried, person.told, person.asked):
-            known.pop(peer, None)
+        this = person.peers.pop(peer).peer
         this.halt()
         for place, number in enumerate(_numbers(this)):
             self._gone[place] += number
-        self._run(this.close())
-
-    def _run(self, closing: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(closing)
+        task = asyncio.get_running_loop().create_task(this.close(), name=f"close {this.name}")
         self._closings.add(task)
         task.add_done_callback(self._closed)
 
     def _closed(self, task: asyncio.Task[None]) -> None:
         self._closings.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("closing a peer failed", exc_info=error)
+            logger.error("%s failed", task.get_name(), exc_info=error)
 
-    def _changed(self, visit: str, person: _Participant, peer: str, this: Peer) -> None:
+    def _changed(self, here: Visit, person: Participant, peer: str, this: Peer) -> None:
         """A peer connected, failed, or was closed by its browser."""
-        if person.peers.get(peer) is not this:
+        if peer not in person.peers or person.peers[peer].peer is not this:
             return
-        if this.state == "closed":
-            self._feel(visit, person)  # what was seen last of this peer still counts
+        self._feel(here, person)  # what was seen last of a peer that is gone still counts
+        if this.gone:
             self._drop(person, peer)
-        self._feel(visit, person)
-        self._tidy(visit, person)
-        self._wire(visit)
+            self._tidy(here, person)
+        self._wire(here)
 
-    def _tidy(self, visit: str, person: _Participant) -> None:
+    def _tidy(self, here: Visit, person: Participant) -> None:
         """Forget a participant without peers, and a visit without participants."""
-        people = self._visits.get(visit)
-        if people is None or person.peers or people.get(person.name) is not person:
+        if person.peers or here.people.get(person.name) is not person:
             return
-        self._tell(visit, person, person.transport.end(), person.video.end())
-        del people[person.name]
-        if not people:
-            del self._visits[visit]
+        self._tell(here, person, person.transport.end(), person.video.end())
+        del here.people[person.name]
+        if not here.people and self._visits.get(here.name) is here:
+            del self._visits[here.name]
 
-    # --- Who gets what
+    # --- Looking after
 
-    def _wire(self, visit: str, answering: Peer | None = None) -> None:
-        """Bind each peer's lines to what the others send. Cheap and repeatable: it changes what has to change."""
-        people = self._visits.get(visit, {})
-        now = self._monotonic()
-        sources = {name: person.sources() for name, person in people.items()}
-        present = 0
-        for person in people.values():
-            ranked = person.by_rank()
-            present += bool(ranked)
-            for peer in ranked:
-                peer.newest = peer is ranked[0]
-        for person in people.values():
-            # Cameras and microphones first: a screen must not take the line that its owner's face will need.
-            wanted = [sent for name, theirs in sources.items() if name != person.name for sent in theirs]
-            wanted.sort(key=lambda sent: sent.number > 0)
-            for name, peer in person.peers.items():
-                lines = [(line.mid, line.kind) for line in peer.lines.values() if line.receives]
-                carried, left = assign(lines, wanted, person.carried.get(name, {}))
-                person.carried[name] = carried
-                for line in peer.lines.values():
-                    sent = carried.get(line.mid)
-                    muted = sent is not None and sent.kind == "video" and people[sent.participant].audio_only
-                    _connect(line, sources[sent.participant][sent] if sent else None, now, muted=muted)
-                if peer is not answering and peer.newest and peer.lines and not peer.lock.locked():
-                    self._maybe_ask(visit, person, name, lines, left, pair=present == 2)
-
-    def _maybe_ask(
-        self,
-        visit: str,
-        person: _Participant,
-        peer: str,
-        lines: list[tuple[str, str]],
-        left: list[Sent],
-        *,
-        pair: bool,
-    ) -> None:
-        """Ask for more lines, or for a look at who is carried now; not twice for the same."""
-        had = {kind: sum(kind == other for _, other in lines) for kind in ("audio", "video")}
-        # Who offers no line of a kind wants none of it. In 1:1 the first lines are understood without words.
-        left = [sent for sent in left if had[sent.kind] and (sent.number or not pair)]
-        first = {kind: next((mid for mid, other in lines if other == kind), None) for kind in ("audio", "video")}
-        told = person.told.get(peer, {})
-        unsaid = [
-            sent
-            for mid, sent in person.carried[peer].items()
-            if told.get(mid) != sent and (not pair or first[sent.kind] != mid)
-        ]
-        if not left and not unsaid:
-            person.asked.pop(peer, None)
-            return
-        need = {kind: had[kind] + sum(sent.kind == kind for sent in left) for kind in had}
-        reason = "tracks" if not left else "screen" if all(sent.number for sent in left) else "joined"
-        wish = (need["audio"], need["video"], reason)
-        if person.asked.get(peer) != wish:
-            person.asked[peer] = wish
-            self._ask(Renegotiate(visit, person.name, peer, *wish))
-
-    # --- Who is there
+    def _wire(self, here: Visit, answering: Peer | None = None) -> None:
+        """Let everyone get what the others send, and ask for the lines that are lacking."""
+        for wish in here.wire(self._monotonic(), answering=answering):
+            self._ask(wish)
 
     def _wake(self) -> None:
         if self._timer is None:
@@ -424,47 +259,49 @@ class MediaNode:
     def _sweep(self) -> None:
         """Look after everything once: facts, peers that never connected, keyframes that could not be asked for yet."""
         self._timer = None
+        self._wake()
         now = self._monotonic()
         for key in [key for key, (at, _) in self._early.items() if now - at > CONNECT_WITHIN]:
             del self._early[key]
-        for visit, people in list(self._visits.items()):
-            for person in list(people.values()):
-                lost = [n for n, p in person.peers.items() if p.state == "new" and now - p.since > CONNECT_WITHIN]
-                for name in lost:
-                    self._drop(person, name)
-                for peer in person.peers.values():
-                    peer.find_way()
-                    for line in peer.lines.values():
-                        if line.source.wanted and line.source.live:
-                            line.source.ask_keyframe(now)
-                self._feel(visit, person)
-                if lost:
-                    self._tidy(visit, person)
-                    self._wire(visit)
-        if self._visits or self._early:
-            self._wake()
+        for here in list(self._visits.values()):
+            for person in list(here.people.values()):
+                self._look_after(here, person, now)
+        self._rest()
 
-    def _feel(self, visit: str, person: _Participant) -> None:
-        """Tell what began or ended for a participant, over all their peers."""
-        now = self._monotonic()
-        signs = [(peer.heard_since, peer.heard_at) for peer in person.peers.values()]
-        pictures = [(source.first_at, source.last_at) for source in person.videos() if not person.audio_only]
-        transport = person.transport.feel(now, [(a, b) for a, b in signs if a is not None])
-        video = person.video.feel(now, [(a, b) for a, b in pictures if a is not None and b is not None])
-        self._tell(visit, person, transport, video)
+    def _look_after(self, here: Visit, person: Participant, now: float) -> None:
+        for name, attached in list(person.peers.items()):
+            peer = attached.peer
+            if peer.state == "new" and now - peer.since > CONNECT_WITHIN:
+                self._drop(person, name)
+                continue
+            peer.find_way()
+            for line in peer.lines.values():
+                if line.source.wanted and line.source.live:
+                    line.source.ask_keyframe(now)
+        self._feel(here, person)
+        if not person.peers:
+            self._tidy(here, person)
+            self._wire(here)
 
-    def _tell(self, visit: str, person: _Participant, transport: list[Turn], video: list[Turn]) -> None:
+    def _feel(self, here: Visit, person: Participant) -> None:
+        """Tell what has begun or ended for a participant."""
+        self._tell(here, person, *person.feel(self._monotonic()))
+
+    def _tell(self, here: Visit, person: Participant, transport: list[Turn], video: list[Turn]) -> None:
         """Tell it in the node's time; of one thing never backwards, should the clock have been corrected."""
-        clock, now = self._clock(), self._monotonic()
+        between = self._clock() - self._monotonic() * 1000
+        if abs(between - self._between) > SAME_TIME:
+            self._between = between
         for kind, turns in enumerate((transport, video)):
             for turn in turns:
-                at = max(person.told_at[kind], clock - round((now - turn.at) * 1000))
+                at = max(person.told_at[kind], round(turn.at * 1000 + self._between))
                 person.told_at[kind] = at
-                self._fact(MediaFact(visit, person.name, KINDS[kind][not turn.up], at))
+                self._fact(MediaFact(here.name, person.name, KINDS[kind][not turn.up], at))
 
     def counts(self) -> Counts:
         """Return what there is and what has happened."""
-        peers = [p for people in self._visits.values() for person in people.values() for p in person.peers.values()]
+        people = [person for here in self._visits.values() for person in here.people.values()]
+        peers = [attached.peer for person in people for attached in person.peers.values()]
         totals = [sum(numbers) for numbers in zip(self._gone, *map(_numbers, peers), strict=True)]
         return Counts(len(self._visits), len(peers), sum(p.state == "connected" for p in peers), *totals)
 
@@ -480,28 +317,3 @@ def _read(sdp: str) -> offer.Offer:
 
 def _numbers(peer: Peer) -> tuple[int, int, int]:
     return peer.packets, sum(line.sink.packets for line in peer.lines.values()), peer.guard.dropped
-
-
-def _connect(line: Line, source: Source | None, now: float, *, muted: bool) -> None:
-    """Let a line carry `source`, or nothing."""
-    line.sink.bind(source)
-    if source is None:
-        return
-    line.sink.agree()
-    if line.sink.path.open and not muted and not line.sink.broken:
-        source.link(line.sink, now)
-    else:
-        source.unlink(line.sink)
-
-
-def _expected(peer: Peer, other: str, carried: dict[str, Sent]) -> list[Track]:
-    """Say of a peer's first lines that they will carry the `other`, where they carry nobody yet."""
-    tracks: list[Track] = []
-    for kind in ("audio", "video"):
-        first = next((line.mid for line in peer.lines.values() if line.kind == kind and line.receives), None)
-        if first is not None and first not in carried:
-            tracks.append(Track(first, other, kind, "camera"))
-    return tracks
-
-
-__all__ = ["Answer", "Counts", "MediaFact", "MediaNode", "Renegotiate", "StaleRound", "Track"]

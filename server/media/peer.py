@@ -220,7 +220,7 @@ class Peer:
     async def close(self) -> None:
         """Halt, say goodbye, and free what the peer holds."""
         self.halt()
-        await self._connection.close()
+        await seam.close(self._connection)
 
     # --- Arrivals
 

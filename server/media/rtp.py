@@ -25,6 +25,10 @@ ONE_BYTE: Final = 0xBEDE
 """The profile of blocks whose elements have one byte of header: ids 1-14, 1-16 bytes of value."""
 
 
+ONE_WORD: Final = b"\xbe\xde\x00\x01"
+"""The header of such a block, when it holds four bytes."""
+
+
 class Malformed(ValueError):
     """A packet's own lengths contradict its size."""
 
@@ -94,17 +98,29 @@ class Extensions:
     An extension that the other side did not negotiate is left out.
     """
 
-    __slots__ = ("_ids", "_mid", "_mid_id")
+    __slots__ = ("_ids", "_mid", "_mid_id", "_words")
 
     def __init__(self, source: Mapping[str, int], sink: Mapping[str, int], mid: str) -> None:
         """`source`, `sink`: URI → id as negotiated on each side. `mid`: what the receiving line is called."""
         self._ids = {number: sink[uri] for uri, number in source.items() if sink.get(uri, 15) < 15}
         self._mid_id = sink.get(MID, 0)
         self._mid = mid.encode("ascii")
+        self._words = {
+            old << 4 | size - 1: ONE_WORD + bytes([new << 4 | size - 1])
+            for old, new in self._ids.items()
+            for size in (1, 3)
+            if new != self._mid_id
+        }
+        """For the first byte of a single word of extensions: what it becomes, with what stands before it."""
 
     def rewrite(self, packet: bytes) -> tuple[int, bytes, int]:
         """Return (first byte, what stands between the fixed header and the payload, where the payload begins)."""
         first = packet[0]
+        # The rule: one word that holds the level of a sound, or when a picture was sent. All else is rare.
+        if first & 0x1F == HAS_EXTENSION and packet[12:16] == ONE_WORD and len(packet) >= 20:
+            start = self._words.get(packet[16])
+            if start is not None and (packet[16] & 0x0F or packet[18:20] == b"\0\0"):
+                return first, start + packet[17:20], 20
         at = FIXED_LENGTH + 4 * (first & 0x0F)
         if not first & HAS_EXTENSION:
             if at > len(packet):

@@ -102,6 +102,20 @@ def nominated(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes, Any], None], Add
     return (pair.protocol.transport.sendto, pair.remote_addr) if pair else None
 
 
+async def close(peer: RTCPeerConnection) -> None:
+    """Close a connection for good.
+
+    aioice, closed in the moment in which its checks succeed, would go on asking for consent for ever.
+    """
+
+    async def nothing() -> None:
+        """Take the place of `query_consent`; one that runs already is ended by aioice itself."""
+
+    for transceiver in peer.getTransceivers():
+        _ice(transceiver.receiver.transport).query_consent = nothing  # type: ignore[method-assign]
+    await peer.close()
+
+
 def openers(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
     """Return (unprotect RTP, unprotect RTCP); after the handshake."""
     return dtls._rx_srtp.unprotect, dtls._rx_srtp.unprotect_rtcp

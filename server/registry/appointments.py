@@ -40,7 +40,7 @@ from server.registry.documents import (
 from server.registry.errors import Clash, Invalid, Missing
 from server.registry.names import NewId, NewToken, digest, room_id
 from server.registry.providers import Providers
-from server.registry.shelf import ATTEMPTS, Deed, Shelf
+from server.registry.shelf import ATTEMPTS, Deed, Shelf, together
 from signaling import events
 from signaling.errors import NotFound, SignalingError
 from signaling.events import Cancelled, LinkRevoked, Opened, Rescheduled
@@ -120,8 +120,7 @@ class Appointments:
 
         Raise `Invalid` for unknown providers; `Clash` if it is over, or open already and would change its host.
         """
-        await self._policy(practice)
-        await self.providers.people(practice, plan.providers)
+        await asyncio.gather(self._policy(practice), self.providers.people(practice, plan.providers))
         for _ in range(ATTEMPTS):
             try:
                 return await self._put(practice, id, plan, by)
@@ -228,8 +227,8 @@ class Appointments:
 
     async def _announce(self, practice: str, room: str, appointment: Appointment, *, again: bool) -> None:
         """Tell the room of an appointment, and then the agenda that it was told."""
-        policy = await self._policy(practice)
-        told = await self._told(practice, appointment)
+        policy, told = await asyncio.gather(self._policy(practice), self._told(practice, appointment))
+        # Asked last: whatever is told to the room after its visit closed would begin that visit anew.
         if await self.shelf.get(room, Closed, appointment.id) is None:
             fact = Rescheduled(told, policy) if again else Opened(told, policy)
             await self.rooms.fact(room, fact)
@@ -279,13 +278,17 @@ class Appointments:
 
     async def remove_all(self, practice: str, room: str) -> None:
         """Take all appointments of a room with their links: its practice is being deleted."""
-        for id, appointment in (await self.shelf.all(room, Appointment)).items():
-            await self._drop_links(appointment.clients)
-            await self.shelf.documents.schedule(room, _agenda(practice, room, id), None)
-            await self.shelf.delete(practice, VisitOf, appointment.visit)
-            await self.shelf.delete(practice, Whereabouts, id)
-            await self.shelf.delete(room, Closed, id)
-            await self.shelf.delete(room, Appointment, id)
+        found = (await self.shelf.all(room, Appointment)).values()
+        await together(self._remove(practice, room, appointment) for appointment in found)
+
+    async def _remove(self, practice: str, room: str, appointment: Appointment) -> None:
+        id = appointment.id
+        await self._drop_links(appointment.clients)
+        await self.shelf.documents.schedule(room, _agenda(practice, room, id), None)
+        await self.shelf.delete(practice, VisitOf, appointment.visit)
+        await self.shelf.delete(practice, Whereabouts, id)
+        await self.shelf.delete(room, Closed, id)
+        await self.shelf.delete(room, Appointment, id)
 
     # --- Within ---------------------------------------------------------------------------------------
 
@@ -391,8 +394,7 @@ class Appointments:
             await self.secrets.put(Link.kind, digest(client.token), msgspec.msgpack.encode(link), ttl)
 
     async def _drop_links(self, clients: Sequence[Client]) -> None:
-        for client in clients:
-            await self.secrets.delete(Link.kind, digest(client.token))
+        await together(self.secrets.delete(Link.kind, digest(client.token)) for client in clients)
 
     async def _told(self, practice: str, appointment: Appointment) -> events.Appointment:
         return events.Appointment(

@@ -11,7 +11,7 @@ from server.registry.appointments import Appointments
 from server.registry.documents import Group, Practice, Provider, Webhook
 from server.registry.keys import Keys
 from server.registry.names import room_id
-from server.registry.shelf import Deed, LastDone, Shelf
+from server.registry.shelf import Deed, LastDone, Shelf, together
 from signaling.events import Configured
 from signaling.policy import Policy
 from signaling.state import Person
@@ -43,9 +43,8 @@ class Practices:
         new = await self.shelf.get(id, Practice, id) is None
         deed = Deed(id, by, "practice.created" if new else "practice.changed", id)
         await self.shelf.put(id, id, Practice(policy=policy), deed)
-        for provider in (await self.shelf.all(id, Provider)).values():
-            host = Person(id=provider.id, name=provider.name)
-            await self.rooms.fact(room_id(id, provider.id), Configured(host=host, policy=policy))
+        providers = (await self.shelf.all(id, Provider)).values()
+        await together(self._configure(provider, policy) for provider in providers)
         # Asked of the keys, not of `new`: a creation that was cut short is made whole by its repeat.
         return None if await self.keys.any(id) else await self.keys.add(id, by=by)
 
@@ -59,13 +58,19 @@ class Practices:
             return False
         await self.keys.remove_all(id)
         await self.accounts.remove_all(id)
-        for provider in await self.shelf.all(id, Provider):
-            room = room_id(id, provider)
-            await self.appointments.remove_all(id, room)
-            await self.close_room(room)
-            await self.room_store.delete(room)
-            await self.shelf.delete(id, Provider, provider)
+        await together(self._remove(id, provider) for provider in await self.shelf.all(id, Provider))
         for shape in (Group, Webhook, LastDone):
             for name in await self.shelf.all(id, shape):
                 await self.shelf.delete(id, shape, name)
         return await self.shelf.delete(id, Practice, id, Deed(id, by, "practice.deleted", id))
+
+    async def _configure(self, provider: Provider, policy: Policy) -> None:
+        host = Person(id=provider.id, name=provider.name)
+        await self.rooms.fact(room_id(policy.practice.id, provider.id), Configured(host=host, policy=policy))
+
+    async def _remove(self, practice: str, provider: str) -> None:
+        room = room_id(practice, provider)
+        await self.appointments.remove_all(practice, room)
+        await self.close_room(room)
+        await self.room_store.delete(room)
+        await self.shelf.delete(practice, Provider, provider)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, Protocol, TypeVar
 
 import msgspec
@@ -33,6 +35,16 @@ class Deed:
     action: str
     target: str = ""
     detail: str = ""
+
+
+AT_ONCE = 32
+
+
+async def together(work: Iterable[Awaitable[object]]) -> None:
+    """Await all of it, some at a time: the store takes what comes in one tick in one go."""
+    left = iter(work)
+    while some := list(islice(left, AT_ONCE)):
+        await asyncio.gather(*some)
 
 
 class LastDone(msgspec.Struct, frozen=True):

@@ -26,7 +26,6 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
 _ALLOWED_FEATURES: Final = ("camera", "microphone", "display-capture", "fullscreen")
 _DENIED_FEATURES: Final = (
     "accelerometer",
-    "bluetooth",
     "browsing-topics",
     "geolocation",
     "gyroscope",

@@ -45,10 +45,10 @@ class FieldError(msgspec.Struct, frozen=True):
 class ProblemBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """RFC 9457, with our `code`."""
 
-    type: str = msgspec.field(default_factory=lambda: "about:blank")
-    title: str = msgspec.field(default_factory=str)
-    status: int = msgspec.field(default_factory=int)
-    code: str = msgspec.field(default_factory=str)
+    type: str
+    title: str
+    status: int
+    code: str
     errors: tuple[FieldError, ...] = ()
     reason: str | None = None
 
@@ -76,6 +76,7 @@ def respond(problem: Problem) -> Response:
     """Return the response to a problem; the same problem always gives the same bytes."""
     status = STATUS[problem.code]
     body = ProblemBody(
+        type="about:blank",
         title=HTTPStatus(status).phrase,
         status=status,
         code=problem.code,

@@ -54,6 +54,8 @@ class Services:
     """Why this node must get no new connections; None: it may."""
     metrics: Callable[[], bytes]
     """Prometheus text."""
+    signed_out: Callable[[str], object] = lambda sign_in: None
+    """Ends this node's connections of a sign-in that is over, by its digest."""
 
     @property
     def secure(self) -> bool:

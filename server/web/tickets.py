@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from server.ports import Ticket
 from server.registry import names, room_id
-from server.registry.errors import Missing
+from server.registry.errors import Invalid, Missing
 from server.web import auth
 from server.web.api.operation import Answer, Call, Nothing, Operation
 from server.web.api.shown import PracticeNamed, PracticeShown, ProviderNamed, ProviderShown, shown, with_status
@@ -114,6 +114,9 @@ async def join(call: Call, body: JoinBody) -> JoinAnswer:
 async def knock(call: Call, body: KnockBody) -> KnockAnswer:
     """Return a ticket for the unverified lane."""
     registry = call.services.registry
+    name = body.display_name.strip()
+    if not name:
+        raise Invalid("$.display_name", "must hold more than spaces")
     wait = await registry.throttle.failed("knock", auth.address(call.request), most=KNOCKS, window=KNOCK_WINDOW)
     if wait is not None:
         raise Problem("rate", retry_after=wait)
@@ -121,7 +124,7 @@ async def knock(call: Call, body: KnockBody) -> KnockAnswer:
     provider = await registry.providers.get(body.practice, body.provider)
     if policy is None or provider is None:
         raise Missing("provider")
-    who = Who(role=Role.CLIENT, participant=names.new_id("par"), name=body.display_name.strip() or body.display_name)
+    who = Who(role=Role.CLIENT, participant=names.new_id("par"), name=name)
     ticket = await registry.tickets.issue(
         Ticket(room=room_id(body.practice, body.provider), practice=body.practice, by=who)
     )

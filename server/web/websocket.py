@@ -84,6 +84,10 @@ class WebSocket(asyncio.Protocol):
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=self._hub.limits.write_buffer)
+        http = self._transport.get_protocol()
+        if getattr(http, "parser", None) is not None:
+            # uvicorn's HTTP side, which has done its work: it and its parser hold each other, and the transport.
+            http.parser = None  # type: ignore[attr-defined]
         self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:

@@ -17,6 +17,7 @@ import { toggle } from "./waiting-room.js";
  * @property {Remote[]} remotes
  * @property {import("../lib/media.js").CallState} call
  * @property {import("../lib/connection.js").ConnectionState} line
+ * @property {boolean} audioOnly            of oneself: then no picture comes either
  */
 
 const CORNERS = ["bottom-end", "top-end", "top-start", "bottom-start"];
@@ -40,9 +41,10 @@ class Tile extends HTMLElement {
    * @param {Participant} one
    * @param {MediaStream | null} stream
    * @param {Translator} t
+   * @param {boolean} audioOnly
    * @param {(video: HTMLVideoElement) => void} play
    */
-  tell(one, stream, t, play) {
+  tell(one, stream, t, audioOnly, play) {
     if (!this.firstChild) {
       this.append(this.video, h("div", { class: "stand-in" }, this.#initials, this.#words), h("p", { class: "caption" }, this.#name, this.#badges));
     }
@@ -55,9 +57,9 @@ class Tile extends HTMLElement {
     setText(this.#initials, initials(one.name));
     this.#redraw = () => {
       const gone = one.presence === "gone";
-      const picture = !gone && one.mode !== "audio" && one.camera !== false && this.video.videoWidth > 0;
+      const picture = !gone && !audioOnly && one.mode !== "audio" && one.camera !== false && this.video.videoWidth > 0;
       this.classList.toggle("no-picture", !picture);
-      const words = gone ? "session.other_gone" : one.mode === "audio" ? "session.other_audio" : one.camera === false ? "session.other_camera_off" : "session.other_coming";
+      const words = gone ? "session.other_gone" : one.mode === "audio" ? "session.other_audio" : one.camera === false ? "session.other_camera_off" : audioOnly ? "session.you_audio" : "session.other_coming";
       setText(this.#words, picture ? "" : t.say(words, { name: one.name }));
       const badges = [one.mode === "audio" ? t.say("badge.audio_only") : "", one.microphone === false ? t.say("badge.muted") : "", gone ? t.say("badge.reconnecting") : ""];
       const shown = badges.filter(Boolean);
@@ -166,7 +168,7 @@ export class CallStage extends Screen {
   }
 
   /** @param {Stage} stage @param {Translator} t */
-  tell({ others, remotes, call, line }, t) {
+  tell({ others, remotes, call, line, audioOnly }, t) {
     const ids = new Set(others.map(({ id }) => id));
     for (const [id, tile] of this.#seen) {
       if (ids.has(id)) continue;
@@ -178,7 +180,7 @@ export class CallStage extends Screen {
       if (!tile.isConnected) this.#tiles.append(tile);
       this.#seen.set(one.id, tile);
       const mine = remotes.find(({ participant, source }) => source === "camera" && (participant === one.id || (participant === "" && others.length === 1)));
-      tile.tell(one, mine?.stream ?? null, t, (video) => this.#start(video));
+      tile.tell(one, mine?.stream ?? null, t, audioOnly, (video) => this.#start(video));
     }
     this.#tiles.dataset.count = String(others.length);
     const gone = others.find(({ presence }) => presence === "gone");
@@ -188,6 +190,7 @@ export class CallStage extends Screen {
       : call === "reconnecting" ? "session.media_lost"
       : gone ? "session.other_gone"
       : call === "connecting" ? "session.connecting"
+      : find(this, ".control.end", HTMLButtonElement).disabled ? "session.ending"
       : "";
     setText(this.#notice, words ? t.say(words, { name: gone?.name ?? "" }) : "");
     this.#notice.hidden = !words;

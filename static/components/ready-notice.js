@@ -10,9 +10,10 @@ import { icon } from "./icons.js";
 
 /** The dialog. It stays until someone answers it; several clients queue up behind the first. */
 export class ReadyDialog {
-  #title = h("h2", {}, "");
+  #title = h("h2", { tabindex: "-1" }, "");
   #more = h("p", { class: "lead" });
   #others = h("p", { class: "hint" });
+  #silent = h("p", { class: "hint" });
   #start = h("button", { type: "button", class: "primary large" });
   #later = h("button", { type: "button", class: "secondary large" });
   #error = h("p", { class: "form-error", role: "alert" });
@@ -23,6 +24,7 @@ export class ReadyDialog {
     this.#title,
     this.#more,
     this.#others,
+    this.#silent,
     this.#error,
     h("div", { class: "actions" }, this.#start, this.#later),
   );
@@ -43,10 +45,11 @@ export class ReadyDialog {
     document.body.prepend(this.dialog);
   }
 
-  /** @param {ProviderView | null} view  null hides it @param {Translator} t */
-  tell(view, t) {
+  /** @param {ProviderView | null} view  null hides it @param {Translator} t @param {boolean} silent  the browser allows no sound yet */
+  tell(view, t, silent) {
     const ready = view ? unnoticed(view) : [];
     const entry = ready[0];
+    setText(this.#silent, silent ? t.say("room.sound_blocked") : "");
     if (!entry) {
       this.#entry = null;
       if (this.dialog.open) this.dialog.close();
@@ -66,7 +69,7 @@ export class ReadyDialog {
     setText(this.#later, t.say("ready.not_now"));
     if (!this.dialog.open) {
       this.dialog.showModal();
-      this.#start.focus();
+      this.#title.focus(); // not Start: somebody may be typing just now
     }
   }
 

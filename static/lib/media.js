@@ -41,6 +41,8 @@ export class Call extends Emitter {
   /** @type {{audio?: number, video?: number} | null} */
   #receive = null;
   #failures = 0;
+  /** Peers whose failure was counted: each has several ways to fail, and fails once. @type {WeakSet<Peer>} */
+  #given = new WeakSet();
   #generation = 0;
   /** @type {() => void} */
   #callOffPatience = () => {};
@@ -186,6 +188,7 @@ export class Call extends Emitter {
   #arrived(peer, remotes) {
     this.#callOffPatience();
     this.#failures = 0;
+    this.#given.delete(peer);
     if (peer === this.#next) {
       this.#peer?.close();
       this.#peer = peer;
@@ -204,6 +207,8 @@ export class Call extends Emitter {
 
   /** @param {Peer} peer */
   #failed(peer) {
+    if (this.#given.has(peer)) return;
+    this.#given.add(peer);
     const generation = this.#generation;
     const wait = DELAYS[Math.min(this.#failures, DELAYS.length - 1)] ?? 0;
     this.#failures += 1;

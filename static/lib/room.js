@@ -44,6 +44,13 @@ const FOLD = {
     visits: view.visits.filter(({ id }) => id !== message.visit),
     appointments: phased(view, view.visits.find(({ id }) => id === message.visit)?.appointment, "closed"),
   }),
+  "media.mode": (view, { participant, mode }) => ({
+    ...view,
+    visits: view.visits.map((visit) => ({
+      ...visit,
+      participants: visit.participants.map((one) => (one.id === participant ? { ...one, mode } : one)),
+    })),
+  }),
   "participant.changed": (view, { visit, participant }) => ({
     ...view,
     visits: view.visits.map((one) =>

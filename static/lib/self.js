@@ -20,7 +20,8 @@ export class Self extends Emitter {
   outcome = { camera: "off", microphone: "off" };
   /** A device went away or was taken by a telephone call: it can be restarted. */
   interrupted = false;
-  opening = false;
+  /** @type {Promise<void> | null} */
+  #opening = null;
 
   /** @type {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} */
   #tracks = { audio: null, video: null };
@@ -50,6 +51,10 @@ export class Self extends Emitter {
     return this.#tracks.audio !== null || this.#tracks.video !== null;
   }
 
+  get opening() {
+    return this.#opening !== null;
+  }
+
   get devices() {
     return { camera: this.#tracks.video !== null, microphone: this.#tracks.audio !== null };
   }
@@ -63,11 +68,19 @@ export class Self extends Emitter {
     };
   }
 
-  /** Ask for the devices, or open them again. @param {{video?: boolean}} [options] */
-  async open({ video = !this.audioOnly } = {}) {
-    if (this.opening) return;
-    this.opening = true;
+  /** Ask for the devices, or open them again. One question at a time. @param {{video?: boolean}} [options] */
+  open({ video = !this.audioOnly } = {}) {
+    this.#opening ??= this.#open(video).finally(() => {
+      this.#opening = null;
+      this.emit("tracks", null);
+      this.emit("change", null);
+    });
     this.emit("change", null);
+    return this.#opening;
+  }
+
+  /** @param {boolean} video */
+  async #open(video) {
     const wanted = { audio: true, video, ...this.#chosen };
     let got = await openDevices(this.#media, wanted, this.#permission);
     if (video && got.camera === "busy" && this.#tracks.video) {
@@ -75,14 +88,11 @@ export class Self extends Emitter {
       this.#tracks.video.stop(); // telephones open one camera at a time
       got = await openDevices(this.#media, wanted, this.#permission);
     }
-    this.opening = false;
     this.#swap(got.audio, video ? got.video : null);
     this.outcome = { microphone: got.microphone, camera: video ? got.camera : this.outcome.camera };
     if (video && !got.video && got.audio) this.setAudioOnly(true, audioReason(got.camera));
     else if (video && got.video) this.setAudioOnly(false);
     this.interrupted = false;
-    this.emit("tracks", null);
-    this.emit("change", null);
   }
 
   /** @param {boolean} on */

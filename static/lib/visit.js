@@ -34,6 +34,10 @@ const FOLD = {
     rejoin_until: rejoin_until ?? view.rejoin_until,
   }),
   "visit.closed": (view, { visit, outcome }) => ({ ...out(view), phase: "closed", visit: visit ?? view.visit, outcome }),
+  "media.mode": (view, { participant, mode }) => ({
+    ...view,
+    ...(view.participants ? { participants: view.participants.map((one) => (one.id === participant ? { ...one, mode } : one)) } : {}),
+  }),
   "participant.changed": (view, { participant }) =>
     view.participants ? { ...view, participants: withParticipant(view.participants, participant) } : view,
 };

@@ -132,7 +132,7 @@ async def test_an_opening_that_was_cut_short_is_made_whole_by_the_agenda(world: 
 
 
 async def test_a_closed_visit_is_never_opened_again(world: World) -> None:
-    found, _ = await world.registry.appointments.put("elm", "a1", plan("ann"), by="key")
+    await world.registry.appointments.put("elm", "a1", plan("ann"), by="key")
     close(world, "a1")
     what = f"open:elm:{ROOM}:a1"
     world.agenda[what] = world.now

@@ -83,11 +83,19 @@ class World:
         await self.registry.providers.put(practice, provider, by="key")
         return provider
 
-    async def asked(self, method: str, path: str, *, client: str = "127.0.0.1", **options: Any) -> httpx.Response:
+    async def asked(
+        self,
+        method: str,
+        path: str,
+        *,
+        client: str = "127.0.0.1",
+        cookies: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> httpx.Response:
         """Ask the API as a program at `client` would."""
         app = Starlette(routes=routes(self.services()), exception_handlers=HANDLERS)
         transport = httpx.ASGITransport(app=app, client=(client, 40000), raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url=URL) as browser:
+        async with httpx.AsyncClient(transport=transport, base_url=URL, cookies=dict(cookies or {})) as browser:
             return await browser.request(method, path, **options)
 
     def services(self, **changes: Any) -> Services:

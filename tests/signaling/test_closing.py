@@ -42,7 +42,9 @@ def outcomes(played: Played, visit: str = "vis_ann") -> list[str]:
 
 
 def test_the_provider_finishes_and_the_visit_leaves_the_room_with_its_record() -> None:
-    played = ended().then((ENDED + 1, provider(FINISH)))
+    attended = OutcomeGiven(client="par_ann", outcome="attended")
+
+    played = ended().then((ENDED + 1, provider(Finish(visit="vis_ann", outcomes=(attended,)))))
 
     assert "vis_ann" not in played.room.visits
     assert [h.record.visit for h in played.hand_offs] == ["vis_ann"]
@@ -193,6 +195,7 @@ def test_each_client_of_a_group_hears_of_their_own_outcome() -> None:
     given = (
         OutcomeGiven(client="mrn-par_gus", outcome="no_show"),
         OutcomeGiven(client="par_gia", outcome="left_early"),
+        OutcomeGiven(client="par_gwen", outcome="no_show"),
     )
 
     closed = played.then((ENDED + 1, asks(CO, Finish(visit="vis_group", outcomes=given))))

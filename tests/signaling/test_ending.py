@@ -24,7 +24,7 @@ from signaling.messages import (
     WaitingChanged,
 )
 from signaling.policy import MINUTE
-from signaling.room import deadline
+from signaling.room import visit_deadline
 from signaling.state import Interval, Phase, Segment, Stand, Who
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, GIA, GUS, GWEN, HOST, POLICY, SOON, WALT, WILMA
 from tests.signaling.play import Played, asks, client, co_provider, comes, goes, provider, waiting
@@ -285,7 +285,7 @@ def test_the_last_of_a_group_and_who_is_not_in_are_not_returned() -> None:
 def test_a_returned_client_who_gives_up_closes_with_what_was() -> None:
     returned = live().then((LATER, provider(ReturnToWaiting(participant="par_ann"))), (LATER + 1, client(Leave())))
 
-    due = deadline(returned.room)
+    due = visit_deadline(returned.visit())
     assert due == LATER + 1 + POLICY.no_show_after
     closed = returned.then((due, DeadlinePassed()))
 

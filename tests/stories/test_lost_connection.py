@@ -72,6 +72,7 @@ async def test_an_old_secret_does_not_resume_again(day: Day) -> None:
     again = Participant(day.ehr.url, device="phone")
     day.people.append(again)
     await again.resume(client)
+    await again.ask("ping")
     await again.drop()
 
     thief = Participant(day.ehr.url, device="phone")

@@ -61,6 +61,7 @@ async def sign_out(call: Call, body: Nothing) -> Response:
         who = found.sign_in
         await call.services.registry.shelf.note(Deed(who.practice, who.provider, "sign_out", who.provider))
         await call.services.registry.sign_ins.end(call.request.cookies[auth.cookie_name(call.services)])
+        call.services.signed_out(found.hash)
     answer = Response(status_code=204)
     auth.clear_cookie(call.services, answer)
     return answer

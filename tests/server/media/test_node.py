@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from typing import Any
 
 import pytest
 
@@ -301,7 +302,7 @@ async def test_candidates_may_come_before_the_offer_and_after(stage: Stage, earl
     probe = stage.probe()
     sdp, candidates = without_candidates(await probe.offer())
     assert candidates
-    told = {"visit": "visit", "participant": "alice", "peer": "p", "round": 1}
+    told: dict[str, Any] = {"visit": "visit", "participant": "alice", "peer": "p", "round": 1}
 
     if early:
         await stage.node.candidates(**told, candidates=[*candidates, {"candidate": ""}, None])
@@ -327,7 +328,7 @@ async def test_candidates_are_limited(stage: Stage) -> None:
     alice = await stage.enter("alice")
     await connected(stage, alice)
     many = [{"candidate": f"candidate:1 1 udp 1 192.0.2.9 {port} typ host"} for port in range(1000, 1040)]
-    told = {"visit": "visit", "participant": "alice", "round": 1}
+    told: dict[str, Any] = {"visit": "visit", "participant": "alice", "round": 1}
 
     with pytest.raises(TooMany):
         await stage.node.candidates(**told, peer="peer", candidates=many)

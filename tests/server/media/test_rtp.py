@@ -48,6 +48,17 @@ def test_two_byte_headers_are_understood() -> None:
     assert elements(out) == [(3, b"B"), (2, b"\x7f")]
 
 
+@pytest.mark.parametrize("elements_in", [[(1, b"\x7f")], [(2, b"abc")], [(1, b"\x7f"), (4, b"0")], [(2, b"ab")]])
+def test_the_short_way_and_the_long_way_lead_to_the_same(elements_in: list[tuple[int, bytes]]) -> None:
+    rules = Extensions({LEVEL: 1, MID: 4, SENT_AT: 2}, {LEVEL: 5, MID: 3, SENT_AT: 7}, "m")
+    ids = {1: 5, 2: 7}
+
+    out = rewritten(rtp(1, block=extension(*elements_in)), rules)
+
+    assert elements(out) == [(ids.get(number, 3), value if number in ids else b"m") for number, value in elements_in]
+    assert out[payload_at(out) :] == b"payload"
+
+
 def test_contributing_sources_stay() -> None:
     packet = bytearray(rtp(1, block=b"CCCC" + extension((1, b"\x7f"))))
     packet[0] |= 1

@@ -1,7 +1,7 @@
 """A stand-in for the service, so that the pages can be walked through and looked at without it.
 
-It serves `static/` with the real Content-Security-Policy, keeps one room in memory and answers media offers by
-sending each participant's own tracks back. It checks nothing and keeps nothing: never use it for anything else.
+It serves `static/` with the real Content-Security-Policy, keeps one room in memory and answers media offers
+by sending each participant's own tracks back. It checks nothing: never use it for anything else.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ CSP = (
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 CONSENT = (
-    "You agree to receive care by video or audio. Your session is private: it is not recorded, and nobody joins "
-    "without your knowledge.\n\nTelehealth has limits. The connection may fail, and your provider may suggest a visit "
-    "in person. You may stop at any time.\n\nIn an emergency, call 911 or go to the nearest emergency department."
+    "You agree to receive care by video or audio. Your session is private: it is not recorded, and nobody "
+    "joins without your knowledge.\n\nTelehealth has limits. The connection may fail, and your provider may "
+    "suggest a visit in person. You may stop at any time.\n\nIn an emergency, call 911 or go to the nearest "
+    "emergency department."
 )
 PRACTICE = {
     "id": "demo",
@@ -93,7 +94,9 @@ class Room:
     def visit_of(self, who: str) -> dict[str, Any] | None:
         """Return the visit a client takes part in, or the provider's live one."""
         for visit in self.visits.values():
-            if visit["phase"] != "closed" and (who == visit["client"] or (who == "prv" and visit["phase"] == "in_progress")):
+            if visit["phase"] != "closed" and (
+                who == visit["client"] or (who == "prv" and visit["phase"] == "in_progress")
+            ):
                 return visit
         return None
 
@@ -112,7 +115,9 @@ class Room:
                 "unverified": [e for e in self.entries.values() if not e["verified"]],
                 "appointments": list(self.appointments.values()),
                 "visits": [
-                    {**v, "participants": self.participants(v, who)} for v in self.visits.values() if v["phase"] != "closed"
+                    {**v, "participants": self.participants(v, who)}
+                    for v in self.visits.values()
+                    if v["phase"] != "closed"
                 ],
             }
         visit = self.visit_of(who)
@@ -126,11 +131,21 @@ class Room:
             "rev": 1,
             "provider": {**PROVIDER, **self.status},
             "practice": PRACTICE,
-            "appointment": {k: appointment[k] for k in ("id", "start", "end", "group")} if appointment else None,
+            "appointment": {k: appointment[k] for k in ("id", "start", "end", "group")}
+            if appointment
+            else None,
             "checked_in": waiting or visit is not None,
-            **({"visit": visit["id"], "rejoin_until": visit.get("rejoin_until"), "agreed": visit["agreed"]} if visit else {}),
             **(
-                {"participants": self.participants(visit, who), "ice_servers": [], "segment": visit["segment"]}
+                {"visit": visit["id"], "rejoin_until": visit.get("rejoin_until"), "agreed": visit["agreed"]}
+                if visit
+                else {}
+            ),
+            **(
+                {
+                    "participants": self.participants(visit, who),
+                    "ice_servers": [],
+                    "segment": visit["segment"],
+                }
                 if visit and phase == "in_progress"
                 else {}
             ),
@@ -235,39 +250,79 @@ class Room:
             "agreed": [],
             "participants": {
                 "prv": {"id": "prv", "role": "provider", "name": PROVIDER["name"], "mode": "video", **person},
-                client: {"id": client, "role": "client", "name": entry["client"]["name"], "mode": entry["media"], **person},
+                client: {
+                    "id": client,
+                    "role": "client",
+                    "name": entry["client"]["name"],
+                    "mode": entry["media"],
+                    **person,
+                },
             },
         }
         self.visits[visit["id"]] = visit
         if client in self.appointments:
             self.appointments[client]["phase"] = "in_progress"
         await self.tell("prv", type="queue.left", entry=entry["id"], reason="started")
-        await self.tell("prv", client, type="visit.started", visit=visit["id"], appointment=visit["appointment"], segment=1, rev=2, ice_servers=[])
+        await self.tell(
+            "prv",
+            client,
+            type="visit.started",
+            visit=visit["id"],
+            appointment=visit["appointment"],
+            segment=1,
+            rev=2,
+            ice_servers=[],
+        )
         return {"visit": visit["id"], "rev": 2}
 
     async def on_end(self, who: str, message: dict[str, Any]) -> None:
         visit = self.visits[message["visit"]]
         visit.update(phase="ended", rejoin_until=now() + 300 * SECONDS, agreed=[])
         by = "provider" if who == "prv" else "client"
-        await self.tell("prv", visit["client"], type="visit.ended", visit=visit["id"], by=by, reason="ended", rev=3, rejoin_until=visit["rejoin_until"])
+        await self.tell(
+            "prv",
+            visit["client"],
+            type="visit.ended",
+            visit=visit["id"],
+            by=by,
+            reason="ended",
+            rev=3,
+            rejoin_until=visit["rejoin_until"],
+        )
 
     async def on_rejoin(self, who: str, message: dict[str, Any]) -> None:
         visit = self.visits[message["visit"]]
         visit["agreed"] = sorted({*visit["agreed"], "provider" if who == "prv" else "client"})
         if len(visit["agreed"]) == 2:
             visit.update(phase="in_progress", segment=visit["segment"] + 1, agreed=[])
-            await self.tell("prv", visit["client"], type="visit.resumed", visit=visit["id"], segment=visit["segment"], ice_servers=[])
+            await self.tell(
+                "prv",
+                visit["client"],
+                type="visit.resumed",
+                visit=visit["id"],
+                segment=visit["segment"],
+                ice_servers=[],
+            )
             return
         visit["phase"] = "rejoin_pending"
         await self.pending(visit)
 
     async def pending(self, visit: dict[str, Any]) -> None:
         """Tell both sides who chose to rejoin."""
-        await self.tell("prv", visit["client"], type="visit.rejoin_pending", visit=visit["id"], agreed=visit["agreed"], rejoin_until=visit["rejoin_until"])
+        await self.tell(
+            "prv",
+            visit["client"],
+            type="visit.rejoin_pending",
+            visit=visit["id"],
+            agreed=visit["agreed"],
+            rejoin_until=visit["rejoin_until"],
+        )
 
     async def on_withdraw(self, who: str, message: dict[str, Any]) -> None:
         visit = self.visits[message["visit"]]
-        visit["agreed"] = [role for role in visit["agreed"] if role != ("provider" if who == "prv" else "client")]
+        visit["agreed"] = [
+            role for role in visit["agreed"] if role != ("provider" if who == "prv" else "client")
+        ]
         await self.pending(visit)
 
     async def on_finish(self, who: str, message: dict[str, Any]) -> None:
@@ -306,9 +361,19 @@ class Room:
             peer.on("track", lambda track: peer.addTrack(self.relay.subscribe(track)))
         await peer.setRemoteDescription(RTCSessionDescription(message["sdp"], "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
-        other = next((p for p in (self.visit_of(who) or {"participants": {}})["participants"] if p != who), "")
-        tracks = [{"mid": t.mid, "participant": other, "kind": t.kind, "source": "camera"} for t in peer.getTransceivers()]
-        answer = {"type": "media.answer", "peer": message["peer"], "round": message["round"], "tracks": tracks}
+        other = next(
+            (p for p in (self.visit_of(who) or {"participants": {}})["participants"] if p != who), ""
+        )
+        tracks = [
+            {"mid": t.mid, "participant": other, "kind": t.kind, "source": "camera"}
+            for t in peer.getTransceivers()
+        ]
+        answer = {
+            "type": "media.answer",
+            "peer": message["peer"],
+            "round": message["round"],
+            "tracks": tracks,
+        }
         await self.send(who, {**answer, "sdp": peer.localDescription.sdp})
         return {}
 
@@ -320,7 +385,9 @@ async def serve_socket(socket: WebSocket) -> None:
     """Serve one page's WebSocket."""
     await socket.accept(subprotocol="carelobby.v1.json")
     hello = json.loads(await socket.receive_text())
-    who = room.tickets.pop(hello.get("ticket", ""), None) or room.secrets.pop(hello.get("resume", {}).get("secret", ""), None)
+    who = room.tickets.pop(hello.get("ticket", ""), None) or room.secrets.pop(
+        hello.get("resume", {}).get("secret", ""), None
+    )
     if who is None:
         await socket.close(4500)
         return
@@ -335,8 +402,16 @@ async def serve_socket(socket: WebSocket) -> None:
     secret = room.new("secret")
     room.secrets[secret] = who
     role = "provider" if who == "prv" else "client"
-    welcome = {"type": "welcome", "connection": room.new("con"), "secret": secret, "resume_for": 60, "role": role}
-    await socket.send_text(json.dumps({**welcome, "heartbeat": 10, "limits": {}, "recovered": False, "at": now()}))
+    welcome = {
+        "type": "welcome",
+        "connection": room.new("con"),
+        "secret": secret,
+        "resume_for": 60,
+        "role": role,
+    }
+    await socket.send_text(
+        json.dumps({**welcome, "heartbeat": 10, "limits": {}, "recovered": False, "at": now()})
+    )
     await socket.send_text(json.dumps(room.view(who)))
     with contextlib.suppress(WebSocketDisconnect):
         while True:
@@ -369,7 +444,9 @@ async def join(request: Request) -> Response:
 
 async def lobby(request: Request) -> Response:
     """Answer `GET /v1/practices/{id}/lobby`."""
-    return JSONResponse({"practice": PRACTICE, "providers": [PROVIDER, {"id": "prv2", "name": "Sam Chen, LCSW"}]})
+    return JSONResponse(
+        {"practice": PRACTICE, "providers": [PROVIDER, {"id": "prv2", "name": "Sam Chen, LCSW"}]}
+    )
 
 
 async def knock(request: Request) -> Response:
@@ -401,7 +478,7 @@ async def tickets(request: Request) -> Response:
 
 
 async def script(request: Request) -> Response:
-    """Do what a walk asks: `reset`, `drop` sockets with a code, `send` a message, `refuse_media`, change a `participant`."""
+    """Do what a walk asks: `reset`, `drop` a socket, `send` a message, `refuse_media`, change a person."""
     global room  # noqa: PLW0603 - one stand-in, one room
     asked = await request.json()
     if asked.get("reset"):
@@ -410,9 +487,8 @@ async def script(request: Request) -> Response:
             with contextlib.suppress(RuntimeError):
                 await socket.close(4510)
         room = Room()
-    if who := asked.get("drop"):
-        if socket := room.sockets.pop(who, None):
-            await socket.close(asked["code"])
+    if (who := asked.get("drop")) and (socket := room.sockets.pop(who, None)):
+        await socket.close(asked["code"])
     if who := asked.get("send"):
         await room.send(who, asked["message"])
     if who := asked.get("participant"):
@@ -439,8 +515,16 @@ class Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = {"content-security-policy": CSP, "referrer-policy": "no-referrer", "x-content-type-options": "nosniff", "cache-control": "no-store"}
-                message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in more.items())]
+                more = {
+                    "content-security-policy": CSP,
+                    "referrer-policy": "no-referrer",
+                    "x-content-type-options": "nosniff",
+                    "cache-control": "no-store",
+                }
+                message["headers"] = [
+                    *message["headers"],
+                    *((k.encode(), v.encode()) for k, v in more.items()),
+                ]
             await send(message)
 
         await self.app(scope, receive, with_headers if scope["type"] == "http" else send)

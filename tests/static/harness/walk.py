@@ -1,4 +1,4 @@
-"""Walks through every screen of both pages in a real browser, takes pictures, and fails on any complaint of the browser."""
+"""Walks through every screen of both pages in a real browser, takes pictures, fails on any complaint."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ class Walk:
         self.complaints: list[str] = []
 
     @contextmanager
-    def page(self, size: dict[str, int], scheme: str = "light", language: str = "en", devices: bool = True) -> Iterator[Page]:
+    def page(
+        self, size: dict[str, int], scheme: str = "light", language: str = "en", devices: bool = True
+    ) -> Iterator[Page]:
         """Open a browser of its own."""
         context = self.browser.new_context(viewport=size, color_scheme=scheme, locale=language)
         if devices:
@@ -60,7 +62,9 @@ class Walk:
 
     def script(self, **asked: object) -> None:
         """Tell the stand-in what to do."""
-        request = urllib.request.Request(f"{self.url}/_script", json.dumps(asked).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{self.url}/_script", json.dumps(asked).encode(), {"Content-Type": "application/json"}
+        )
         urllib.request.urlopen(request).read()
 
     def picture(self, page: Page, name: str) -> None:
@@ -71,7 +75,8 @@ class Walk:
         if wide > 0:
             self.complaints.append(f"{name} is {wide}px too wide")
         small = page.evaluate(
-            "[...document.querySelectorAll('button, select, input, a')].filter(e => e.checkVisibility() && !e.closest('p, li, label')"
+            "[...document.querySelectorAll('button, select, input, a')]"
+            ".filter(e => e.checkVisibility() && !e.closest('p, li, label')"
             " && e.getBoundingClientRect().height < 35).map(e => e.outerHTML.slice(0, 80))"
         )
         if small:
@@ -101,7 +106,7 @@ def check_in(page: Page, name: str | None = None) -> None:
 
 
 def connected(page: Page) -> None:
-    """Wait until a peer is connected and the other's picture is there. (`wait_for_function` would need eval.)"""
+    """Wait until a peer is connected and the other's picture is there; `wait_for_function` needs eval."""
     for _ in range(80):
         if page.evaluate(
             "() => carelobby.peers().some(p => p.connectionState === 'connected')"
@@ -109,14 +114,20 @@ def connected(page: Page) -> None:
         ):
             return
         page.wait_for_timeout(100)
-    raise AssertionError(page.evaluate("() => carelobby.peers().map(p => [p.connectionState, p.signalingState])"))
+    raise AssertionError(
+        page.evaluate("() => carelobby.peers().map(p => [p.connectionState, p.signalingState])")
+    )
 
 
 def whole_visit(walk: Walk, size: dict[str, int], tag: str, scheme: str = "light") -> None:
     """Join, wait, start, talk, end, rejoin, finish."""
     walk.script(reset=True)
     shot = lambda page, name: walk.picture(page, f"{tag}-{name}")  # noqa: E731 - short, and used twenty times
-    with walk.page(size, scheme) as provider, walk.page(size, scheme) as client, walk.page(size, scheme) as second:
+    with (
+        walk.page(size, scheme) as provider,
+        walk.page(size, scheme) as client,
+        walk.page(size, scheme) as second,
+    ):
         client.goto(f"{walk.url}/join#ana-token")
         expect(client.get_by_role("button", name="Check camera and microphone")).to_be_visible()
         assert "ana-token" not in client.url
@@ -241,7 +252,8 @@ def odd_screens(walk: Walk, size: dict[str, int], tag: str) -> None:
         screen(page, "trouble")
         walk.picture(page, f"{tag}-41-bad-link")
     with walk.page(size) as page:
-        page.add_init_script("navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError'); }")
+        refusing = "async () => { throw new DOMException('', 'NotAllowedError') }"
+        page.add_init_script(f"navigator.mediaDevices.getUserMedia = {refusing}")
         page.goto(f"{walk.url}/join#ana-token")
         press(page, "Check camera and microphone")
         expect(page.get_by_role("button", name="Try again")).to_be_visible()

@@ -20,10 +20,9 @@ import httpx
 from msgspec import Struct
 
 from server.billing.addresses import Resolve, Unreachable, checked, resolve
+from server.billing.owing import Due, Owing
 from server.billing.webhooks import BadEndpoint, Endpoint, address, headers
-from server.ledger.deliveries import Due
-from server.ledger.duty import Duty
-from server.ledger.ledger import Ledger
+from server.duty import Duty
 from server.ports import Clock, Nodes
 
 logger = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ class Courier(Duty):
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Owing,
         endpoint: Callable[[str, str], Awaitable[Endpoint | None]],
         *,
         nodes: Nodes,

@@ -330,7 +330,9 @@ async def _endpoint(registry: Registry, practice: str, id: str) -> Endpoint | No
 
 
 def _as_endpoint(webhook: Webhook) -> Endpoint:
-    return Endpoint(id=webhook.id, url=webhook.url, events=webhook.events, secrets=webhook.secrets, active=webhook.active)
+    return Endpoint(
+        id=webhook.id, url=webhook.url, events=webhook.events, secrets=webhook.secrets, active=webhook.active
+    )
 
 
 async def _webhook_gone(registry: Registry, practice: str, id: str) -> None:

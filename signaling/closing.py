@@ -18,7 +18,7 @@ from signaling.messages import (
     VisitClosed,
 )
 from signaling.permissions import demand
-from signaling.policy import HOUR
+from signaling.policy import DAY
 from signaling.record import outcome_of, record_of
 from signaling.seats import forget_waiting
 from signaling.state import (
@@ -65,7 +65,7 @@ def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = No
     if visit.appointment is not None:
         draft.close_appointment(visit.appointment, overall)
     draft.drop_visit(visit.id)
-    late = {id: at for id, at in draft.room.closed.items() if at > draft.now - HOUR}
+    late = {id: at for id, at in draft.room.closed.items() if at > draft.now - DAY}
     draft.change(closed={**late, visit.id: draft.now})
     return visit
 

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 SECOND = 1000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
+DAY = 24 * HOUR
 
 AudioOnlyRule = Literal["allowed", "allowed_with_reason", "forbidden"]
 """DOMAIN.md, Audio-only: by payer, falling back to the practice."""

@@ -233,7 +233,7 @@ class Room(Struct, frozen=True):
     entries: dict[str, Entry] = {}
     visits: dict[str, Visit] = {}
     closed: dict[str, int] = {}
-    """Visits that closed of late, and when: opened again by a late fact, one would be billed twice."""
+    """Visits that closed within a day, and when: opened again by a late fact, one would be billed twice."""
     connections: dict[str, Connection] = {}
 
     @property

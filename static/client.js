@@ -10,7 +10,7 @@ import { Api } from "./lib/api.js";
 import { CLOSE } from "./lib/connection.js";
 import { codeOf, Refusal } from "./lib/refusal.js";
 import { closedReason, foldClient, screenFor } from "./lib/visit.js";
-import { browser, levelWatcher, setUp, Words } from "./page.js";
+import { beOneDevice, browser, levelWatcher, setUp, Words } from "./page.js";
 import { Session } from "./session.js";
 
 /** @typedef {import("./lib/types.js").ClientView} ClientView */
@@ -68,7 +68,7 @@ function takeToken() {
 async function begin() {
   takeToken();
   addEventListener("hashchange", () => location.reload());
-  await words.load();
+  await Promise.all([words.load(), beOneDevice(memory)]);
   draw({ focus: false });
   if (memory.resume().load()) {
     step = "visit"; // a reload: this person has clicked and answered before
@@ -224,13 +224,13 @@ function makeCheckIn() {
     t: words.t,
     consent: (view ?? joined ?? lobby)?.practice.consent,
     named: !lobby,
-    onSubmit: (answers) => void checkIn(screen, answers),
+    onSubmit: (answers) => void checkIn(answers),
   });
   return screen;
 }
 
-/** @param {CheckInForm} screen @param {import("./components/check-in.js").CheckIn} answers */
-async function checkIn(screen, answers) {
+/** @param {import("./components/check-in.js").CheckIn} answers */
+async function checkIn(answers) {
   if (knocking && answers.display_name) knocking = { ...knocking, display_name: answers.display_name };
   connection.start();
   const audio = self.audioOnly ? { media: "audio", audio_reason: self.reason } : { media: "video" };
@@ -240,8 +240,14 @@ async function checkIn(screen, answers) {
     step = "visit";
     draw();
   } catch (error) {
-    screen.fail(codeOf(error));
-    if (codeOf(error) === "consent_required") connection.ask("sync").catch(() => {});
+    const code = codeOf(error);
+    if (code === "consent_required") {
+      await connection.ask("sync").catch(() => {});
+      shown = null; // the form again, with the text that holds now
+      draw();
+    }
+    const form = /** @type {Shown | null} */ (shown)?.screen;
+    if (form instanceof CheckInForm) form.fail(code);
   }
 }
 

@@ -28,7 +28,7 @@ export function setUp(page, ticket) {
     open: (address, protocol) => new WebSocket(address, protocol),
     ticket,
     memory: memory.resume(),
-    device: memory.device(newId),
+    device: () => memory.device(newId),
     clock: systemClock,
     random: Math.random,
     newId,
@@ -46,6 +46,11 @@ export function setUp(page, ticket) {
     void wake.again();
   });
   return { memory, connection, self, sounds, wake, frame };
+}
+
+/** @param {TabMemory} memory */
+export function beOneDevice(memory) {
+  return memory.beOneDevice(navigator.locks, newId, AbortSignal.timeout(1_500));
 }
 
 /** @param {Sounds} sounds @returns {(track: MediaStreamTrack, tell: (level: number) => void) => () => void} */

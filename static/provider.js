@@ -14,7 +14,7 @@ import { Api } from "./lib/api.js";
 import { CLOSE } from "./lib/connection.js";
 import { codeOf, Refusal } from "./lib/refusal.js";
 import { clientsOf, endedVisits, foldProvider, liveVisit, unnoticed } from "./lib/room.js";
-import { browser, levelWatcher, setUp, Words } from "./page.js";
+import { beOneDevice, browser, levelWatcher, setUp, Words } from "./page.js";
 import { Session } from "./session.js";
 
 /** @typedef {import("./lib/types.js").ProviderView} ProviderView */
@@ -25,7 +25,7 @@ import { Session } from "./session.js";
 
 const api = new Api(fetch.bind(globalThis));
 const words = new Words(() => draw());
-const { connection, self, sounds, wake, frame } = setUp("provider", ticket);
+const { memory, connection, self, sounds, wake, frame } = setUp("provider", ticket);
 const session = new Session(connection, self);
 const attention = new Attention(sounds);
 const ready = new ReadyDialog({ onStart: (entry) => void start(entry), onLater: acknowledge });
@@ -57,7 +57,7 @@ async function ticket() {
 }
 
 async function begin() {
-  await words.load();
+  await Promise.all([words.load(), beOneDevice(memory)]);
   draw({ focus: false });
   addEventListener("pointerdown", () => sounds.unlock(), { capture: true });
   addEventListener("keydown", () => sounds.unlock(), { capture: true });
@@ -105,6 +105,7 @@ connection.on("message", (message) => {
   const before = view;
   view = foldProvider(view, message);
   if (message.type === "visit.ended") looking = message.visit;
+  if (before === null && view) looking = endedVisits(view).at(-1)?.id ?? null; // a reload changes no screen
   if (message.type === "visit.closed" && message.visit === looking) looking = null;
   if (message.type === "visit.resumed" || message.type === "visit.started") sounds.play("started");
   if (message.type === "visit.rejoin_pending" && message.agreed?.includes("client")) {
@@ -229,11 +230,12 @@ function makeRoom(now) {
       onTell: (entry, text) => connection.change("tell_waiting", { entry: entry.id, text }),
       onRemove: (entry) => void attempt(connection.change("remove", { entry: entry.id })),
       onStatus: (status, minutes) => void setStatus(status, minutes),
-      onReturn: () => draw(),
-      onEnded(visit) {
+      onRejoin(visit) {
         looking = visit.id;
         draw();
+        rejoin(visit);
       },
+      onFinish: (visit) => void attempt(connection.change("finish", { visit: visit.id })),
       onDevices: openDevices,
     },
   });
@@ -353,6 +355,13 @@ function ended(visit) {
 }
 
 /** @param {RoomVisit} visit */
+function rejoin(visit) {
+  sounds.unlock();
+  if (!self.ready) void self.open(); // permission is asked for in the click
+  void attempt(connection.change("rejoin", { visit: visit.id }));
+}
+
+/** @param {RoomVisit} visit */
 function makeEnded(visit) {
   const screen = new EndedScreen();
   const change = (/** @type {string} */ what) => void attempt(connection.change(what, { visit: visit.id }));
@@ -360,10 +369,7 @@ function makeEnded(visit) {
     t: words.t,
     ended: ended(visit),
     now: () => connection.now(),
-    onRejoin() {
-      if (!self.ready) void self.open();
-      change("rejoin");
-    },
+    onRejoin: () => rejoin(visit),
     onWithdraw: () => change("withdraw"),
     onFinish: () => change("finish"),
     onLater() {

@@ -20,10 +20,9 @@ import httpx
 from msgspec import Struct
 
 from server.billing.addresses import Resolve, Unreachable, checked, resolve
+from server.billing.owing import Due, Owing
 from server.billing.webhooks import BadEndpoint, Endpoint, address, headers
-from server.ledger.deliveries import Due
-from server.ledger.duty import Duty
-from server.ledger.ledger import Ledger
+from server.duty import Duty
 from server.ports import Clock, Nodes
 
 logger = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ class Courier(Duty):
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: Owing,
         endpoint: Callable[[str, str], Awaitable[Endpoint | None]],
         *,
         nodes: Nodes,
@@ -129,10 +128,16 @@ class Courier(Duty):
             await self._ledger.stop(*key, None, "no_endpoint")
             return
         waiting = list(reversed(group))
+        # A note of a failure or a return moves the endpoint's other rows too: two at once would lock them crosswise.
+        noting = asyncio.Lock()
 
         async def carry() -> None:
             while waiting:
-                if not await self._deliver(endpoint, waiting.pop()):
+                due = waiting.pop()
+                answer = await self._try(endpoint, due)
+                async with noting:
+                    go_on = await self._note(due, answer)
+                if not go_on:
                     waiting.clear()
 
         try:
@@ -142,9 +147,8 @@ class Courier(Duty):
         except ExceptionGroup as problems:
             raise problems.exceptions[0] from None  # the loop knows what to do with one
 
-    async def _deliver(self, endpoint: Endpoint, due: Due) -> bool:
-        """Try one message and note what came of it; False: no use in trying another now."""
-        answer = await self._try(endpoint, due)
+    async def _note(self, due: Due, answer: Answer) -> bool:
+        """Note what came of one try; False: no use in trying another message now."""
         now = self._clock()
         if answer.error is None:
             await self._ledger.delivered(due.id, now, answer.status or 0)

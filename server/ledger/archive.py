@@ -6,8 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from server.duty import Duty
 from server.ledger.append import Item
-from server.ledger.duty import Duty
 from server.ledger.ledger import Ledger
 from server.ledger.owed import Odd, Subscriber, decode
 from server.ports import Nodes, Outbox

@@ -7,6 +7,7 @@ ends. The chain of `SYSTEM` has one entry for each practice's beginning: a pract
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -60,8 +61,13 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 def link(prev: bytes, entry: Entry) -> bytes:
-    """Return the hash of `entry` after `prev`. MessagePack delimits the fields, so no two entries look alike."""
-    return hashlib.sha256(_encode((prev, msgspec.structs.astuple(entry)))).digest()
+    """Return the hash of `entry` after `prev`."""
+    return link_fields(prev, msgspec.structs.astuple(entry))
+
+
+def link_fields(prev: bytes, fields: tuple[Any, ...]) -> bytes:
+    """Return the same of an entry's fields, in their order. MessagePack delimits them, so no two entries look alike."""
+    return hashlib.sha256(_encode((prev, fields))).digest()
 
 
 def cover(row: RecordRow) -> bytes:

@@ -7,20 +7,23 @@ included, shows only against heads that were kept elsewhere (`kept`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import select
+from sqlalchemy import Column, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from server.ledger.chain import GENESIS, SYSTEM, Entry, Head, RecordRow, cover, link
+from server.ledger.chain import GENESIS, SYSTEM, Entry, Head, RecordRow, cover, link_fields
 from server.ledger.schema import audit, heads, records
 from server.ledger.sealing import SYSTEM_PARTITION, Sealer, audit_name, head_name, unpack
 
 CHUNK: Final = 5000
-ENTRY_FIELDS: Final = msgspec.structs.fields(Entry)
+ENTRY_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(Entry))
+ENTRY_COLUMNS: Final = tuple(audit.c[name] for name in ENTRY_FIELDS)
+SEQ: Final = ENTRY_FIELDS.index("seq")
+COVERS: Final = ENTRY_FIELDS.index("covers")
 
 
 class Fault(Struct, frozen=True):
@@ -74,34 +77,35 @@ async def _practice(
         fault("practice", 0)
 
     seq, previous, covers, entries = 0, GENESIS, list[bytes](), 0
-    async for row in _rows(connection, audit, audit.c.seq, practice):
-        entries += 1
-        seq += 1
-        if row.seq != seq:
-            fault("missing", seq)
-            seq = row.seq
-        if row.prev != previous:
-            fault("broken", seq)
-        entry = Entry(**{field.name: getattr(row, field.name) for field in ENTRY_FIELDS})
-        if link(row.prev, entry) != row.hash:
-            fault("changed", seq)
-        previous = row.hash
-        if row.covers is not None:
-            covers.append(row.covers)
-        if head is not None and seq == head.seq and row.hash != head.hash:
-            fault("head", seq)
-        if kept is not None and seq == kept.seq and row.hash != kept.hash:
-            fault("rolled_back", seq)
+    async for rows in _chunks(connection, select(*ENTRY_COLUMNS, audit.c.prev, audit.c.hash), audit.c.seq, practice):
+        for *fields, prev, hash in rows:
+            entries += 1
+            seq += 1
+            if fields[SEQ] != seq:
+                fault("missing", seq)
+                seq = fields[SEQ]
+            if prev != previous:
+                fault("broken", seq)
+            if link_fields(prev, tuple(fields)) != hash:
+                fault("changed", seq)
+            previous = hash
+            if fields[COVERS] is not None:
+                covers.append(fields[COVERS])
+            if head is not None and seq == head.seq and hash != head.hash:
+                fault("head", seq)
+            if kept is not None and seq == kept.seq and hash != kept.hash:
+                fault("rolled_back", seq)
     if head is not None and seq != head.seq:
         fault("cut" if seq < head.seq else "grown", seq)
     if kept is not None and seq < kept.seq:
         fault("rolled_back", seq)
 
     found = 0
-    async for row in _rows(connection, records, records.c.cursor, practice):
-        found += 1
-        if row.cursor != found or found > len(covers) or cover(RecordRow(**row._mapping)) != covers[found - 1]:
-            fault("record", row.cursor)
+    async for rows in _chunks(connection, select(records), records.c.cursor, practice):
+        for row in rows:
+            found += 1
+            if row.cursor != found or found > len(covers) or cover(RecordRow(**row._mapping)) != covers[found - 1]:
+                fault("record", row.cursor)
     if found != len(covers) or (head is not None and found != head.records):
         fault("record", found)
     return Report(1, entries, found, tuple(faults))
@@ -111,7 +115,8 @@ async def _began(connection: AsyncConnection, sealer: Sealer) -> set[str]:
     """Return the practices that the system's chain tells of; one that cannot be opened is a fault of that chain."""
     bodies = [
         _opened(sealer, row.partition, audit_name(SYSTEM), row.seq, row.sealed)
-        async for row in _rows(connection, audit, audit.c.seq, SYSTEM)
+        async for rows in _chunks(connection, select(audit), audit.c.seq, SYSTEM)
+        for row in rows
     ]
     return {str(unpack(body)["target"]) for body in bodies if body is not None}
 
@@ -133,14 +138,15 @@ def _opened(sealer: Sealer, partition: int, name: str, version: int, sealed: byt
         return None
 
 
-async def _rows(connection: AsyncConnection, table: Any, number: Any, practice: str) -> AsyncIterator[Any]:
+async def _chunks(
+    connection: AsyncConnection, query: Select[Any], number: Column[int], practice: str
+) -> AsyncIterator[Sequence[Any]]:
     """Yield a practice's rows by number, some thousand at a time."""
-    last = None
+    query = query.where(number.table.c.practice == practice).order_by(number).limit(CHUNK)
+    last: int | None = None
     while True:
-        query = select(table).where(table.c.practice == practice).order_by(number).limit(CHUNK)
         rows = (await connection.execute(query if last is None else query.where(number > last))).all()
-        for row in rows:
-            yield row
+        yield rows
         if len(rows) < CHUNK:
             return
         last = getattr(rows[-1], number.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 import time
@@ -67,6 +68,7 @@ class MediaNode:
         self._early: OrderedDict[tuple[str, str, str], tuple[float, list[str]]] = OrderedDict()
         self._closings: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._numbers = itertools.count(1)
         self._between = 0.0
         """What lies between the monotonic clock and the node's time, in ms."""
         self._gone = [0, 0, 0]
@@ -154,7 +156,7 @@ class MediaNode:
             return
         self._feel(here, person)
         person.audio_only = audio_only
-        for source in person.videos():
+        for source in person.cameras():
             source.first_at = source.last_at = None  # what comes from now on is another run
         self._wire(here)
 
@@ -162,7 +164,7 @@ class MediaNode:
         if len(person.peers) >= MOST_PEERS:
             raise TooMany
         made = Peer(
-            f"{here.name} {person.name} {peer}",
+            next(self._numbers),
             monotonic=self._monotonic,
             changed=lambda: self._changed(here, person, peer, made),
             ice_servers=self._ice_servers,
@@ -171,6 +173,7 @@ class MediaNode:
             chance=self._chance,
         )
         person.peers[peer] = Attached(made)
+        logger.info("%s is made for %s in %s", made.name, person.name, here.name)
         return person.peers[peer]
 
     def _forget_unanswered(self, here: Visit, person: Participant, peer: str, this: Peer) -> None:
@@ -269,6 +272,7 @@ class MediaNode:
         self._rest()
 
     def _look_after(self, here: Visit, person: Participant, now: float) -> None:
+        known = len(person.peers)
         for name, attached in list(person.peers.items()):
             peer = attached.peer
             if peer.state == "new" and now - peer.since > CONNECT_WITHIN:
@@ -279,7 +283,7 @@ class MediaNode:
                 if line.source.wanted and line.source.live:
                     line.source.ask_keyframe(now)
         self._feel(here, person)
-        if not person.peers:
+        if len(person.peers) < known:
             self._tidy(here, person)
             self._wire(here)
 

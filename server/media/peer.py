@@ -24,6 +24,11 @@ logger = logging.getLogger(__name__)
 MOST_STREAMS: Final = 64
 """How many SSRCs of one peer are told apart; more are not looked at."""
 
+MOST_EARLY: Final = 64
+"""How many packets are kept that come before aiortc has finished the handshake: a browser's first picture is there."""
+CLOSE_WITHIN: Final = 10.0
+"""Seconds; it takes milliseconds."""
+
 State = Literal["new", "connected", "closed"]
 
 
@@ -35,6 +40,8 @@ class Line:
     kind: str
     source: Source
     sink: Sink
+    offered: bool = False
+    """Whether it is a part of the last offer, and not stopped."""
     sends: bool = False
     """Whether the peer may send on it."""
     receives: bool = False
@@ -46,7 +53,7 @@ class Peer:
 
     def __init__(
         self,
-        name: str,
+        number: int,
         *,
         monotonic: Callable[[], float],
         changed: Callable[[], None],
@@ -55,8 +62,9 @@ class Peer:
         private: bool = True,
         chance: random.Random,
     ) -> None:
-        """`name` is for the log: ids only. `changed` is told when `state` has changed."""
-        self.name = name
+        """`number` is for the log: the peer's id is its client's choice. `changed` is told when `state` has changed."""
+        self.name = name = f"peer {number}"
+        self._number = number
         self.state: State = "new"
         self.round = -1
         """The newest round that was asked for."""
@@ -86,6 +94,7 @@ class Peer:
         self._routes: dict[int, Callable[[bytes, float], None]] = {}
         self._unprotect: Callable[[bytes], bytes] | None = None
         self._unprotect_rtcp: Callable[[bytes], bytes] | None = None
+        self._early: list[bytes] = []
         self._broken = False
 
     # --- Negotiation
@@ -116,7 +125,7 @@ class Peer:
         for transceiver in self._connection.getTransceivers():
             seam.silence(transceiver)
             # The nth microphone and the nth camera are of one participant: played in step.
-            seam.name_stream(transceiver, f"{self.name.rpartition(' ')[2]}-{counts[transceiver.kind]}")
+            seam.name_stream(transceiver, f"{self._number}-{counts[transceiver.kind]}")
             counts[transceiver.kind] += 1
         if self._dtls is None:
             self._stand_guard()
@@ -154,6 +163,7 @@ class Peer:
             asked, given = wanted.get(mid), agreed[mid]
             line.source.formats = line.sink.formats = given.formats
             line.sink.cname = given.cname
+            line.offered = asked is not None
             line.sends = asked is not None and asked.sends
             line.receives = asked is not None and asked.receives
             if asked is not None and line.sends:
@@ -195,6 +205,9 @@ class Peer:
             self.heard_since = self.heard_at = self._monotonic()
             self.find_way()
             self._changed()
+            early, self._early = self._early, []
+            for data in early:
+                self._media(data)
         elif reached in {"failed", "closed"} and self.state != "closed":
             self.halt()
             self._changed()
@@ -212,6 +225,7 @@ class Peer:
         self.path.open = False
         self._unprotect = self._unprotect_rtcp = None
         self._routes.clear()
+        self._early.clear()
         for line in self.lines.values():
             line.sends = line.receives = False
             line.source.live = ()
@@ -220,7 +234,8 @@ class Peer:
     async def close(self) -> None:
         """Halt, say goodbye, and free what the peer holds."""
         self.halt()
-        await seam.close(self._connection)
+        async with asyncio.timeout(CLOSE_WITHIN):
+            await seam.close(self._connection)
 
     # --- Arrivals
 
@@ -240,8 +255,11 @@ class Peer:
     def _media(self, data: bytes) -> None:
         """Take one SRTP or SRTCP datagram."""
         unprotect, unprotect_rtcp = self._unprotect, self._unprotect_rtcp
-        if unprotect is None or unprotect_rtcp is None or len(data) < 12:
-            self.guard.dropped += 1
+        if unprotect is None or unprotect_rtcp is None or len(data) < rtp.FIXED_LENGTH:
+            if self.state == "new" and len(self._early) < MOST_EARLY:
+                self._early.append(data)
+            else:
+                self.guard.dropped += 1
             return
         try:
             if rtp.is_rtcp(data):

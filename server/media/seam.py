@@ -7,6 +7,7 @@ instances that belong to one peer.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ from aiortc import (
     RTCPeerConnection,
     RTCRtpTransceiver,
 )
+
+# aioice tells addresses at level INFO, and logs are for strangers.
+logging.getLogger("aioice").setLevel(logging.WARNING)
 
 SUPPORTED: Final = "1.16.0"
 """The version of aiortc that all this was written for and tested with."""

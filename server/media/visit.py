@@ -45,10 +45,11 @@ class Participant:
         known = [attached for attached in reversed(self.peers.values()) if attached.peer.lines]
         return sorted(known, key=lambda attached: attached.peer.state != "connected")
 
-    def videos(self) -> list[Source]:
-        """Return the video sources of all peers."""
-        lines = [line for attached in self.peers.values() for line in attached.peer.lines.values()]
-        return [line.source for line in lines if line.kind == "video"]
+    def cameras(self) -> list[Source]:
+        """Return what may carry the participant's picture, of all peers: their first video lines. A screen is none."""
+        peers = [attached.peer.lines.values() for attached in self.peers.values()]
+        lines = [[line for line in lines if line.kind == "video" and line.offered] for lines in peers]
+        return [videos[0].source for videos in lines if videos and videos[0].sends]
 
     def sources(self) -> dict[Sent, Source]:
         """Return what the participant sends, each from the best peer that carries it."""
@@ -58,7 +59,7 @@ class Participant:
             for line in attached.peer.lines.values():
                 sent = Sent(self.name, line.kind, counts[line.kind])
                 # The first line of a kind is the microphone or camera, whether it sends already or not.
-                if line.sends or not sent.number:
+                if line.sends or (line.offered and not sent.number):
                     counts[line.kind] += 1
                 if line.sends:
                     found.setdefault(sent, line.source)
@@ -67,7 +68,7 @@ class Participant:
     def feel(self, now: float) -> tuple[list[Turn], list[Turn]]:
         """Return what has begun or ended, over all peers: of the transport, and of the video."""
         signs = [(attached.peer.heard_since, attached.peer.heard_at) for attached in self.peers.values()]
-        pictures = [(source.first_at, source.last_at) for source in self.videos() if not self.audio_only]
+        pictures = [(source.first_at, source.last_at) for source in self.cameras() if not self.audio_only]
         transport = self.transport.feel(now, [(a, b) for a, b in signs if a is not None])
         return transport, self.video.feel(now, [(a, b) for a, b in pictures if a is not None and b is not None])
 

@@ -11,6 +11,7 @@ from server.registry import names
 from server.registry.accounts import Accounts, SignIns
 from server.registry.appointments import Appointments
 from server.registry.keys import Keys
+from server.registry.links import Links
 from server.registry.names import NewId, NewToken, room_id
 from server.registry.practices import CloseRoom, Practices
 from server.registry.providers import Groups, Providers
@@ -32,6 +33,7 @@ class Registry:
     accounts: Accounts
     sign_ins: SignIns
     appointments: Appointments
+    links: Links
     webhooks: Webhooks
     tickets: Tickets
     throttle: Throttle
@@ -56,7 +58,8 @@ class Registry:
         keys = Keys(shelf, secrets, new_id, new_token)
         accounts = Accounts(shelf)
         providers = Providers(shelf, rooms)
-        appointments = Appointments(shelf, secrets, rooms, providers, new_id, new_token)
+        links = Links(shelf, secrets)
+        appointments = Appointments(shelf, links, rooms, providers, new_id, new_token)
         return cls(
             shelf=shelf,
             keys=keys,
@@ -66,6 +69,7 @@ class Registry:
             accounts=accounts,
             sign_ins=SignIns(shelf, secrets, new_token),
             appointments=appointments,
+            links=links,
             webhooks=Webhooks(shelf, random_bytes, private_webhooks),
             tickets=Tickets(secrets, new_token),
             throttle=Throttle(secrets, clock),

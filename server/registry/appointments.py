@@ -7,38 +7,33 @@ never be told to the room again, since a closed visit has left it and would begi
 
 `opened` is written *before* the room is told, and the appointment stays on the agenda until it was: whatever is cut
 short, the alarm loop makes whole a few seconds later. So nothing here needs to send a fact twice.
-
-What a join link leads to is decided by the document alone; the key of its digest only says which one to ask.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from server.ports import Changed, Rooms, Secrets
+from server.ports import Changed, Rooms
 from server.registry.documents import (
     Appointment,
     Client,
     Closed,
-    Link,
     Member,
     Practice,
-    Provider,
     VisitOf,
     Whereabouts,
 )
 from server.registry.errors import Clash, Invalid, Missing
-from server.registry.names import NewId, NewToken, digest, room_id
+from server.registry.links import Invited, Links
+from server.registry.names import NewId, NewToken, room_id
 from server.registry.providers import Providers
 from server.registry.shelf import ATTEMPTS, Deed, Shelf, together
 from signaling import events
@@ -51,10 +46,6 @@ logger = logging.getLogger("carelobby.registry")
 
 OPENS_BEFORE = 24 * HOUR
 """So long before its start an appointment becomes a visit of its room."""
-LINK_OUTLIVES = 24 * HOUR
-"""So long after its end an appointment's links still lead to it, unless it was closed."""
-
-
 SOON = 5_000
 """So long, in ms, the alarm loop leaves an opening or a change to whoever is just making it."""
 
@@ -92,22 +83,12 @@ class Found(Struct, frozen=True):
         return self.closed.outcome if self.closed is not None else self.appointment.outcome
 
 
-class Invited(Struct, frozen=True):
-    """What a good join link leads to."""
-
-    link: Link
-    appointment: Appointment
-    client: Client
-    provider: Provider
-    policy: Policy
-
-
 @dataclass(frozen=True, slots=True)
 class Appointments:
     """What all practices scheduled."""
 
     shelf: Shelf
-    secrets: Secrets
+    links: Links
     rooms: Rooms
     providers: Providers
     new_id: NewId
@@ -161,7 +142,7 @@ class Appointments:
                 except Changed:
                     continue
             await self.shelf.documents.schedule(found.room, _agenda(practice, found.room, id), None)
-            await self._drop_links(found.appointment.clients)
+            await self.links.drop(found.appointment.clients)
             return await self._must(practice, id)
         raise Clash("too many others change this appointment")
 
@@ -177,15 +158,14 @@ class Appointments:
             new = replace(old, token=self.new_token())
             clients = tuple(new if one is old else one for one in found.appointment.clients)
             appointment = replace(found.appointment, clients=clients)
+            # First what ends: a replacement that is cut short leaves a dead link, never an open connection.
+            await self._revoke(found, (old,))
             deed = Deed(practice, by, "link.replaced", id, client)
             try:
                 await self.shelf.put(found.room, id, appointment, deed, expected=found.version)
             except Changed:
                 continue
-            await self._drop_links((old,))
-            await self._put_links(practice, found.room, appointment)
-            if appointment.opened:
-                await self._tell(found.room, LinkRevoked(participant=old.participant))
+            await self.links.put(practice, found.room, appointment)
             return new
         raise Clash("too many others change this appointment")
 
@@ -234,36 +214,6 @@ class Appointments:
             await self.rooms.fact(room, fact)
         await self.shelf.documents.schedule(room, _agenda(practice, room, appointment.id), None)
 
-    # --- Join links -----------------------------------------------------------------------------------
-
-    async def invited(self, token: str) -> Invited | None:
-        """Return what a join link leads to; None alike if it is unknown, expired, revoked, or its visit is over.
-
-        As many reads are made for an unknown link as for a good one, so that time tells them apart as little as
-        the answer does.
-        """
-        hash = digest(token)
-        found = await self.secrets.get(Link.kind, hash)
-        if found is None:
-            link = Link(practice=hash, room=hash, appointment=hash, participant=hash, client=hash)
-        else:
-            link = msgspec.msgpack.decode(found, type=Link)
-        appointment, closed, practice = await asyncio.gather(
-            self.shelf.get(link.room, Appointment, link.appointment),
-            self.shelf.get(link.room, Closed, link.appointment),
-            self.shelf.get(link.practice, Practice, link.practice),
-        )
-        host = appointment.providers[0] if appointment is not None else hash
-        provider = await self.shelf.get(link.practice, Provider, host)
-        if appointment is None or practice is None or provider is None or closed is not None:
-            return None
-        client = next((one for one in appointment.clients if one.participant == link.participant), None)
-        if client is None or not hmac.compare_digest(client.token, token):
-            return None
-        if appointment.state != "open" or self.shelf.clock() >= appointment.end + LINK_OUTLIVES:
-            return None
-        return Invited(link, appointment, client, provider, practice.policy)
-
     async def knocked(self, invited: Invited) -> None:
         """See to it that the appointment of a good link is a visit of its room. Nobody is notified of that."""
         for _ in range(ATTEMPTS):
@@ -283,7 +233,7 @@ class Appointments:
 
     async def _remove(self, practice: str, room: str, appointment: Appointment) -> None:
         id = appointment.id
-        await self._drop_links(appointment.clients)
+        await self.links.drop(appointment.clients)
         await self.shelf.documents.schedule(room, _agenda(practice, room, id), None)
         await self.shelf.delete(practice, VisitOf, appointment.visit)
         await self.shelf.delete(practice, Whereabouts, id)
@@ -308,11 +258,11 @@ class Appointments:
             await self._move(practice, old, room, new, by)
         elif changed:
             deed = Deed(practice, by, "appointment.changed", id)
-            await self._save(practice, room, new, deed, expected=old.version, opened=old.appointment.opened)
             await self._uninvite(old, new)
+            await self._save(practice, room, new, deed, expected=old.version, opened=old.appointment.opened)
         # Even when nothing changed: the PUT that is repeated here may have been cut short.
         await self.shelf.put(practice, new.visit, VisitOf(room=room, appointment=id))
-        await self._put_links(practice, room, new)
+        await self.links.put(practice, room, new)
         return await self._must(practice, id), old is None
 
     async def _save(
@@ -369,32 +319,18 @@ class Appointments:
     async def _uninvite(self, old: Found, new: Appointment) -> None:
         """End the links of clients who are no longer of the appointment."""
         stay = {client.participant for client in new.clients}
-        gone = tuple(client for client in old.appointment.clients if client.participant not in stay)
-        await self._drop_links(gone)
-        if old.appointment.opened:
-            for client in gone:
-                await self._tell(old.room, LinkRevoked(participant=client.participant))
+        await self._revoke(old, [client for client in old.appointment.clients if client.participant not in stay])
+
+    async def _revoke(self, found: Found, clients: Sequence[Client]) -> None:
+        """Close what was opened by these clients' links, which lead nowhere from now on."""
+        await self.links.drop(clients)
+        if found.appointment.opened:
+            for client in clients:
+                await self._tell(found.room, LinkRevoked(participant=client.participant))
 
     async def _tell(self, room: str, fact: Cancelled | LinkRevoked) -> None:
         with suppress(NotFound):  # cut short before it was opened: then there is nothing to end
             await self.rooms.fact(room, fact)
-
-    async def _put_links(self, practice: str, room: str, appointment: Appointment) -> None:
-        ttl = appointment.end + LINK_OUTLIVES - self.shelf.clock()
-        if ttl <= 0:
-            return
-        for client in appointment.clients:
-            link = Link(
-                practice=practice,
-                room=room,
-                appointment=appointment.id,
-                participant=client.participant,
-                client=client.id,
-            )
-            await self.secrets.put(Link.kind, digest(client.token), msgspec.msgpack.encode(link), ttl)
-
-    async def _drop_links(self, clients: Sequence[Client]) -> None:
-        await together(self.secrets.delete(Link.kind, digest(client.token)) for client in clients)
 
     async def _told(self, practice: str, appointment: Appointment) -> events.Appointment:
         return events.Appointment(

@@ -7,7 +7,19 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from server.ports import PARTITIONS, Changed, Clock, Commit, Conflict, Document, Repeated, Stored
+from server.ports import (
+    PARTITIONS,
+    Changed,
+    Clock,
+    Commit,
+    Conflict,
+    Document,
+    Nodes,
+    Outbox,
+    Repeated,
+    Secrets,
+    Stored,
+)
 from server.store.envelope import PUBLISH_LIMIT
 from server.store.keys import partition_of
 
@@ -322,9 +334,9 @@ class MemoryStore:
         owed = _Streams()
         self.documents = MemoryDocuments(owed)
         self.rooms = MemoryRooms(clock, self.documents, owed, publish)
-        self.secrets = MemorySecrets(clock)
-        self.nodes = MemoryNodes(clock)
-        self.outbox = MemoryOutbox(owed)
+        self.secrets: Secrets = MemorySecrets(clock)
+        self.nodes: Nodes = MemoryNodes(clock)
+        self.outbox: Outbox = MemoryOutbox(owed)
 
     async def ping(self) -> None:
         """Memory always answers."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.crypto import NAMES_SECRET_BYTES, Names, SealBroken, Sealer
-from server.ports import PARTITIONS
+from server.ports import PARTITIONS, Documents, Nodes, Outbox, RoomStore, Secrets
 from server.store.keys import agreed_key
 from server.store.link import Address, address_of
 from server.store.pipe import ATTEMPT, TOTAL, Pipe
@@ -26,11 +26,11 @@ class WrongNeighbour(Exception):
 class RedisStore:
     """The store's ports, over one connection."""
 
-    rooms: RedisRooms
-    documents: RedisDocuments
-    secrets: RedisSecrets
-    nodes: RedisNodes
-    outbox: RedisOutbox
+    rooms: RoomStore
+    documents: Documents
+    secrets: Secrets
+    nodes: Nodes
+    outbox: Outbox
     address: Address
     sealer: Sealer
     pipe: Pipe

@@ -92,7 +92,7 @@ class TicketAnswer(Struct, frozen=True):
 async def join(call: Call, body: JoinBody) -> JoinAnswer:
     """Return a ticket for the client of a good link; answer all bad ones alike."""
     registry = call.services.registry
-    invited = await registry.appointments.invited(body.token)
+    invited = await registry.links.invited(body.token)
     if invited is None:
         # Only now is the throttle asked: a good link works from any network.
         wait = await registry.throttle.failed("join", auth.address(call.request))

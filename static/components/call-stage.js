@@ -59,7 +59,7 @@ class Tile extends HTMLElement {
       const gone = one.presence === "gone";
       const picture = !gone && !audioOnly && one.mode !== "audio" && one.camera !== false && this.video.videoWidth > 0;
       this.classList.toggle("no-picture", !picture);
-      const words = gone ? "session.other_gone" : one.mode === "audio" ? "session.other_audio" : one.camera === false ? "session.other_camera_off" : audioOnly ? "session.you_audio" : "session.other_coming";
+      const words = gone ? "badge.reconnecting" : one.mode === "audio" ? "session.other_audio" : one.camera === false ? "session.other_camera_off" : audioOnly ? "session.you_audio" : "session.other_coming";
       setText(this.#words, picture ? "" : t.say(words, { name: one.name }));
       const badges = [one.mode === "audio" ? t.say("badge.audio_only") : "", one.microphone === false ? t.say("badge.muted") : "", gone ? t.say("badge.reconnecting") : ""];
       const shown = badges.filter(Boolean);

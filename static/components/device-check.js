@@ -115,6 +115,7 @@ export class DeviceCheck extends Screen {
     this.#tellMeter(t, self.tracks.audio, watchLevel);
     const { camera, microphone } = self.outcome;
     const asking = self.opening || !(self.ready || [camera, microphone].some((one) => one !== "off"));
+    this.classList.toggle("no-devices", !asking && !self.ready);
     const row = (/** @type {string} */ device, /** @type {boolean} */ good, /** @type {string} */ key) =>
       h("p", { class: good ? "good" : "bad" }, icon(good ? "check" : "alert"), h("span", {}, t.say(`devices.${device}`), ": ", t.say(key)));
     const cameraOff = self.audioOnly && (camera === "off" || camera === "ok");

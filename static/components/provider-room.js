@@ -20,8 +20,8 @@ import { placeOf } from "./ready-notice.js";
  * @property {(entry: Entry, text: string) => Promise<unknown>} onTell
  * @property {(entry: Entry) => void} onRemove
  * @property {(status: Status, minutes: number | undefined) => void} onStatus
- * @property {(visit: RoomVisit) => void} onReturn     back to the live one
- * @property {(visit: RoomVisit) => void} onEnded      back to one that may be rejoined
+ * @property {(visit: RoomVisit) => void} onRejoin
+ * @property {(visit: RoomVisit) => void} onFinish
  * @property {() => void} onDevices
  */
 
@@ -113,7 +113,7 @@ export class ProviderRoom extends Screen {
     const tell = (/** @type {EntryRow} */ row, /** @type {Entry} */ entry) => row.tell(entry, live !== undefined);
     syncRows(this.#waiting, this.#entries, view.waiting, ({ id }) => id, make, tell);
     syncRows(this.#unverified, this.#knocks, view.unverified, ({ id }) => id, make, tell);
-    syncRows(this.#visits, this.#visitRows, [...(live ? [live] : []), ...endedVisits(view)], ({ id, phase }) => `${id}/${phase}`, (visit) => this.#visitRow(visit), () => {});
+    syncRows(this.#visits, this.#visitRows, endedVisits(view), ({ id, phase }) => `${id}/${phase}`, (visit) => this.#visitRow(visit), () => {});
     syncRows(this.#appointments, this.#appointmentRows, [...view.appointments].sort((a, b) => a.start - b.start), ({ id }) => id, () => h("li", { class: "row" }), (row, one) => this.#appointmentRow(row, one));
     this.#nobody.hidden = view.waiting.length > 0;
     this.#lane.hidden = view.unverified.length === 0;
@@ -145,14 +145,15 @@ export class ProviderRoom extends Screen {
   #visitRow(visit) {
     const t = /** @type {Translator} */ (this.t);
     const names = clientsOf(visit).map(({ name }) => name).join(", ");
-    const live = visit.phase === "in_progress";
-    const back = h("button", { type: "button", class: live ? "primary" : "secondary" }, live ? t.say("room.return") : t.say("ended.rejoin"));
-    back.addEventListener("click", () => (live ? this.actions?.onReturn(visit) : this.actions?.onEnded(visit)));
+    const rejoin = h("button", { type: "button", class: "secondary" }, t.say("ended.rejoin"));
+    const finish = h("button", { type: "button", class: "primary" }, t.say("ended.finish"));
+    rejoin.addEventListener("click", () => this.actions?.onRejoin(visit));
+    finish.addEventListener("click", () => this.actions?.onFinish(visit));
     return h(
       "li",
       { class: "row visit" },
-      h("div", { class: "who" }, h("strong", {}, t.say(live ? "room.live_with" : "room.ended_with", { names })), h("small", { class: "left" }, live ? "" : t.say("room.ended"))),
-      back,
+      h("div", { class: "who" }, h("strong", {}, t.say("room.ended_with", { names })), h("small", { class: "left" }, t.say("room.ended"))),
+      h("div", { class: "row-actions" }, finish, rejoin),
     );
   }
 

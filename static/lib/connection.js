@@ -85,7 +85,7 @@ export class Connection extends Emitter {
    * @param {(url: string, protocol: string) => WebSocket} needs.open
    * @param {() => Promise<string>} needs.ticket  a fresh ticket; a Refusal that is not temporary ends it all
    * @param {import("./memory.js").ResumeMemory} needs.memory
-   * @param {string} needs.device
+   * @param {() => string} needs.device  asked for at each hello
    * @param {import("./clock.js").Clock} needs.clock
    * @param {() => number} needs.random  0 to 1
    * @param {() => string} needs.newId
@@ -211,7 +211,7 @@ export class Connection extends Emitter {
       if (!current()) return;
       const who = resume ? { resume } : { ticket };
       const takeover = this.#takeover ? { takeover: true } : {};
-      socket.send(JSON.stringify({ type: "hello", protocol: 1, ...who, device: this.#device, ...takeover }));
+      socket.send(JSON.stringify({ type: "hello", protocol: 1, ...who, device: this.#device(), ...takeover }));
     };
     socket.onmessage = (event) => {
       if (current()) this.#hear(String(event.data));

@@ -57,6 +57,25 @@ export class TabMemory {
     return made;
   }
 
+  /**
+   * A duplicated tab inherits a copy of this memory, and two tabs must not take turns as one device: whoever finds the
+   * name in use gives it up and begins anew.
+   * @param {LockManager | undefined} locks  navigator.locks, where there is one
+   * @param {() => string} newId
+   * @param {AbortSignal} patience  a reloaded page waits a moment for its former self to let go
+   */
+  async beOneDevice(locks, newId, patience) {
+    const name = `${PREFIX}${this.device(newId)}`;
+    const alone = await new Promise((resolve) => {
+      if (!locks) return resolve(true);
+      const held = () => new Promise(() => resolve(true)); // as long as the page lives
+      locks.request(name, { signal: patience }, held).catch(() => resolve(false));
+    });
+    if (alone) return;
+    this.set("device", null);
+    this.set("resume", null);
+  }
+
   /** @returns {ResumeMemory} */
   resume() {
     return {

@@ -18,6 +18,11 @@ const ANSWER = 8_000;
 /** ms in which candidates are gathered into one message. */
 const BATCH = 30;
 
+/** On a weak network the picture gives way to the voice. @type {RTCRtpEncodingParameters[]} */
+const VOICE = [{ priority: "high", networkPriority: "high" }];
+/** @type {RTCRtpEncodingParameters[]} */
+const PICTURE = [{ priority: "low", maxBitrate: 1_500_000 }];
+
 /**
  * `state` is the transport's; `answered` comes with the lines of the other participants;
  * `failed` says that this peer will not do, though a new one may.
@@ -62,8 +67,8 @@ export class Peer extends Emitter {
     this.audioOnly = audioOnly;
     this.#signaling = signaling;
     this.#clock = clock;
-    this.#audio = pc.addTransceiver(tracks.audio ?? "audio", { direction: "sendrecv" });
-    if (!audioOnly) this.#video = pc.addTransceiver(tracks.video ?? "video", { direction: "sendrecv" });
+    this.#audio = pc.addTransceiver(tracks.audio ?? "audio", { direction: "sendrecv", sendEncodings: VOICE });
+    if (!audioOnly) this.#video = this.#addVideo(tracks.video);
     pc.onicecandidate = ({ candidate }) => this.#gather(candidate);
     pc.onconnectionstatechange = () => {
       if (!this.#closed) this.emit("state", pc.connectionState);
@@ -93,9 +98,14 @@ export class Peer extends Emitter {
       this.#video.direction = "sendrecv";
       await this.#video.sender.replaceTrack(video);
     } else {
-      this.#video = this.pc.addTransceiver(video ?? "video", { direction: "sendrecv" });
+      this.#video = this.#addVideo(video);
     }
     this.negotiate();
+  }
+
+  /** @param {MediaStreamTrack | null} video */
+  #addVideo(video) {
+    return this.pc.addTransceiver(video ?? "video", { direction: "sendrecv", sendEncodings: PICTURE });
   }
 
   /** Have so many lines to receive, then offer. @param {{audio?: number, video?: number}} receive */

@@ -174,7 +174,7 @@ async def test_deleting_a_practice_takes_links_keys_rooms_and_accounts_and_nothi
 
     assert await world.registry.practices.delete("elm", by="operator")
 
-    assert await world.registry.appointments.invited(links["elm"]) is None
+    assert await world.registry.links.invited(links["elm"]) is None
     assert await world.registry.keys.find(keys["elm"]) is None
     assert await world.registry.accounts.check("amy@elm", PASSWORD) is None
     assert await world.registry.sign_ins.find(sign_in) is None
@@ -184,7 +184,7 @@ async def test_deleting_a_practice_takes_links_keys_rooms_and_accounts_and_nothi
     left = {place for (place, _), shelf in world.documents.items() if shelf}
     assert left == {"oak", room_id("oak", "amy"), "~usernames"}
     assert world.trail()[-1] == ("operator", "practice.deleted")
-    assert await world.registry.appointments.invited(links["oak"]) is not None
+    assert await world.registry.links.invited(links["oak"]) is not None
     assert await world.registry.keys.find(keys["oak"]) is not None
     assert await world.registry.accounts.check("amy@oak", PASSWORD) is not None
     assert not await world.registry.practices.delete("elm", by="operator")

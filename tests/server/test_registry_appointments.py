@@ -9,8 +9,9 @@ import pytest
 
 from server.ports import Changed, Document, StoreAway
 from server.registry import room_id
-from server.registry.appointments import LINK_OUTLIVES, OPENS_BEFORE, SOON
+from server.registry.appointments import OPENS_BEFORE, SOON
 from server.registry.errors import Clash, Invalid, Missing
+from server.registry.links import LINK_OUTLIVES
 from signaling.events import Cancelled, Fact, LinkRevoked, Opened, Rescheduled
 from signaling.policy import HOUR, MINUTE
 from signaling.state import Phase, Segment
@@ -79,7 +80,7 @@ async def test_a_later_appointment_is_opened_by_the_agenda_a_day_before(world: W
 
 async def test_the_first_knock_opens_a_later_appointment(world: World) -> None:
     found, _ = await world.registry.appointments.put("elm", "a1", plan("ann", start=NOW + 3 * DAY), by="key")
-    invited = await world.registry.appointments.invited(found.appointment.clients[0].token)
+    invited = await world.registry.links.invited(found.appointment.clients[0].token)
     assert invited is not None
 
     await world.registry.appointments.knocked(invited)
@@ -152,6 +153,23 @@ async def test_a_closed_visit_is_never_opened_again(world: World) -> None:
         await world.registry.appointments.new_link("elm", "a1", "ann", by="key")
 
 
+async def test_a_visit_that_closes_while_the_ehr_changes_it_stays_closed(world: World) -> None:
+    await world.registry.appointments.put("elm", "a1", plan("ann"), by="key")
+    put = world.registry.shelf.documents.put
+
+    async def closing(place: str, kind: str, id: str, value: bytes, **options: object) -> int:
+        close(world, "a1")
+        return await put(place, kind, id, value, **options)  # type: ignore[arg-type]
+
+    world.registry.shelf.documents.put = closing  # type: ignore[method-assign]
+    found, _ = await world.registry.appointments.put("elm", "a1", plan("ann", minutes=25), by="key")
+
+    assert found.state == "closed"
+    assert told(world) == [Opened]
+    assert world.rooms[ROOM].visits == {}
+    assert world.agenda == {}
+
+
 async def test_one_appointment_that_cannot_be_opened_holds_up_no_other(world: World) -> None:
     await world.registry.appointments.open_due("something of a later version")
     await world.registry.appointments.open_due(f"open:gone:{ROOM}:a1")
@@ -167,7 +185,7 @@ async def test_an_appointment_may_change_its_host_until_it_is_opened(world: Worl
     assert moved.room == room_id("elm", "bob")
     assert moved.appointment.visit == before.appointment.visit
     token = before.appointment.clients[0].token
-    invited = await world.registry.appointments.invited(token)
+    invited = await world.registry.links.invited(token)
     assert invited is not None
     assert invited.provider.id == "bob"
     world.now = start
@@ -194,7 +212,7 @@ async def test_two_programs_that_put_the_same_appointment_agree_on_its_links(wor
     kept = await world.registry.appointments.get("elm", "a1")
     assert not new
     assert mine == kept
-    assert await world.registry.appointments.invited(mine.appointment.clients[0].token) is not None
+    assert await world.registry.links.invited(mine.appointment.clients[0].token) is not None
     assert len(world.rooms[ROOM].visits) == 1
 
 
@@ -226,7 +244,7 @@ async def test_cancelling_closes_the_visit_and_kills_the_link(world: World) -> N
     assert (cancelled.state, cancelled.outcome) == ("cancelled", "late_cancel")
     assert told(world) == [Opened, Cancelled]
     assert world.rooms[ROOM].visits == {}
-    assert await world.registry.appointments.invited(found.appointment.clients[0].token) is None
+    assert await world.registry.links.invited(found.appointment.clients[0].token) is None
     with pytest.raises(Clash):
         await world.registry.appointments.put("elm", "a1", plan("ann", minutes=20), by="key")
 
@@ -254,7 +272,7 @@ async def test_a_visit_that_has_started_cannot_be_cancelled_and_its_link_lives(w
     kept = await world.registry.appointments.get("elm", "a1")
     assert kept is not None
     assert kept.state == "open"
-    assert await world.registry.appointments.invited(found.appointment.clients[0].token) is not None
+    assert await world.registry.links.invited(found.appointment.clients[0].token) is not None
 
 
 async def test_a_cancel_that_was_cut_short_is_made_whole_by_its_repeat(world: World) -> None:
@@ -275,9 +293,9 @@ async def test_a_new_link_kills_the_old_one_and_what_it_opened(world: World) -> 
 
     assert new.participant == ann.participant
     assert new.token != ann.token
-    assert await world.registry.appointments.invited(ann.token) is None
-    assert await world.registry.appointments.invited(new.token) is not None
-    assert await world.registry.appointments.invited(ben.token) is not None
+    assert await world.registry.links.invited(ann.token) is None
+    assert await world.registry.links.invited(new.token) is not None
+    assert await world.registry.links.invited(ben.token) is not None
     assert world.facts[-1] == (ROOM, LinkRevoked(participant=ann.participant))
     kept, _ = await world.registry.appointments.put("elm", "a1", plan("ann", "ben"), by="key")
     assert kept.appointment.clients == (new, ben)
@@ -292,7 +310,7 @@ async def test_a_replaced_link_stays_dead_even_if_its_key_comes_back(world: Worl
     await world.registry.appointments.new_link("elm", "a1", "ann", by="key")
     world.secrets |= keys
 
-    assert await world.registry.appointments.invited(found.appointment.clients[0].token) is None
+    assert await world.registry.links.invited(found.appointment.clients[0].token) is None
 
 
 async def test_a_client_who_is_taken_off_has_no_link_any_more(world: World) -> None:
@@ -301,9 +319,10 @@ async def test_a_client_who_is_taken_off_has_no_link_any_more(world: World) -> N
 
     await world.registry.appointments.put("elm", "a1", plan("ann"), by="key")
 
-    assert await world.registry.appointments.invited(ben.token) is None
-    assert await world.registry.appointments.invited(ann.token) is not None
-    assert world.facts[-1] == (ROOM, LinkRevoked(participant=ben.participant))
+    assert await world.registry.links.invited(ben.token) is None
+    assert await world.registry.links.invited(ann.token) is not None
+    assert (ROOM, LinkRevoked(participant=ben.participant)) in world.facts
+    assert list(world.rooms[ROOM].visits[found.appointment.visit].seats) == [ann.participant]
 
 
 async def unknown(world: World, token: str) -> str:
@@ -345,7 +364,7 @@ async def test_no_bad_link_leads_anywhere_and_each_costs_as_many_reads(
 
     world.registry.shelf.documents.get = counted  # type: ignore[method-assign]
 
-    assert await world.registry.appointments.invited(token) is None
+    assert await world.registry.links.invited(token) is None
     assert sorted(reads) == ["appointment", "closed", "practice", "provider"]
 
 

@@ -38,6 +38,8 @@ class World:
     now: int = NOW
     away: bool = False
     """The store does not answer."""
+    answers: int | None = None
+    """After so many answers more it goes away."""
     documents: dict[tuple[str, str], dict[str, Document]] = field(default_factory=dict)
     outbox: list[Owed] = field(default_factory=list)
     agenda: dict[str, int] = field(default_factory=dict)
@@ -64,6 +66,9 @@ class World:
         self.closed_rooms.append(room)
 
     def answer(self) -> None:
+        if self.answers is not None:
+            self.away = self.answers <= 0
+            self.answers -= 1
         if self.away:
             raise StoreAway
 
@@ -153,19 +158,23 @@ class Documents:
         return version + 1
 
     async def delete(self, place: str, kind: str, id: str, *, outbox: Sequence[bytes] = ()) -> bool:
+        self.world.answer()
         self.world.outbox += [msgspec.msgpack.decode(one, type=Owed) for one in outbox]
         return self.world.documents.get((place, kind), {}).pop(id, None) is not None
 
     async def all(self, place: str, kind: str) -> Mapping[str, Document]:
+        self.world.answer()
         return dict(self.world.documents.get((place, kind), {}))
 
     async def schedule(self, place: str, what: str, at: int | None) -> None:
+        self.world.answer()
         if at is None:
             self.world.agenda.pop(what, None)
         else:
             self.world.agenda[what] = at
 
     async def scheduled(self, now: int, limit: int = 100) -> Sequence[str]:
+        self.world.answer()
         return [what for what, at in self.world.agenda.items() if at <= now][:limit]
 
 
@@ -174,6 +183,7 @@ class Secrets:
     world: World
 
     async def put(self, kind: str, hash: str, value: bytes, ttl: int | None = None) -> None:
+        self.world.answer()
         self.world.secrets[kind, hash] = (value, None if ttl is None else self.world.now + ttl)
 
     async def get(self, kind: str, hash: str) -> bytes | None:
@@ -187,9 +197,11 @@ class Secrets:
         return value
 
     async def delete(self, kind: str, hash: str) -> None:
+        self.world.answer()
         self.world.secrets.pop((kind, hash), None)
 
     async def touch(self, kind: str, hash: str, ttl: int) -> bool:
+        self.world.answer()
         value = await self.get(kind, hash)
         if value is None:
             return False
@@ -197,6 +209,7 @@ class Secrets:
         return True
 
     async def count(self, kind: str, hash: str, window: int) -> int:
+        self.world.answer()
         count, until = self.world.counts.get((kind, hash), (0, 0))
         if until <= self.world.now:
             count, until = 0, self.world.now + window
@@ -233,6 +246,7 @@ class Rooms:
                     self.world.records.append(msgspec.to_builtins(record))
 
     async def present(self, room: str, *, seq: int = 0) -> Room | None:
+        self.world.answer()
         return self.world.rooms.get(room)
 
     async def ask(self, room: str, by: Any, connection: str, request: Any) -> Any:
@@ -244,6 +258,7 @@ class Store:
     world: World
 
     async def delete(self, room: str) -> None:
+        self.world.answer()
         self.world.rooms.pop(room, None)
 
 

@@ -37,7 +37,7 @@ function setUp({ resume = null, ticket } = {}) {
       save: (one) => (memory.resume = one),
       clear: () => (memory.resume = null),
     },
-    device: "tab-1",
+    device: () => "tab-1",
     clock,
     random: () => 0,
     newId: () => `key-${(ids += 1)}`,

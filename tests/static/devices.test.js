@@ -115,6 +115,27 @@ test("a tab keeps its name over a reload, and lives without storage", () => {
   assert.equal(none.resume().load(), null);
 });
 
+test("a duplicated tab becomes a device of its own; a reloaded one stays who it was", async () => {
+  const kept = new Map();
+  const storage = /** @type {any} */ ({
+    getItem: (/** @type {string} */ key) => kept.get(key) ?? null,
+    setItem: (/** @type {string} */ key, /** @type {string} */ value) => kept.set(key, value),
+    removeItem: (/** @type {string} */ key) => kept.delete(key),
+  });
+  const free = /** @type {any} */ ({ request: async (/** @type {string} */ _name, /** @type {unknown} */ _options, /** @type {() => unknown} */ held) => held() });
+  const taken = /** @type {any} */ ({ request: async () => Promise.reject(new Error("AbortError")) });
+  const memory = new TabMemory(() => storage, "client");
+  memory.resume().save({ connection: "c", secret: "s", epoch: 1, seq: 2 });
+  const { signal } = new AbortController();
+
+  await memory.beOneDevice(free, () => "one", signal);
+  assert.equal(memory.device(() => "other"), "one");
+  await memory.beOneDevice(taken, () => "one", signal);
+
+  assert.equal(memory.device(() => "two"), "two");
+  assert.equal(memory.resume().load(), null);
+});
+
 test("states have two-letter codes, each once", () => {
   const codes = STATES.map(([code]) => code);
   assert.equal(new Set(codes).size, 56);

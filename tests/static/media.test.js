@@ -86,9 +86,8 @@ test("without servers they are asked for first", async () => {
 });
 
 test("candidates follow their offer, gathered into few messages, the last one done", async () => {
-  const { clock, told, open, peer, call, tracks } = setUp();
-  const opening = call.open({ iceServers: [], tracks, audioOnly: false });
-  await opening;
+  const { clock, told, peer, call, tracks } = setUp();
+  await call.open({ iceServers: [], tracks, audioOnly: false });
   peer(0).gather("candidate:1");
   peer(0).gather("");
   await settled();
@@ -100,7 +99,23 @@ test("candidates follow their offer, gathered into few messages, the last one do
   assert.deepEqual(messages.flatMap(({ candidates }) => candidates.map((/** @type {any} */ one) => one.candidate)), ["candidate:1", "candidate:2"]);
   assert.deepEqual(messages.at(-1)?.candidates[0], { candidate: "candidate:2", sdpMid: "0", sdpMLineIndex: 0 });
   assert.equal(messages.at(-1)?.done, true);
-  assert.ok(open);
+});
+
+test("candidates of a later round wait for its offer too", async () => {
+  const { clock, call, tracks, told, open, answer, peer } = setUp();
+  await open(true);
+  await answer();
+  let release = () => {};
+  peer(0).gate = new Promise((resolve) => (release = () => resolve()));
+
+  await call.setAudioOnly(false, tracks);
+  peer(0).gather("candidate:3");
+  await clock.pass(100);
+  assert.deepEqual(told, []);
+  release();
+  await clock.pass(100);
+
+  assert.deepEqual(told.map(({ type, round }) => [type, round]), [["media.candidates", 2]]);
 });
 
 test("one offer at a time: what changes meanwhile waits for the answer", async () => {
@@ -125,7 +140,7 @@ test("an answer to an older round changes nothing", async () => {
   await call.setAudioOnly(false, tracks);
   await settled();
 
-  await answer({ round: 1, sdp: "broken" });
+  await answer({ round: 1 });
   assert.equal(peer(0).signalingState, "have-local-offer");
   await answer();
 

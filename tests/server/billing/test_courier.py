@@ -325,6 +325,34 @@ async def test_over_a_real_socket(ledger: Ledger) -> None:
     assert (receiver.refused, receiver.repeats) == (0, 0)
 
 
+async def test_no_connection_serves_two_messages(ledger: Ledger) -> None:
+    """One that was opened for one name must not carry another's message to the same address."""
+    connections = 0
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                await reader.readexactly(int(length.partition(b":")[2]))
+                writer.write(b"HTTP/1.1 204 Kept\r\nconnection: keep-alive\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    target = hook(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    await ledger.archive(streamed([record(number, room="one") for number in range(3)]), {"north": [target]})
+
+    async with server:
+        courier = everyday(ledger, target, HandClock())
+        while await courier.once():
+            pass
+
+    assert {row["state"] for row in await ledger.deliveries("north", "billing", 10)} == {"done"}
+    assert connections == 3
+
+
 async def test_the_certificate_is_held_against_the_name_though_the_address_is_called(
     ledger: Ledger, tmp_path: Path
 ) -> None:

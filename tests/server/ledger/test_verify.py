@@ -109,7 +109,7 @@ def insert(db: sqlite3.Connection, chance: random.Random) -> str:
         "SELECT seq, hash FROM audit WHERE practice = ? ORDER BY seq DESC LIMIT 1", (practice,)
     ).fetchone()
     rowid, _ = _row(db, chance, "audit")
-    names = [field.name for field in ENTRY_FIELDS]
+    names = list(ENTRY_FIELDS)
     values = db.execute(f"SELECT {', '.join(names)} FROM audit WHERE rowid = ?", (rowid,)).fetchone()
     entry = Entry(**dict(zip(names, values, strict=True)) | {"practice": practice, "seq": seq + 1, "stream": "new-0"})
     row = {name: getattr(entry, name) for name in names} | {"prev": prev, "hash": link(prev, entry)}
@@ -122,7 +122,7 @@ def rewrite(db: sqlite3.Connection, chance: random.Random) -> str:
     practice = chance.choice(("north", "south"))
     changed = chance.randrange(1, 24)
     db.execute("UPDATE audit SET at = at + 1 WHERE practice = ? AND seq = ?", (practice, changed))
-    names = [field.name for field in ENTRY_FIELDS]
+    names = list(ENTRY_FIELDS)
     prev = GENESIS
     for values in db.execute(f"SELECT {', '.join(names)} FROM audit WHERE practice = ? ORDER BY seq", (practice,)):
         entry = Entry(**dict(zip(names, values, strict=True)))

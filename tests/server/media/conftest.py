@@ -7,9 +7,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import settings
 
 from server.media.check import Probe
 from server.media.node import Answer, MediaFact, MediaNode, Renegotiate
+
+# Machines that run tests are slow at times, and that is no fault.
+settings.register_profile("media", deadline=None)
+settings.load_profile("media")
 
 
 @dataclass
@@ -22,13 +27,23 @@ class Stage:
     rounds: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.passed = 0.0
         self.node = MediaNode(
-            clock=lambda: time.time_ns() // 1_000_000,
+            clock=lambda: round(self.now() * 1000),
+            monotonic=self.now,
             fact=self.facts.append,
             ask=self.wishes.append,
             interval=0.05,
             loopback=True,
         )
+
+    def now(self) -> float:
+        """The time, in seconds."""
+        return time.monotonic() + self.passed
+
+    def later(self, seconds: float) -> None:
+        """Let so much time pass at once, as far as the node can see."""
+        self.passed += seconds
 
     def probe(self, *kinds: str) -> Probe:
         """Return a peer that will be closed at the end."""

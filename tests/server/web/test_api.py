@@ -296,7 +296,16 @@ async def test_practices_with_the_same_ids_see_nothing_of_one_another(elm: Ehr) 
 
 
 @pytest.mark.parametrize(
-    ("body", "at"), [(b"{", "$"), (b"[]", "$"), (b'"\xff"', "$"), (b"null", "$"), (b"[" * 5000, "$"), (b"", "$")]
+    ("body", "at"),
+    [
+        (b"{", "$"),
+        (b"[]", "$"),
+        (b'"\xff"', "$"),
+        (b"null", "$"),
+        (b"[" * 5000, "$"),
+        (b"", "$"),
+        (rb'{"name": "\ud800"}', "$"),
+    ],
 )
 async def test_a_body_that_is_no_object_is_refused(elm: Ehr, body: bytes, at: str) -> None:
     answer = await elm.world.asked("PUT", "/v1/providers/amy", headers=bearer(elm.key), content=body)

@@ -149,7 +149,11 @@ export class FakePeer {
     return this.lines;
   }
 
+  /** An offer is made only when this is kept. @type {Promise<void>} */
+  gate = Promise.resolve();
+
   async createOffer() {
+    await this.gate;
     return { type: "offer", sdp: this.lines.map(({ kind, direction }) => `${kind}:${direction}`).join(" ") };
   }
 

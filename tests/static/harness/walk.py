@@ -185,6 +185,14 @@ def whole_visit(walk: Walk, size: dict[str, int], tag: str, scheme: str = "light
         client.reload()
         screen(client, "waiting")
         shot(client, "09-waiting-reloaded")
+        with client.expect_popup() as opened:
+            client.evaluate("() => void window.open(location.href)")
+        copy = opened.value  # with a copy of the tab's memory
+        expect(copy.get_by_role("button", name="Check camera and microphone")).to_be_visible()
+        press(copy, "Check camera and microphone")
+        screen(copy, "trouble")
+        copy.close()
+        screen(client, "waiting")
 
         provider.get_by_role("button", name="Start Session").first.click()
         screen(client, "session")
@@ -214,6 +222,19 @@ def whole_visit(walk: Walk, size: dict[str, int], tag: str, scheme: str = "light
             shot(third, "14-waiting-audio")
             expect(provider.get_by_text("Benjamin Okafor-Whitfield is ready")).to_be_visible()
             shot(provider, "26-session-banner")
+        client.get_by_role("button", name="Settings").click()
+        client.locator("[name=audio_only]").check()
+        press(client, "Close")
+        expect(provider.locator(".badge", has_text="Audio only")).to_be_visible()
+        client.wait_for_timeout(2000)
+        shot(client, "19-session-audio-only")
+        client.get_by_role("button", name="Settings").click()
+        client.locator("[name=audio_only]").uncheck()
+        press(client, "Close")
+        expect(provider.locator(".badge", has_text="Audio only")).to_have_count(0)
+        connected(client)
+        walk.script(drop="ana", code=1011)
+        client.wait_for_timeout(1500)
         press(client, "End Session")
         shot(client, "15-end-confirm")
         press(client, "End for everyone")
@@ -240,6 +261,88 @@ def whole_visit(walk: Walk, size: dict[str, int], tag: str, scheme: str = "light
         screen(provider, "room")
         shot(client, "18-closed")
         shot(provider, "29-room-after")
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Go to what has that name with the Tab key alone."""
+    label = "(e => (e.labels?.[0] ?? e).innerText ?? e.ariaLabel ?? '')(document.activeElement)"
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if name in page.evaluate(label):
+            return
+    raise AssertionError(f"no way to {name} by keyboard")
+
+
+def at_heading(page: Page, name: str) -> None:
+    """Wait for a screen; it begins at its heading."""
+    screen(page, name)
+    assert page.evaluate("document.activeElement.tagName") == "H1", name
+
+
+def by_keyboard(walk: Walk) -> None:
+    """A whole visit without a mouse, on both sides."""
+    walk.script(reset=True)
+    with walk.page(DESK) as client, walk.page(DESK) as provider:
+        client.goto(f"{walk.url}/join#ana-token")
+        expect(client.get_by_role("button", name="Check camera and microphone")).to_be_visible()
+        for button, next_screen in (("Check camera and microphone", "devices"), ("Continue", "check-in")):
+            tab_to(client, button)
+            client.keyboard.press("Enter")
+            at_heading(client, next_screen)
+            client.wait_for_timeout(1200)
+        tab_to(client, "State or territory")
+        client.keyboard.type("Colorado")
+        tab_to(client, "At home")
+        client.keyboard.press("Space")
+        tab_to(client, "I have read this")
+        client.keyboard.press("Space")
+        client.keyboard.press("Enter")
+        at_heading(client, "waiting")
+        provider.goto(f"{walk.url}/provider")
+        screen(provider, "sign-in")
+        tab_to(provider, "Username")
+        provider.keyboard.type("maya")
+        tab_to(provider, "Password")
+        provider.keyboard.type("right")
+        provider.keyboard.press("Enter")
+        expect(provider.get_by_role("heading", name="Ana Lopez is ready")).to_be_focused()
+        tab_to(provider, "Start Session")
+        provider.keyboard.press("Enter")
+        at_heading(provider, "session")
+        at_heading(client, "session")
+        tab_to(client, "End Session")
+        client.keyboard.press("Enter")
+        expect(client.get_by_role("button", name="Keep talking")).to_be_focused()
+        client.keyboard.press("Escape")
+        screen(client, "session")
+        client.keyboard.press("Enter")
+        tab_to(client, "End for everyone")
+        client.keyboard.press("Enter")
+        at_heading(client, "ended")
+        at_heading(provider, "ended")
+
+
+def media_that_fail(walk: Walk, size: dict[str, int], tag: str) -> None:
+    """Media do not connect: the practice's other way is shown, and the session can still be ended."""
+    walk.script(reset=True, refuse_media=True)
+    with walk.page(size) as client, walk.page(size) as provider:
+        client.goto(f"{walk.url}/join#ana-token")
+        press(client, "Check camera and microphone")
+        press(client, "Continue")
+        check_in(client)
+        provider.goto(f"{walk.url}/provider")
+        provider.get_by_label("Username").fill("maya")
+        provider.get_by_label("Password").fill("right")
+        press(provider, "Sign in")
+        press(provider, "Start Session")
+        expect(client.get_by_text("You can also continue here")).to_be_visible()
+        walk.picture(client, f"{tag}-48-no-media")
+        provider.reload()
+        screen(provider, "session")
+        press(provider, "End Session")
+        press(provider, "End for everyone")
+        screen(client, "ended")
+    walk.script(refuse_media=False)
 
 
 def odd_screens(walk: Walk, size: dict[str, int], tag: str) -> None:
@@ -269,6 +372,7 @@ def odd_screens(walk: Walk, size: dict[str, int], tag: str) -> None:
         press(other, "Use this device")
         screen(other, "check-in")
         screen(page, "trouble")
+    media_that_fail(walk, size, tag)
     for language in ("ar", "es"):
         walk.script(reset=True)
         with walk.page(size, language=language) as page:
@@ -306,6 +410,7 @@ def main() -> int:
             "visit-desk": lambda: whole_visit(walk, DESK, "desk"),
             "visit-phone": lambda: whole_visit(walk, PHONE, "phone"),
             "visit-dark": lambda: whole_visit(walk, PHONE, "dark", "dark"),
+            "keyboard": lambda: by_keyboard(walk),
             "odd-phone": lambda: odd_screens(walk, PHONE, "phone"),
             "odd-desk": lambda: odd_screens(walk, DESK, "desk"),
         }

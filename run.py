@@ -8,6 +8,7 @@
 Set-up talk goes to standard error, so that standard output belongs to the task. A failure is one sentence.
 """
 
+import errno
 import hashlib
 import importlib.util
 import json
@@ -139,6 +140,7 @@ def compiled(name: str, *more: str) -> tuple[str, ...]:
 TASKS = {
     "": Task("start the service with a demo practice", (running,), (("python", "-m", "server", "serve", "--demo"),)),
     "serve": Task("start the service", (running,), (("python", "-m", "server", "serve"),)),
+    "setup": Task("install what the service needs, and stop", (running,), ()),
     "test": Task("run all tests; options go to pytest", (testing, chromium), (("task", "test-static"), ("pytest",))),
     "test-static": Task("run the tests of the browser's code that need no browser", (testing, node), (static_tests,)),
     "check": Task(
@@ -156,7 +158,7 @@ TASKS = {
     "format": Task("mend faults of form", (testing,), (("ruff", "check", "--fix"), ("ruff", "format"))),
     "types": Task("check the types of Python and JavaScript", (testing,), (("task", "types-static"), ("mypy",))),
     "types-static": Task("check the types of the browser's code", (testing, node, typescript), (static_types,)),
-    "layers": Task("check who imports whom", (testing,), (("lint-imports",),)),
+    "layers": Task("check who imports whom", (testing,), (("lint-imports", "--no-logo"),)),
     "docs": Task("write the generated documents; --check compares", (running,), (("python", "-m", "docs.generate"),)),
     "faults": Task("plant faults; the tests must find them", (testing,), (("python", "-m", "tests.signaling.faults"),)),
     "load": Task("play visits against a service", (running,), (("python", "-m", "loadtests"),)),
@@ -244,6 +246,8 @@ def install(kind: str) -> None:
     wanted = digest(kind)
     if installed().get(kind) == wanted:
         return
+    if not os.access(ROOT, os.W_OK):
+        raise PermissionError(errno.EACCES, "", str(ROOT))
     with alone():
         have = installed()  # another start may have done it meanwhile
         if have.get(kind) == wanted:

@@ -68,11 +68,22 @@ class Ehr:
         tokens = {client["id"]: client["join_url"].rpartition("#")[2] for client in made["clients"]}
         return Booked(id, made["visit"], provider, tokens)
 
+    async def join(self, token: str) -> httpx.Response:
+        """Send a join token, as the client's page does."""
+        return await self._http.post("/v1/join", json={"token": token}, headers={"Origin": self.url})
+
     async def client_ticket(self, token: str) -> str:
-        """Exchange a join token for a WebSocket ticket, as the client's page does."""
-        joined = await self._http.post("/v1/join", json={"token": token}, headers={"Origin": self.url})
+        """Exchange a join token for a WebSocket ticket."""
+        joined = await self.join(token)
         joined.raise_for_status()
         return str(joined.json()["ticket"])
+
+    async def knock(self, provider: str, name: str) -> str:
+        """Get a WebSocket ticket as somebody without a link, as the practice's page does."""
+        body = {"practice": self.practice, "provider": provider, "display_name": name}
+        knocked = await self._http.post("/v1/knock", json=body, headers={"Origin": self.url})
+        knocked.raise_for_status()
+        return str(knocked.json()["ticket"])
 
     async def provider_ticket(self, provider: str) -> str:
         """Get a WebSocket ticket as a provider."""

@@ -197,7 +197,7 @@ class Participant:
                 message: Heard = msgpack.unpackb(frame) if isinstance(frame, bytes) else json.loads(frame)
                 message["_at"] = time.perf_counter()
                 self.seq = max(self.seq, message.get("seq", 0))
-                future = self._replies.get(message["re"]) if "re" in message and message["type"] != "view" else None
+                future = self._replies.get(message.get("re", 0))
                 if future is not None and not future.done():
                     future.set_result(message)
                     continue

@@ -14,7 +14,6 @@ import msgspec
 from msgspec.structs import replace
 
 from server.ports import Clock, Commit, Conflict, Owed, Repeated, RoomStore, StoreAway, Stored
-from server.stored_event import encode_told
 from signaling.effects import AppointmentClosed, Audit, Effect, HandOff, Notify, Step, Told
 from signaling.errors import KeyReused, NotFound, SignalingError, Unavailable
 from signaling.events import Asked, Configured, Fact, Opened, Rescheduled
@@ -46,13 +45,18 @@ class Dispatcher:
         *,
         clock: Clock,
         fresh: Callable[[], str],
+        encode: Callable[[Told], bytes],
         perform: Callable[[Room, tuple[Effect, ...]], None],
         owed: Callable[[], None],
     ) -> None:
-        """`perform` does effects, at once and without waiting; `owed` hears that the outbox has something."""
+        """`encode` makes of an event what the stream keeps and the hub reads.
+
+        `perform` does effects, at once and without waiting; `owed` hears that the outbox has something.
+        """
         self._store = store
         self._clock = clock
         self._fresh = fresh
+        self._encode = encode
         self._perform = perform
         self._owed = owed
         self._known: OrderedDict[str, Room] = OrderedDict()
@@ -95,6 +99,10 @@ class Dispatcher:
         if known is not None and known.seq >= seq:
             return known
         return await self._load(room)
+
+    def known(self, room: str) -> Room | None:
+        """Return the room as this node last saw it, without asking anybody."""
+        return self._known.get(room)
 
     def forget(self, room: str) -> None:
         """Drop what is known of a room that was deleted."""
@@ -184,7 +192,7 @@ class Dispatcher:
         for entry in step.entries:
             match entry:
                 case Told():
-                    events.append((entry.message.seq, encode_told(entry)))
+                    events.append((entry.message.seq, self._encode(entry)))
                 case AppointmentClosed(appointment, outcome):
                     documents["closed", appointment] = msgspec.msgpack.encode({"outcome": outcome, "at": room.time})
                 case HandOff() | Notify() | Audit():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, Protocol
 
 from server.ports import Clock, Media, MediaFact, Renegotiate, Rooms, StoreAway
@@ -38,47 +38,45 @@ from signaling.state import Attendee, Room, Stand, Visit, Who
 logger = logging.getLogger("carelobby.perform")
 
 
-class Delivery(Protocol):
-    """The hub, as far as passing messages need it."""
+Tell = Callable[[str, Collection[str], Message, str | None], object]
+"""Sends a passing message to participants of a room (or to that one connection of theirs) on this node."""
 
-    def send(
-        self, room: str, participants: Iterable[str], message: Message, *, connection: str | None = None
-    ) -> None: ...
 
-    def seen(self, room: str) -> int:
-        """Return the newest event number this node has seen of a room."""
-        ...
+class Caller(Protocol):
+    """Who speaks through a connection; from its ticket, never from a message."""
+
+    @property
+    def connection(self) -> str: ...
+    @property
+    def room(self) -> str: ...
+    @property
+    def by(self) -> Who: ...
 
 
 class Performer:
     """Does what was decided. Holds no state of a visit but which room each visit with media here belongs to."""
 
-    def __init__(self, media: Media, *, node: str, clock: Clock, ice_servers: Sequence[dict[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        media: Media,
+        *,
+        node: str,
+        clock: Clock,
+        rooms: Rooms,
+        tell: Tell,
+        seen: Callable[[str], int],
+        ice_servers: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        """`seen` is the newest event number that this node has seen of a room."""
         self._media = media
         self._node = node
         self._clock = clock
+        self._rooms = rooms
+        self._tell = tell
+        self._seen = seen
         self._ice_servers = tuple(ice_servers)
-        self._rooms: Rooms | None = None
-        self._delivery: Delivery | None = None
         self._room_of: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def connect(self, rooms: Rooms, delivery: Delivery) -> None:
-        """Join the parts that know one another: called once, before anything arrives."""
-        self._rooms = rooms
-        self._delivery = delivery
-
-    @property
-    def rooms(self) -> Rooms:
-        """The door into rooms."""
-        assert self._rooms is not None, "connect() comes first"
-        return self._rooms
-
-    @property
-    def delivery(self) -> Delivery:
-        """The hub."""
-        assert self._delivery is not None, "connect() comes first"
-        return self._delivery
 
     # --- effects of a step
 
@@ -98,14 +96,15 @@ class Performer:
         found = room.visits[visit]
         attendee = found.attendees.get(participant, Attendee())
         told = MediaModeTold(participant=participant, mode=attendee.mode, reason=attendee.reason)
-        self.delivery.send(room.id, _everybody_in(found), told)
+        self._tell(room.id, _everybody_in(found), told, None)
 
     # --- requests that change no room
 
-    async def handle(self, room_id: str, by: Who, connection: str, request: Request) -> Ok:
+    async def handle(self, caller: Caller, request: Request) -> Ok:
         """Answer a request that is not about the room's state. Raise `SignalingError` or `StoreAway`."""
+        by, connection = caller.by, caller.connection
         demand_role(by.role, type(request))
-        room = await self.rooms.present(room_id, seq=self.delivery.seen(room_id))
+        room = await self._rooms.present(caller.room, seq=self._seen(caller.room))
         if room is None:
             raise NotFound("no such room")
         match request:
@@ -139,7 +138,7 @@ class Performer:
             audio_only=offer.audio_only,
         )
         # The visit may have ended while the answer was made: then this peer must not outlive it.
-        now = await self.rooms.present(room.id, seq=self.delivery.seen(room.id))
+        now = await self._rooms.present(room.id, seq=self._seen(room.id))
         present = admitted(now, by) if now is not None else None
         if present is None or present.id != visit.id:
             self._media.stop(visit.id, by.participant)
@@ -149,7 +148,7 @@ class Performer:
             for track in answer.tracks
         )
         told = MediaAnswer(peer=offer.peer, round=offer.round, sdp=answer.sdp, tracks=tracks)
-        self.delivery.send(room.id, (by.participant,), told, connection=connection)
+        self._tell(room.id, (by.participant,), told, connection)
 
     async def _flag(self, room: Room, by: Who, connection: str, visit: Visit, *, audio_only: bool) -> Room:
         """Carry an offer's `audio_only` into the visit: the latest word wins."""
@@ -161,8 +160,9 @@ class Performer:
         if audio_only and reason is None:
             no_camera = seat is not None and seat.checked_in is not None and not seat.checked_in.devices.camera
             reason = "no_camera" if no_camera else "declined"
-        await self.rooms.ask(room.id, by, connection, MediaMode(mode="audio" if audio_only else "video", reason=reason))
-        return await self.rooms.present(room.id) or room
+        wanted = MediaMode(mode="audio" if audio_only else "video", reason=reason)
+        await self._rooms.ask(room.id, by, connection, wanted)
+        return await self._rooms.present(room.id) or room
 
     async def _candidates(self, room: Room, by: Who, request: MediaCandidates) -> None:
         visit = visit_for_candidates(room, by)
@@ -179,13 +179,13 @@ class Performer:
         if visit is None:
             raise NotFound("not in a visit")
         line = ChatLine(participant=by.participant, text=request.text, at=self._clock())
-        self.delivery.send(room.id, [id for id in _everybody_in(visit) if id != by.participant], line)
+        self._tell(room.id, [id for id in _everybody_in(visit) if id != by.participant], line, None)
 
     def _tell_waiting(self, room: Room, by: Who, request: TellWaiting) -> None:
         entry = entry_for(room, by, request.entry)
         status = shown_status(room)
         told = WaitingText(text=request.text, status=status.kind, minutes=status.minutes)
-        self.delivery.send(room.id, (entry.participant,), told)
+        self._tell(room.id, (entry.participant,), told, None)
 
     # --- news from the media node
 
@@ -198,7 +198,7 @@ class Performer:
 
     async def _tell_room(self, room: str, event: MediaChanged) -> None:
         try:
-            await self.rooms.fact(room, event)
+            await self._rooms.fact(room, event)
         except (StoreAway, SignalingError) as error:
             # The minutes are then told by the next fact, or end with the segment.
             logger.warning("%s of %s was not saved: %s", event.kind, event.visit, type(error).__name__)
@@ -209,7 +209,7 @@ class Performer:
         if room is not None:
             receive = {"audio": ask.receive_audio, "video": ask.receive_video}
             told = MediaRenegotiate(peer=ask.peer, receive=receive, reason=ask.reason)
-            self.delivery.send(room, (ask.participant,), told)
+            self._tell(room, (ask.participant,), told, None)
 
     def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         description="Keyring `kid:base64,...` of 32-byte keys: first seals, all open. Production needs it.",
         json_schema_extra={"shown": "made and kept in the data directory"},
     )
+    operator_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key of scope `practices` that makes and removes practices; at least 256 random bits.",
+        json_schema_extra={"shown": "made and kept in the data directory"},
+    )
     workers: int = Field(1, ge=1, le=64, description="Processes behind one listening socket, each a node.")
     demo: bool = Field(
         False,
@@ -264,7 +269,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         option, text = f"--{name.replace('_', '-')}", (field.description or "").replace("%", "%%")
         if field.annotation is bool:
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
-        elif name not in ("secret_keys", "ice_servers"):
+        elif name not in ("secret_keys", "operator_key", "ice_servers"):
             parser.add_argument(option, default=argparse.SUPPRESS, help=text, metavar="VALUE")
 
 

@@ -1,13 +1,24 @@
-"""The closed visit's record, as billing gets it: measured facts, dated proposals, flags. Never a verdict."""
+"""The closed visit's record, as billing gets it: measured facts, dated proposals, flags. Never a verdict.
+
+The commonest audit error is a record filled in from the schedule. Here every minute was measured: an instant counts
+for a client when both sides' transports were up while the client was in a running segment, as video if pictures
+flowed both ways, else as audio.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
+from signaling import proposals
 from signaling.messages import Outcome
-from signaling.state import Seat, Visit
+from signaling.proposals import GROUP_LIMIT, PRESENT, Case
+from signaling.spans import Spans, length, overlap, spans, union, without
+from signaling.state import Attendee, Interval, MediaLog, Seat, Visit
 
 
 class Record(Struct, frozen=True):
@@ -21,13 +32,155 @@ class Record(Struct, frozen=True):
     flags: tuple[str, ...] = ()
 
 
-def connected(visit: Visit, participant: str, now: int) -> dict[str, int]:
-    return {"video": 0, "audio": 0}
+def record_of(visit: Visit, outcomes: Mapping[str, Outcome], now: int, revision: int = 1) -> Record:
+    """Return the record of a visit as it stands at `now`; `outcomes` by participant, else `outcome_of` decides."""
+    decided = {id: outcomes.get(id) or outcome_of(visit, seat) for id, seat in visit.seats.items()}
+    zone, zone_name = _zone(visit)
+    cases = {id: _case(visit, seat, decided[id], zone, now) for id, seat in visit.seats.items()}
+    present = sum(1 for id, seat in visit.seats.items() if seat.attended and decided[id] in PRESENT)
+    facts = {
+        "appointment": visit.appointment,
+        "scheduled": {"start": visit.start, "end": visit.end},
+        "time_zone": zone_name,
+        "segments": [
+            {
+                "started_at": segment.started_at,
+                "ended_at": segment.ended_at,
+                "started_local": _local(segment.started_at, zone),
+                "ended_local": None if segment.ended_at is None else _local(segment.ended_at, zone),
+                "by": segment.by,
+                "reason": segment.reason,
+            }
+            for segment in visit.segments
+        ],
+        "providers": [{"id": provider.id, "name": provider.name} for provider in visit.providers],
+        "clients": [_client(visit, seat, decided[id], now) for id, seat in visit.seats.items()],
+        "group": visit.group,
+        "group_size": present,
+        "faults": list(visit.faults),
+    }
+    flags_by_client = {id: proposals.flags(case) for id, case in cases.items()}
+    flags = dict.fromkeys(flag for raised in flags_by_client.values() for flag in raised)
+    if visit.group and present > GROUP_LIMIT:
+        flags["group_over_12"] = None
+    if visit.faults:
+        flags["technical_faults"] = None
+    return Record(
+        # One visit has one record: its id follows from the visit's.
+        id=f"rec_{visit.id.removeprefix('vis_')}",
+        visit=visit.id,
+        revision=revision,
+        facts=facts,
+        proposals={
+            "clients": [
+                {"id": visit.seats[id].client, "participant": id, "flags": list(flags_by_client[id])}
+                | proposals.propose(case)
+                for id, case in cases.items()
+            ]
+        },
+        flags=tuple(flags),
+    )
 
 
 def outcome_of(visit: Visit, seat: Seat) -> Outcome:
-    return seat.outcome or "attended"
+    """Return what is said of a client's attendance: a provider's word, else what the visit shows."""
+    if seat.outcome is not None:
+        return seat.outcome
+    if seat.attended:
+        return "attended"
+    if seat.waited:
+        # A fault of the provider's never becomes a client's no-show: they came.
+        return "left_early" if visit.segments else "provider_absent"
+    # Nor does one of ours.
+    return "technical_failure" if visit.faults else "no_show"
 
 
-def record_of(visit: Visit, outcomes: dict[str, Outcome], now: int) -> Record:
-    return Record("rec_" + visit.id.removeprefix("vis_"), visit.id, 1, {})
+def connected(visit: Visit, participant: str, now: int) -> dict[str, int]:
+    """Return a client's connected milliseconds up to `now`: `{video, audio}`, gaps left out."""
+    video, audio = _flowing(visit, participant, now)
+    return {"video": length(video), "audio": length(audio)}
+
+
+def _flowing(visit: Visit, participant: str, now: int) -> tuple[Spans, Spans]:
+    """Return when media connected this client with the provider's side: (video, audio), apart from one another."""
+    seat = visit.seats.get(participant)
+    if seat is None:
+        return (), ()
+    running = spans((Interval(segment.started_at, segment.ended_at) for segment in visit.segments), now)
+    theirs = visit.media.get(participant, MediaLog())
+    # The provider's side is there while any of the providers is.
+    ours = [visit.media.get(provider.id, MediaLog()) for provider in visit.providers]
+    our_up = union(span for log in ours for span in spans(log.up, now))
+    our_video = union(span for log in ours for span in overlap(spans(log.video, now), spans(log.up, now)))
+    both = overlap(overlap(spans(theirs.up, now), our_up), overlap(running, spans(seat.attended, now)))
+    video = overlap(both, overlap(spans(theirs.video, now), our_video))
+    return video, without(both, video)
+
+
+def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, Any]:
+    video, audio = _flowing(visit, seat.participant, now)
+    said = seat.checked_in
+    return {
+        "id": seat.client,
+        "participant": seat.participant,
+        "name": seat.name,
+        "payer": seat.payer,
+        "outcome": outcome,
+        "service_code": seat.service_code,
+        "connected_ms": {"video": length(video), "audio": length(audio)},
+        "intervals": [
+            {"from": start, "to": end, "modality": modality}
+            for start, end, modality in sorted(
+                [(*span, "video") for span in video] + [(*span, "audio") for span in audio]
+            )
+        ],
+        "place": None if said is None else to_builtins(said.place),
+        "consent": {"version": said.consent_version, "at": said.at} if said and said.consent_version else None,
+        "privacy": said is not None and said.privacy,
+        "audio_only": [
+            {
+                "from": span.start,
+                "to": now if span.end is None else span.end,
+                "reason": span.reason,
+                "said_by": span.said_by,
+            }
+            for span in visit.attendees.get(seat.participant, Attendee()).audio_only
+        ],
+        "waited_ms": length(spans(seat.waited, now)),
+        "attended": [{"from": start, "to": end} for start, end in spans(seat.attended, now)],
+    }
+
+
+def _case(visit: Visit, seat: Seat, outcome: Outcome, zone: tzinfo, now: int) -> Case:
+    video, audio = _flowing(visit, seat.participant, now)
+    said = seat.checked_in
+    began = visit.segments[0].started_at if visit.segments else visit.start
+    flagged = visit.attendees.get(seat.participant, Attendee()).audio_only
+    mostly_audio = length(audio) > length(video)
+    return Case(
+        day=datetime.fromtimestamp(began / 1000, zone).date(),
+        outcome=outcome,
+        group=visit.group,
+        video=length(video),
+        audio=length(audio),
+        service_code=seat.service_code,
+        place=None if said is None else said.place.kind,
+        consented=said is not None and bool(said.consent_version),
+        private=said is not None and said.privacy,
+        matched=seat.client is not None,
+        reasons_missing=any(span.reason is None for span in flagged) or (mostly_audio and not flagged),
+        audio_rule=visit.policy.audio_only_for(seat.payer),
+    )
+
+
+def _zone(visit: Visit) -> tuple[tzinfo, str]:
+    """Return the practice's time zone; UTC where it names none that exists."""
+    name = visit.policy.practice.time_zone
+    try:
+        return ZoneInfo(name), name
+    except (OSError, ValueError, LookupError):  # unknown, malformed, or a directory of zones
+        return UTC, "UTC"
+
+
+def _local(at: int, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(at / 1000, zone).isoformat(timespec="seconds")

@@ -241,18 +241,14 @@ def test_a_failing_step_is_one_sentence_and_keeps_the_rest(copy: Path) -> None:
 
 
 def test_without_permission_it_says_so_in_one_sentence(
-    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    copy: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def forbidden(*_: str) -> None:
-        raise PermissionError(13, "Permission denied", str(copy / ".venv"))
-
-    monkeypatch.setattr(run, "quietly", forbidden)
+    monkeypatch.setattr(run.os, "access", lambda *_: False)
     monkeypatch.chdir(copy)
 
     assert run.main([]) == 1
-    assert capsys.readouterr().err.splitlines()[-1] == (
-        f"No permission for {copy}/.venv: be its owner, or copy the project."
-    )
+    assert capsys.readouterr().err == f"No permission for {copy}: be its owner, or copy the project.\n"
+    assert commands == []
 
 
 def nothing_found(*_: object, **__: object) -> None:

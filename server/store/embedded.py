@@ -198,8 +198,9 @@ class EmbeddedServer:
         child = _Child(process)
         loop = asyncio.get_running_loop()
         # Daemon threads: a service that forgets to stop must still be able to end.
-        threading.Thread(target=_listen, args=(process, self.log), name="server log", daemon=True).start()
-        threading.Thread(target=_await_end, args=(child, loop), name="server end", daemon=True).start()
+        ears = threading.Thread(target=_listen, args=(process, self.log), name="server log", daemon=True)
+        ears.start()
+        threading.Thread(target=_await_end, args=(child, ears, loop), name="server end", daemon=True).start()
         return child
 
     def _code(self) -> int | None:
@@ -339,7 +340,8 @@ def _listen(process: subprocess.Popen[bytes], log: deque[str]) -> None:
             log.append(line.decode(errors="replace").rstrip())
 
 
-def _await_end(child: _Child, loop: asyncio.AbstractEventLoop) -> None:
+def _await_end(child: _Child, ears: threading.Thread, loop: asyncio.AbstractEventLoop) -> None:
     child.process.wait()
+    ears.join(timeout=0.5)  # for its last words; a fork of it that rewrites the log may hold the pipe for longer
     with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
         loop.call_soon_threadsafe(child.gone.set)

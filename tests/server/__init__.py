@@ -1,1 +1,1 @@
-"""Tests of the shell, in the order of its files."""
+"""The shell: each module of `server/`, and the adapters behind its ports."""

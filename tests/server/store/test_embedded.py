@@ -58,7 +58,7 @@ def runs(pid: int | str) -> bool:
     """Whether a process has this id and is not just waiting for its parent to take note of its end."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

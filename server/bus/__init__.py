@@ -1,0 +1,1 @@
+"""News of rooms between nodes: over Redis pub/sub, and in memory."""

@@ -1,0 +1,1 @@
+"""What must outlive everything: billing records, the audit trail, and the deliveries still owed."""

@@ -1,0 +1,299 @@
+"""Forwarding: a source is what one line of a peer sends, a sink what one line of another peer gets.
+
+A sink has a stream of its own — SSRC, sequence numbers, timestamps, payload types, extension ids, MID — which goes on
+without a seam when its source changes or was silent. So each packet is rewritten by what the sink remembers: a few
+additions, no parsing beyond the header. Times here are seconds of a monotonic clock; numbers wrap as RTP's do.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from pylibsrtp import Error as SrtpError
+
+from server.media import rtcp
+from server.media.alive import PATIENCE
+from server.media.formats import Formats, payload_types
+from server.media.rtp import FIXED, FIXED_LENGTH, HAS_PADDING, HEAD, SHORT, Extensions, Malformed
+
+logger = logging.getLogger(__name__)
+
+Head = tuple[int, int, int, int]
+"""As `HEAD` unpacks it."""
+
+KEYFRAME_INTERVAL: Final = 0.3
+"""Seconds between two keyframe requests to one source, however many ask; who still lacks one asks again."""
+LATE: Final = 2.0
+"""For how many seconds after a change of source stragglers of the old one are looked out for."""
+REMB_LIFE: Final = 5.0
+"""For how many seconds a receiver's estimate counts."""
+
+
+class Path:
+    """The way out to one peer: what protects a packet and where it goes. Closed until the handshake is done."""
+
+    __slots__ = ("address", "name", "open", "protect", "protect_rtcp", "sendto")
+
+    def __init__(self, name: str) -> None:
+        """`name` is for the log: ids only."""
+        self.name = name
+        self.open = False
+        self.protect: Callable[[bytes], bytes] = bytes
+        self.protect_rtcp: Callable[[bytes], bytes] = bytes
+        self.sendto: Callable[[bytes, Any], None] = lambda data, address: None
+        self.address: tuple[str, int] | None = None
+
+    def rtcp(self, compound: bytes) -> None:
+        """Send an RTCP compound, if the peer can be reached."""
+        if self.open:
+            self.sendto(self.protect_rtcp(compound), self.address)
+
+
+class Sink:
+    """The stream that one line of a peer is sent."""
+
+    __slots__ = (
+        "_extensions",
+        "_floor",
+        "_floor_until",
+        "_fresh",
+        "_repair_fresh",
+        "_repair_shift",
+        "_repair_top",
+        "_top",
+        "_top_at",
+        "_top_timestamp",
+        "_types",
+        "broken",
+        "cname",
+        "formats",
+        "mid",
+        "packets",
+        "path",
+        "rtx_ssrc",
+        "shift",
+        "source",
+        "ssrc",
+        "timestamp_shift",
+    )  # fmt: skip
+
+    def __init__(self, path: Path, mid: str, *, ssrc: int, rtx_ssrc: int, first: int, timestamp: int) -> None:
+        """`first` and `timestamp` begin the stream; `first` < 2**15, so that SRTP's roll-over counter is agreed on."""
+        self.path = path
+        self.mid = mid
+        self.ssrc = ssrc
+        self.rtx_ssrc = rtx_ssrc
+        self.cname = ""
+        self.formats = Formats()
+        self.source: Source | None = None
+        self.broken = False
+        self.packets = 0
+        self.shift = 0
+        """What is added to the source's sequence numbers."""
+        self.timestamp_shift = 0
+        self._types = bytes(256)
+        self._extensions = Extensions({}, {}, mid)
+        self._fresh = self._repair_fresh = True
+        self._top = first - 1
+        self._top_timestamp = timestamp
+        self._top_at: float | None = None
+        self._floor = 0
+        self._floor_until = 0.0
+        self._repair_top = first - 1
+        self._repair_shift = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether a packet of the present run was forwarded, so that the shifts mean something."""
+        return not self._fresh
+
+    @property
+    def repair_shift(self) -> int:
+        """What is added to the sequence numbers of the source's retransmissions."""
+        return self._repair_shift
+
+    def bind(self, source: Source | None) -> None:
+        """Take packets from `source` from now on. Nothing happens if it is the present one."""
+        if source is self.source:
+            return
+        if self.source is not None:
+            self.source.unlink(self)
+        self.source = source
+        self.broken = False
+        self.restart()
+
+    def agree(self) -> None:
+        """Make the tables anew, from what both sides have negotiated."""
+        if self.source is not None:
+            self._types = payload_types(self.source.formats, self.formats)
+            self._extensions = Extensions(self.source.formats.extensions, self.formats.extensions, self.mid)
+
+    def restart(self) -> None:
+        """Let the next packet follow the last one seamlessly, whatever its own numbers are."""
+        self._fresh = self._repair_fresh = True
+
+    def send(self, head: Head, packet: bytes, now: float) -> None:
+        """Forward one packet of the source's stream."""
+        _, second, number, timestamp = head
+        kind = self._types[second]
+        if not kind:
+            return
+        if self._fresh:
+            self._begin(number, timestamp, now)
+        out = (number + self.shift) & 0xFFFF
+        stamp = (timestamp + self.timestamp_shift) & 0xFFFFFFFF
+        ahead = (out - self._top) & 0xFFFF
+        if ahead < 0x8000:
+            self._top = out
+            self._top_timestamp = stamp
+            self._top_at = now
+        elif self._is_straggler(out, now):
+            return
+        first, middle, body = self._extensions.rewrite(packet)
+        path = self.path
+        path.sendto(path.protect(FIXED.pack(first, kind, out, stamp, self.ssrc) + middle + packet[body:]), path.address)
+        self.packets += 1
+
+    def repair(self, head: Head, packet: bytes, now: float) -> None:
+        """Forward one retransmission; the original number in it moves as the original did."""
+        _, second, number, timestamp = head
+        kind = self._types[second]
+        if not kind or self._fresh:
+            return
+        if self._repair_fresh:
+            self._repair_fresh = False
+            self._repair_shift = self._repair_top + 1 - number
+        out = (number + self._repair_shift) & 0xFFFF
+        if (out - self._repair_top) & 0xFFFF < 0x8000:
+            self._repair_top = out
+        stamp = (timestamp + self.timestamp_shift) & 0xFFFFFFFF
+        first, middle, body = self._extensions.rewrite(packet)
+        payload = packet[body:]
+        padding = payload[-1] if first & HAS_PADDING and payload else 0
+        if len(payload) - padding >= 2:  # else it is padding alone, sent to probe the bandwidth
+            original = (SHORT.unpack_from(payload)[0] + self.shift) & 0xFFFF
+            if self._is_straggler(original, now):
+                return
+            payload = SHORT.pack(original) + payload[2:]
+        path = self.path
+        path.sendto(path.protect(FIXED.pack(first, kind, out, stamp, self.rtx_ssrc) + middle + payload), path.address)
+        self.packets += 1
+
+    def _begin(self, number: int, timestamp: int, now: float) -> None:
+        """Place the first packet of a run right behind the last one that was sent."""
+        self._fresh = False
+        stamp = self._top_timestamp
+        if self._top_at is not None and self.source is not None:
+            stamp += max(1, round((now - self._top_at) * self.source.formats.rate))
+        # Signed, so that a receiver's extended numbers can be taken back (RFC 3550 section 6.4.1).
+        self.shift = self._top + 1 - number
+        self.timestamp_shift = (stamp - timestamp) & 0xFFFFFFFF
+        self._floor = (self._top + 1) & 0xFFFF
+        self._floor_until = now + LATE
+
+    def _is_straggler(self, out: int, now: float) -> bool:
+        """Tell whether a number lies before the present run: it was then given to a packet of the run before."""
+        return now < self._floor_until and (out - self._floor) & 0xFFFF >= 0x8000
+
+
+class Source:
+    """What one line of a peer sends: a stream, its retransmissions, and the sinks they go to."""
+
+    __slots__ = (
+        "_asked_at", "_rembs", "first_at", "formats", "kind", "last_at", "live", "path", "reporter",
+        "rtx_ssrc", "ssrc", "wanted",
+    )  # fmt: skip
+
+    def __init__(self, path: Path, kind: str, reporter: int) -> None:
+        """`path` leads back to the sender; `reporter` is the SSRC in whose name feedback is sent."""
+        self.path = path
+        self.kind = kind
+        self.reporter = reporter
+        self.formats = Formats()
+        self.ssrc: int | None = None
+        self.rtx_ssrc: int | None = None
+        self.live: tuple[Sink, ...] = ()
+        """The sinks that get each packet."""
+        self.first_at: float | None = None
+        """When the present run of packets began."""
+        self.last_at: float | None = None
+        self.wanted = False
+        """Whether a keyframe is to be asked for as soon as it can be."""
+        self._asked_at = -KEYFRAME_INTERVAL
+        self._rembs: dict[Sink, tuple[float, int]] = {}
+
+    def adopt(self, ssrc: int) -> None:
+        """Take `ssrc` for this line's stream from now on."""
+        if ssrc != self.ssrc:
+            self.ssrc = ssrc
+            for sink in self.live:
+                sink.restart()
+
+    def link(self, sink: Sink, now: float) -> None:
+        """Send `sink` each packet from now on, beginning with a keyframe."""
+        if sink not in self.live:
+            sink.restart()
+            self.live += (sink,)
+            self.ask_keyframe(now, joined=True)
+
+    def unlink(self, sink: Sink) -> None:
+        """Send `sink` nothing more."""
+        self.live = tuple(other for other in self.live if other is not sink)
+        self._rembs.pop(sink, None)
+
+    def forward(self, packet: bytes, now: float) -> None:
+        """Send one packet of the stream to all sinks. `packet` is whole and decrypted."""
+        if self.last_at is None or now - self.last_at >= PATIENCE:
+            self.first_at = now
+        self.last_at = now
+        head = HEAD.unpack_from(packet)
+        for sink in self.live:
+            try:
+                sink.send(head, packet, now)
+            except (SrtpError, Malformed):  # this packet cannot be sent: too old, or not what it says
+                continue
+            except Exception:  # noqa: BLE001 - an error in forwarding closes nothing but that track
+                self._give_up(sink)
+
+    def forward_repair(self, packet: bytes, now: float) -> None:
+        """Send one retransmission to all sinks."""
+        head = HEAD.unpack_from(packet)
+        for sink in self.live:
+            try:
+                sink.repair(head, packet, now)
+            except (SrtpError, Malformed):
+                continue
+            except Exception:  # noqa: BLE001 - an error in forwarding closes nothing but that track
+                self._give_up(sink)
+
+    def _give_up(self, sink: Sink) -> None:
+        sink.broken = True
+        self.unlink(sink)
+        logger.exception("forwarding from %s to %s line %s failed", self.path.name, sink.path.name, sink.mid)
+
+    def feedback(self, packet: bytes) -> None:
+        """Tell the sender something about its stream, in a compound as RFC 3550 section 6.1 wants it."""
+        self.path.rtcp(rtcp.write_rr(self.reporter) + packet)
+
+    def ask_keyframe(self, now: float, *, joined: bool = False) -> None:
+        """Ask for a keyframe: at once for one who `joined`, otherwise once in an interval."""
+        if self.kind != "video":
+            return
+        if self.ssrc is None or not self.path.open:
+            self.wanted = True
+        elif joined or self.wanted or now - self._asked_at >= KEYFRAME_INTERVAL:
+            self.wanted = False
+            self._asked_at = now
+            self.feedback(rtcp.write_pli(self.reporter, self.ssrc))
+
+    def estimate(self, sink: Sink, rate: int, now: float) -> int:
+        """Remember how many bits a second `sink` can take; return what the slowest of all sinks can."""
+        self._rembs[sink] = now, rate
+        return min(rate for at, rate in self._rembs.values() if now - at < REMB_LIFE)
+
+
+def is_whole(packet: bytes) -> bool:
+    """Tell whether the fixed header is there, in RTP's present version."""
+    return len(packet) >= FIXED_LENGTH and packet[0] >> 6 == 2

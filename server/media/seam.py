@@ -1,0 +1,130 @@
+"""Every name that is taken from inside aiortc, aioice and pylibsrtp; `check.py` tells whether each still bites.
+
+aiortc does descriptions, ICE and DTLS untouched. What it would do with media — decode, queue, encode — never starts:
+receivers and senders are silenced, and datagrams are looked at before aiortc gets them. Nothing is patched but
+instances that belong to one peer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from aioice.ice import CandidatePair, Connection, StunProtocol
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDtlsTransport,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpTransceiver,
+)
+
+# aioice tells addresses at level INFO, and logs are for strangers.
+logging.getLogger("aioice").setLevel(logging.WARNING)
+
+SUPPORTED: Final = "1.16.0"
+"""The version of aiortc that all this was written for and tested with."""
+
+Address = tuple[str, int]
+Received = Callable[[Any, tuple[Any, ...]], None]
+
+_LIVE: Final = frozenset({CandidatePair.State.IN_PROGRESS, CandidatePair.State.SUCCEEDED})
+
+
+def connection(ice_servers: Sequence[RTCIceServer]) -> RTCPeerConnection:
+    """Return a new connection with a certificate of its own. Never aiortc's default: a stranger's STUN server."""
+    return RTCPeerConnection(RTCConfiguration(iceServers=list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+
+
+def transport(peer: RTCPeerConnection) -> RTCDtlsTransport:
+    """Return the one transport of a peer whose lines are bundled; after the remote description was set."""
+    return peer.getTransceivers()[0].receiver.transport
+
+
+def silence(transceiver: RTCRtpTransceiver) -> None:
+    """Keep aiortc from decoding and encoding; before the local description is set."""
+
+    async def nothing(parameters: object) -> None:
+        """Take the place of `receive` and `send`."""
+
+    transceiver.receiver.receive = nothing  # type: ignore[method-assign]
+    transceiver.sender.send = nothing  # type: ignore[method-assign]
+    transceiver.direction = "sendrecv"
+
+
+def streams(transceiver: RTCRtpTransceiver) -> tuple[int, int]:
+    """Return the SSRCs that the answer announces: of the stream and of its retransmissions."""
+    return transceiver.sender._ssrc, transceiver.sender._rtx_ssrc
+
+
+def name_stream(transceiver: RTCRtpTransceiver, stream: str) -> None:
+    """Say which tracks belong together; before the answer is made."""
+    transceiver.sender._stream_id = stream
+
+
+def _ice(dtls: RTCDtlsTransport) -> Connection:
+    return dtls.transport._connection
+
+
+def stand_guard(
+    dtls: RTCDtlsTransport,
+    choose: Callable[[list[str]], list[str]],
+    received: Callable[[StunProtocol, Received], Received],
+) -> None:
+    """Let `received` make the handler of each of the peer's sockets; before candidates are gathered.
+
+    It gets the socket and aioice's own handler. `choose` is given the machine's addresses and returns those to use.
+    """
+    ice = _ice(dtls)
+    gather, hand_on = ice.get_component_candidates, ice.data_received
+
+    async def guarded(component: int, addresses: list[str], timeout: int = 5) -> Any:  # noqa: ASYNC109 - aioice's own
+        found = await gather(component=component, addresses=choose(addresses), timeout=timeout)
+        for protocol in ice._protocols:
+            protocol.datagram_received = received(protocol, protocol.datagram_received)  # type: ignore[method-assign, assignment]
+        ice.data_received = hand_on  # type: ignore[method-assign]
+        return found
+
+    ice.get_component_candidates = guarded  # type: ignore[method-assign]
+    # Sockets are open a moment before the guard stands; nobody honest knows them yet.
+    ice.data_received = lambda data, component: None  # type: ignore[method-assign]
+
+
+def is_live(dtls: RTCDtlsTransport, protocol: StunProtocol, address: Address) -> bool:
+    """Tell whether `address` belongs to a candidate pair of that socket that is being checked, or works."""
+    return any(
+        pair.protocol is protocol and pair.remote_addr == address and (pair.state in _LIVE or pair.nominated)
+        for pair in _ice(dtls)._check_list
+    )
+
+
+def nominated(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes, Any], None], Address] | None:
+    """Return (the socket's `sendto`, where to) of the pair in use; None while there is none."""
+    pair = _ice(dtls)._nominated.get(1)
+    return (pair.protocol.transport.sendto, pair.remote_addr) if pair else None
+
+
+async def close(peer: RTCPeerConnection) -> None:
+    """Close a connection for good.
+
+    aioice, closed in the moment in which its checks succeed, would go on asking for consent for ever.
+    """
+
+    async def nothing() -> None:
+        """Take the place of `query_consent`; one that runs already is ended by aioice itself."""
+
+    for transceiver in peer.getTransceivers():
+        _ice(transceiver.receiver.transport).query_consent = nothing  # type: ignore[method-assign]
+    await peer.close()
+
+
+def openers(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
+    """Return (unprotect RTP, unprotect RTCP); after the handshake."""
+    return dtls._rx_srtp.unprotect, dtls._rx_srtp.unprotect_rtcp
+
+
+def closers(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
+    """Return (protect RTP, protect RTCP); after the handshake."""
+    return dtls._tx_srtp.protect, dtls._tx_srtp.protect_rtcp

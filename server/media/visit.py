@@ -1,0 +1,152 @@
+"""One visit on this node: its participants, their peers, and who is carried to whom on which line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from server.media.alive import Pulse, Turn
+from server.media.contract import Renegotiate, Track
+from server.media.peer import Line, Peer
+from server.media.relay import Source
+from server.media.wiring import Sent, assign
+
+Wish = tuple[int, int, str]
+"""Receiving lines for audio and video, and why."""
+
+
+@dataclass(slots=True, eq=False)
+class Attached:
+    """A peer of a participant, and what was told about it."""
+
+    peer: Peer
+    carried: dict[str, Sent] = field(default_factory=dict)
+    """What its lines carry, by mid."""
+    told: dict[str, Sent] = field(default_factory=dict)
+    """What its last answer said that they carry."""
+    asked: Wish | None = None
+    """What was asked of it and not met yet."""
+
+
+@dataclass(slots=True, eq=False)
+class Participant:
+    """One participant of a visit."""
+
+    name: str
+    audio_only: bool = False
+    peers: dict[str, Attached] = field(default_factory=dict)
+    """By id, oldest first."""
+    transport: Pulse = field(default_factory=Pulse)
+    video: Pulse = field(default_factory=Pulse)
+    told_at: list[int] = field(default_factory=lambda: [0, 0])
+    """The time of the last fact about each of the two, in ms."""
+
+    def by_rank(self) -> list[Attached]:
+        """Return the peers that were answered: connected ones first, of those the newest first."""
+        known = [attached for attached in reversed(self.peers.values()) if attached.peer.lines]
+        return sorted(known, key=lambda attached: attached.peer.state != "connected")
+
+    def cameras(self) -> list[Source]:
+        """Return what may carry the participant's picture, of all peers: their first video lines. A screen is none."""
+        peers = [attached.peer.lines.values() for attached in self.peers.values()]
+        lines = [[line for line in lines if line.kind == "video" and line.offered] for lines in peers]
+        return [videos[0].source for videos in lines if videos and videos[0].sends]
+
+    def sources(self) -> dict[Sent, Source]:
+        """Return what the participant sends, each from the best peer that carries it."""
+        found: dict[Sent, Source] = {}
+        for attached in self.by_rank():
+            counts = {"audio": 0, "video": 0}
+            for line in attached.peer.lines.values():
+                sent = Sent(self.name, line.kind, counts[line.kind])
+                # The first line of a kind is the microphone or camera, whether it sends already or not.
+                if line.sends or (line.offered and not sent.number):
+                    counts[line.kind] += 1
+                if line.sends:
+                    found.setdefault(sent, line.source)
+        return found
+
+    def feel(self, now: float) -> tuple[list[Turn], list[Turn]]:
+        """Return what has begun or ended, over all peers: of the transport, and of the video."""
+        signs = [(attached.peer.heard_since, attached.peer.heard_at) for attached in self.peers.values()]
+        pictures = [(source.first_at, source.last_at) for source in self.cameras() if not self.audio_only]
+        transport = self.transport.feel(now, [(a, b) for a, b in signs if a is not None])
+        return transport, self.video.feel(now, [(a, b) for a, b in pictures if a is not None and b is not None])
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """All who take part, here."""
+
+    name: str
+    people: dict[str, Participant] = field(default_factory=dict)
+
+    def wire(self, now: float, *, answering: Peer | None = None) -> list[Renegotiate]:
+        """Bind each peer's lines to what the others send, and return what is to be asked of whom.
+
+        Cheap and repeatable: only what has to change is changed. `answering`: its answer is just being made.
+        """
+        sources = {name: person.sources() for name, person in self.people.items()}
+        ranks = {name: person.by_rank() for name, person in self.people.items()}
+        pair = sum(map(bool, ranks.values())) == 2
+        wishes: list[Renegotiate] = []
+        for name, person in self.people.items():
+            # Cameras and microphones first: a screen must not take the line that its owner's face will need.
+            wanted = [sent for other, theirs in sources.items() if other != name for sent in theirs]
+            wanted.sort(key=lambda sent: sent.number > 0)
+            for peer_id, attached in person.peers.items():
+                peer = attached.peer
+                newest = peer.newest = ranks[name][:1] == [attached]
+                receiving = [(line.mid, line.kind) for line in peer.lines.values() if line.receives]
+                attached.carried, left = assign(receiving, wanted, attached.carried)
+                for line in peer.lines.values():
+                    sent = attached.carried.get(line.mid)
+                    muted = sent is not None and sent.kind == "video" and self.people[sent.participant].audio_only
+                    _connect(line, sources[sent.participant][sent] if sent else None, now, muted=muted)
+                wish = _wish(attached, receiving, left, pair=pair)
+                if wish is None:
+                    attached.asked = None
+                elif newest and peer is not answering and not peer.lock.locked() and wish != attached.asked:
+                    attached.asked = wish
+                    wishes.append(Renegotiate(self.name, name, peer_id, *wish))
+        return wishes
+
+
+def _connect(line: Line, source: Source | None, now: float, *, muted: bool) -> None:
+    """Let a line carry `source`, or nothing."""
+    line.sink.bind(source)
+    if source is None:
+        return
+    line.sink.agree()
+    if line.sink.path.open and not muted and not line.sink.broken:
+        source.link(line.sink, now)
+    else:
+        source.unlink(line.sink)
+
+
+def _wish(attached: Attached, receiving: list[tuple[str, str]], left: list[Sent], *, pair: bool) -> Wish | None:
+    """Return which lines are wanted for what is `left`, or a look at who is carried now; None: all is well."""
+    had = {kind: sum(kind == other for _, other in receiving) for kind in ("audio", "video")}
+    first = {kind: next((mid for mid, other in receiving if other == kind), None) for kind in had}
+    # Who offers no line of a kind wants none of it. In 1:1 the first lines are understood without words.
+    left = [sent for sent in left if had[sent.kind] and (sent.number or not pair)]
+    unsaid = [
+        mid
+        for mid, sent in attached.carried.items()
+        if attached.told.get(mid) != sent and not (pair and first[sent.kind] == mid)
+    ]
+    if not left and not unsaid:
+        return None
+    reason = "tracks" if not left else "screen" if all(sent.number for sent in left) else "joined"
+    audio, video = (had[kind] + sum(sent.kind == kind for sent in left) for kind in ("audio", "video"))
+    return audio, video, reason
+
+
+def tracks(attached: Attached, others: list[str]) -> tuple[Track, ...]:
+    """Say whom the lines carry. If just one other is expected, that one on the first lines, should they be free yet."""
+    found = {mid: Track(mid, s.participant, s.kind, s.source) for mid, s in attached.carried.items()}
+    lines = [line for line in attached.peer.lines.values() if line.receives]
+    for kind in ("audio", "video"):
+        first = next((line.mid for line in lines if line.kind == kind), None)
+        if first is not None and len(others) == 1:
+            found.setdefault(first, Track(first, others[0], kind, "camera"))
+    return tuple(found[line.mid] for line in lines if line.mid in found)

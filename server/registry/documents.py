@@ -1,0 +1,180 @@
+"""The shapes of what the registry keeps. Each `kind` is a name in the store and never changes."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from msgspec import Struct
+
+from signaling.policy import Policy
+
+# --- Documents: durable, sealed, beside their practice or their room ---------------------------------
+
+
+class Practice(Struct, frozen=True):
+    """A tenant. Its id, name and texts are in `policy.practice`."""
+
+    kind: ClassVar[str] = "practice"
+    policy: Policy
+
+
+class Provider(Struct, frozen=True):
+    """A clinician, who owns a room."""
+
+    kind: ClassVar[str] = "provider"
+    id: str
+    name: str
+    licences: tuple[str, ...] = ()
+    """States, as two letters."""
+
+
+class Account(Struct, frozen=True):
+    """How a provider signs in."""
+
+    kind: ClassVar[str] = "account"
+    username: str
+    password: str
+    """An argon2id hash with its parameters."""
+    changed_at: int
+    """ms UTC. Sign-ins from before are void."""
+
+
+class Username(Struct, frozen=True):
+    """Whose a username is; usernames are unique in the whole service."""
+
+    kind: ClassVar[str] = "username"
+    practice: str
+    provider: str
+
+
+class ApiKey(Struct, frozen=True):
+    """That a key exists, so that it can be listed and removed; the key itself is known by its digest alone."""
+
+    kind: ClassVar[str] = "api-key"
+    hash: str
+    scopes: tuple[str, ...]
+    created_at: int
+
+
+class Member(Struct, frozen=True, omit_defaults=True):
+    """A client as the practice names them."""
+
+    id: str
+    name: str
+    payer: str | None = None
+    service_code: str | None = None
+
+
+class Group(Struct, frozen=True):
+    """A therapy group: an appointment may name it instead of listing clients."""
+
+    kind: ClassVar[str] = "group"
+    id: str
+    name: str
+    initials: str
+    service_code: str | None
+    clients: tuple[Member, ...]
+    providers: tuple[str, ...]
+
+
+class Client(Struct, frozen=True):
+    """One client of one appointment."""
+
+    id: str
+    name: str
+    payer: str | None
+    service_code: str | None
+    participant: str
+    """Random; the seat's id in the visit."""
+    token: str
+    """The join link's secret, kept so that the same PUT answers with the same link."""
+
+
+class Appointment(Struct, frozen=True):
+    """What the EHR scheduled, beside its host's room."""
+
+    kind: ClassVar[str] = "appointment"
+    id: str
+    visit: str
+    providers: tuple[str, ...]
+    """The first is the host."""
+    clients: tuple[Client, ...]
+    start: int
+    """ms UTC."""
+    end: int
+    """ms UTC."""
+    group: bool = False
+    state: Literal["open", "cancelled"] = "open"
+    """That it is closed is told by the room, in a `Closed` beside it."""
+    outcome: str | None = None
+    opened: bool = False
+    """Its visit has been, or is just being, put into the room."""
+
+
+class Closed(Struct, frozen=True):
+    """The room's word that an appointment's visit is over; written by the commit that closed it."""
+
+    kind: ClassVar[str] = "closed"
+    outcome: str
+    at: int = 0
+
+
+class Whereabouts(Struct, frozen=True):
+    """Beside the practice: in which room an appointment's document lies."""
+
+    kind: ClassVar[str] = "appointment-room"
+    room: str
+
+
+class VisitOf(Struct, frozen=True):
+    """Beside the practice: which appointment a visit belongs to."""
+
+    kind: ClassVar[str] = "visit"
+    room: str
+    appointment: str
+
+
+class Webhook(Struct, frozen=True):
+    """Where a practice wants to be told of events."""
+
+    kind: ClassVar[str] = "webhook"
+    id: str
+    url: str
+    events: tuple[str, ...]
+    secrets: tuple[str, ...]
+    """`whsec_...`, the newest first, two at most."""
+    active: bool = True
+    """False once the receiver said that it is gone for good; the next PUT makes it true again."""
+
+
+# --- Secrets: single keys by the digest of what somebody holds ----------------------------------------
+
+
+class Key(Struct, frozen=True):
+    """What an API key may do."""
+
+    kind: ClassVar[str] = "key"
+    practice: str
+    id: str
+    scopes: tuple[str, ...]
+
+
+class Link(Struct, frozen=True):
+    """Which document to ask about a join link. That document decides."""
+
+    kind: ClassVar[str] = "link"
+    practice: str
+    room: str
+    appointment: str
+    participant: str
+    client: str
+
+
+class SignIn(Struct, frozen=True):
+    """A provider who got in."""
+
+    kind: ClassVar[str] = "signin"
+    practice: str
+    provider: str
+    at: int
+    """ms UTC."""

@@ -1,0 +1,100 @@
+"""The live state in Redis: everything over one connection, opened only if store and node fit together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from server.crypto import NAMES_SECRET_BYTES, Names, SealBroken, Sealer
+from server.ports import PARTITIONS, Documents, Nodes, Outbox, RoomStore, Secrets
+from server.store.keys import agreed_key
+from server.store.link import Address, address_of
+from server.store.pipe import ATTEMPT, TOTAL, Pipe
+from server.store.redis_documents import RedisDocuments
+from server.store.redis_nodes import RedisNodes
+from server.store.redis_outbox import RedisOutbox
+from server.store.redis_rooms import RedisRooms
+from server.store.redis_secrets import RedisSecrets
+
+
+class WrongNeighbour(Exception):
+    """Other nodes use this store with settings that do not go together with ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisStore:
+    """The store's ports, over one connection."""
+
+    rooms: RoomStore
+    documents: Documents
+    secrets: Secrets
+    nodes: Nodes
+    outbox: Outbox
+    address: Address
+    sealer: Sealer
+    pipe: Pipe
+
+    async def ping(self) -> None:
+        """Return if the server answers. Raise `StoreAway`."""
+        await self.pipe.call("PING", repeat=True)
+
+    async def close(self) -> None:
+        """Drop the connection; calls that still wait end with `StoreAway`."""
+        await self.pipe.close()
+
+
+async def connect(
+    url: str,
+    sealer: Sealer,
+    *,
+    random: Callable[[int], bytes] = os.urandom,
+    attempt: float = ATTEMPT,
+    total: float = TOTAL,
+) -> RedisStore:
+    """Open the store at `url`. Raise `BadStoreUrl`, `StoreAway`, `StoreFault` or `WrongNeighbour`.
+
+    `attempt`: seconds that the server may be silent; `total`: seconds within which every call ends.
+    """
+    address = address_of(url)
+    pipe = Pipe(address, attempt=attempt, total=total)
+    try:
+        nodes = RedisNodes(pipe)
+        await _same_partitions(nodes)
+        names = await _names(pipe, nodes, sealer, random)
+    except BaseException:
+        await pipe.close()
+        raise
+    return RedisStore(
+        rooms=RedisRooms(pipe, sealer, names, random=random),
+        documents=RedisDocuments(pipe, sealer, names),
+        secrets=RedisSecrets(pipe, sealer),
+        nodes=nodes,
+        outbox=RedisOutbox(pipe, sealer),
+        address=address,
+        sealer=sealer,
+        pipe=pipe,
+    )
+
+
+async def _same_partitions(nodes: RedisNodes) -> None:
+    there = await nodes.agree("partitions", str(PARTITIONS))
+    if there != str(PARTITIONS):
+        raise WrongNeighbour(f"the store has {there} partitions and this version {PARTITIONS}: they cannot share it")
+
+
+async def _names(pipe: Pipe, nodes: RedisNodes, sealer: Sealer, random: Callable[[int], bytes]) -> Names:
+    """Return the store's own secret for names; that it can be opened shows that the keyrings go together."""
+    name = "names"
+    fresh = sealer.seal(0, name, 0, random(NAMES_SECRET_BYTES)).hex()
+    sealed = bytes.fromhex(await nodes.agree(name, fresh))
+    try:
+        secret = sealer.open(0, name, 0, sealed)
+    except SealBroken:
+        raise WrongNeighbour(
+            "the store was sealed with another keyring: start with the key it was sealed with"
+        ) from None
+    if not sealer.is_current(sealed):
+        # The keyring was rotated. The same secret under the new key, so that the old one can go some day.
+        await pipe.call("SET", agreed_key(name), sealer.seal(0, name, 0, secret).hex())
+    return Names(secret)

@@ -1,0 +1,163 @@
+"""Rooms in Redis: every change is one script call, sealed before it leaves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from server.crypto import Names, Sealer
+from server.ports import PARTITIONS, Commit, Conflict, Repeated, StoreAway, Stored
+from server.store import envelope
+from server.store.envelope import VERSION_BYTES
+from server.store.keys import RoomKeys, deadlines_key, documents_key, room_keys
+from server.store.pipe import Pipe, Script
+
+KEEP_EVENTS: Final = 1000
+"""Events kept for each room, and up to a hundred more: Redis drops them a block at a time."""
+MARK_BYTES: Final = 8
+_DOCUMENT_ROUNDS: Final = 8
+_COMMIT: Final = Script("commit.lua")
+
+
+class RedisRooms:
+    """`RoomStore` over Redis."""
+
+    def __init__(
+        self, pipe: Pipe, sealer: Sealer, names: Names, *, random: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        self._pipe = pipe
+        self._sealer = sealer
+        self._names = names
+        self._random = random
+
+    async def time(self) -> int:
+        """Return the server's time in milliseconds."""
+        seconds, micros = await self._pipe.call("TIME", repeat=True)
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def load(self, room: str) -> Stored | None:
+        """Return the room as it was last saved."""
+        keys = room_keys(room)
+        return self._stored(keys, await self._pipe.call("GET", keys.room, repeat=True))
+
+    async def commit(self, room: str, commit: Commit) -> None:
+        """Save and publish. A lost connection leads to another try: the request id keeps it from counting twice."""
+        keys = room_keys(room)
+        partition, seal = keys.partition, self._sealer.seal
+        reply_key = keys.reply + self._names.mark(commit.request)
+        # Tells this call's own earlier try from another caller's commit with the same request id.
+        mark = self._random(MARK_BYTES)
+        events = [(seq, seal(partition, keys.events, seq, payload)) for seq, payload in commit.events]
+        version = commit.expected + 1
+        arguments: list[str | bytes | int] = [
+            envelope.version(commit.expected),
+            envelope.version(version) + seal(partition, keys.room, version, commit.snapshot),
+            mark + seal(partition, reply_key, 0, envelope.pair(commit.body.encode(), commit.reply)),
+            max(1, commit.keep),  # 0 would be an error, after the room was written
+            "" if commit.deadline is None else commit.deadline,
+            room,
+            keys.channel,
+            envelope.news(events) if events else b"",
+            KEEP_EVENTS,
+            len(events),
+        ]
+        for seq, sealed in events:
+            arguments += (f"{seq}-0", sealed)
+        arguments.append(len(commit.outbox))
+        arguments += [seal(partition, keys.outbox, 0, owed) for owed in commit.outbox]
+        script_keys: list[str | bytes | int] = [keys.room, keys.events, reply_key, keys.deadlines, keys.outbox]
+
+        for _ in range(_DOCUMENT_ROUNDS):
+            document_keys, document_arguments = await self._documents(room, partition, commit)
+            answer = await self._pipe.run(
+                _COMMIT, script_keys + document_keys, arguments + document_arguments, repeat=True
+            )
+            if answer is None:
+                return
+            if answer[0] == b"conflict":
+                raise Conflict(self._stored(keys, answer[1]))
+            if answer[0] == b"repeated":
+                if answer[1][:MARK_BYTES] == mark:
+                    return
+                body, reply = self._reply(partition, reply_key, answer[1])
+                raise Repeated(reply, body)
+            # "documents": one of them changed between our look and the script. Look again.
+        raise StoreAway
+
+    async def reply(self, room: str, request: str) -> tuple[bytes, str] | None:
+        """Return the stored (reply, body) of a request id, if it is still kept."""
+        keys = room_keys(room)
+        reply_key = keys.reply + self._names.mark(request)
+        kept = await self._pipe.call("GET", reply_key, repeat=True)
+        if kept is None:
+            return None
+        body, reply = self._reply(keys.partition, reply_key, kept)
+        return reply, body
+
+    async def events(self, room: str, after: int) -> Sequence[tuple[int, bytes]] | None:
+        """Return the events with seq > `after`; None if the stream was trimmed beyond it."""
+        keys = room_keys(room)
+        entries = await self._pipe.call("XRANGE", keys.events, f"{after + 1}-0", "+", repeat=True)
+        sealed = [(int(id.partition(b"-")[0]), fields[1]) for id, fields in entries]
+        if sealed and sealed[0][0] != after + 1:
+            return None
+        return [(seq, self._sealer.open(keys.partition, keys.events, seq, value)) for seq, value in sealed]
+
+    async def due(self, now: int, limit: int = 100) -> Sequence[str]:
+        """Return rooms whose deadline is at or before `now`, the longest overdue first."""
+        found = await self._pipe.each(
+            ("ZRANGEBYSCORE", deadlines_key(partition), "-inf", now, "WITHSCORES", "LIMIT", 0, limit)
+            for partition in range(PARTITIONS)
+        )
+        due = [(int(at), room) for part in found for room, at in zip(part[::2], part[1::2], strict=True)]
+        return [room.decode() for _, room in sorted(due)[:limit]]
+
+    async def postpone(self, room: str, until: int) -> None:
+        """Move the room's deadline, if it has one before `until`."""
+        await self._pipe.call("ZADD", room_keys(room).deadlines, "XX", "GT", until, room)
+
+    async def delete(self, room: str) -> None:
+        """Remove the room with its events, deadline and replies."""
+        keys = room_keys(room)
+        await self._pipe.call("ZREM", keys.deadlines, room)
+        await self._pipe.call("DEL", keys.room, keys.events)
+        # Replies end by themselves within minutes; a walk over all keys is slow, and rooms are seldom deleted.
+        cursor: bytes | int = 0
+        while True:
+            cursor, replies = await self._pipe.call("SCAN", cursor, "MATCH", keys.reply + "*", "COUNT", 1000)
+            if replies:
+                await self._pipe.call("DEL", *replies)
+            if int(cursor) == 0:
+                return
+
+    async def _documents(
+        self, room: str, partition: int, commit: Commit
+    ) -> tuple[list[str | bytes | int], list[str | bytes | int]]:
+        """Seal the commit's documents as the next version of what is there now; only these cost a second trip."""
+        if not commit.documents:
+            return [], []
+        wanted = [
+            (key := documents_key(room, kind), self._names.hide(key, id), value)
+            for (kind, id), value in commit.documents.items()
+        ]
+        present = await self._pipe.each(("HGET", key, field) for key, field, _ in wanted)
+        keys: list[str | bytes | int] = []
+        arguments: list[str | bytes | int] = []
+        for (key, field, value), old in zip(wanted, present, strict=True):
+            expected = old[:VERSION_BYTES] if old else b""
+            version = envelope.number(expected) + 1
+            sealed = self._sealer.seal(partition, envelope.document_name(key, field), version, value)
+            keys.append(key)
+            arguments += (field, expected, envelope.version(version) + sealed)
+        return keys, arguments
+
+    def _stored(self, keys: RoomKeys, value: bytes | None) -> Stored | None:
+        if value is None:
+            return None
+        version = envelope.number(value[:VERSION_BYTES])
+        return Stored(version, self._sealer.open(keys.partition, keys.room, version, value[VERSION_BYTES:]))
+
+    def _reply(self, partition: int, reply_key: str, kept: bytes) -> tuple[str, bytes]:
+        body, reply = envelope.unpair(self._sealer.open(partition, reply_key, 0, kept[MARK_BYTES:]))
+        return body.decode(), reply

@@ -1,0 +1,1 @@
+"""The web: HTTP pages and API, and the WebSocket."""

@@ -1,0 +1,52 @@
+"""Spans of time and what is done with them: union, overlap, difference. Milliseconds, the end not included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from signaling.state import Interval
+
+Span = tuple[int, int]
+Spans = tuple[Span, ...]
+"""Ascending, apart from one another, none empty."""
+
+
+def spans(intervals: Iterable[Interval], now: int) -> Spans:
+    """Return intervals as spans; those that still run end at `now`, and nothing lies behind it."""
+    return union(
+        [(span.start, min(now, now if span.end is None else span.end)) for span in intervals],
+    )
+
+
+def union(some: Iterable[Span]) -> Spans:
+    """Return every instant that lies in any of `some`, in whatever order they come."""
+    joined: list[Span] = []
+    for start, end in sorted(span for span in some if span[0] < span[1]):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return tuple(joined)
+
+
+def overlap(one: Spans, other: Spans) -> Spans:
+    """Return every instant that lies in both."""
+    return union((max(a, c), min(b, d)) for a, b in one for c, d in other)
+
+
+def without(one: Spans, other: Spans) -> Spans:
+    """Return every instant of `one` that does not lie in `other`."""
+    left: list[Span] = []
+    for start, end in one:
+        for a, b in other:
+            if b <= start or a >= end:
+                continue
+            left.append((start, a))
+            start = b  # noqa: PLW2901 - what is left of this span
+        left.append((start, end))
+    return union(left)
+
+
+def length(some: Sequence[Span]) -> int:
+    """Return how long they are together, in milliseconds."""
+    return sum(end - start for start, end in some)

@@ -1,0 +1,398 @@
+/** The client's page: from the link to the waiting room, into the session, and out again. */
+
+import { CheckInForm } from "./components/check-in.js";
+import { DeviceCheck } from "./components/device-check.js";
+import { EndedScreen } from "./components/ended.js";
+import { MessageScreen } from "./components/message-screen.js";
+import { WaitingRoom } from "./components/waiting-room.js";
+import { WelcomeScreen } from "./components/welcome.js";
+import { Api } from "./lib/api.js";
+import { CLOSE } from "./lib/connection.js";
+import { codeOf, Refusal } from "./lib/refusal.js";
+import { closedReason, foldClient, screenFor } from "./lib/visit.js";
+import { beOneDevice, browser, levelWatcher, setUp, Words } from "./page.js";
+import { Session } from "./session.js";
+
+/** @typedef {import("./lib/types.js").ClientView} ClientView */
+/** @typedef {import("./lib/types.js").Message} Message */
+/** @typedef {import("./lib/api.js").Joined} Joined */
+/** @typedef {import("./lib/api.js").Lobby} Lobby */
+/** @typedef {{name: string, screen: import("./components/dom.js").Screen}} Shown */
+
+const api = new Api(fetch.bind(globalThis));
+const words = new Words(() => draw());
+const { memory, connection, self, sounds, wake, frame } = setUp("client", ticket);
+const session = new Session(connection, self);
+const baseTitle = document.title;
+
+/** Where this page was opened: `/p/{practice}/telehealth` is the unverified lane. */
+const lane = /^\/p\/([^/]+)\/telehealth\/?$/.exec(location.pathname)?.[1];
+/** @type {Joined | null} what the link told before anybody was told of us */
+let joined = null;
+/** @type {Lobby | null} */
+let lobby = null;
+/** @type {{provider: string, display_name: string} | null} */
+let knocking = null;
+/** @type {ClientView | null} */
+let view = null;
+/** @type {"welcome" | "devices" | "check-in" | "visit"} how far the person came by themselves */
+let step = "welcome";
+/** @type {{reason: string, code?: string} | null} the end, or what went wrong */
+let stopped = null;
+/** @type {{text: string, at: number}[]} the provider's words to this client */
+let messages = [];
+let away = false;
+let note = "";
+/** @type {Shown | null} */
+let shown = null;
+
+/** A fresh ticket: by the link, or by knocking under a name. @returns {Promise<string>} */
+async function ticket() {
+  const token = memory.get("token");
+  if (token) {
+    joined = await api.join(token);
+    return joined.ticket;
+  }
+  if (lane && knocking) return (await api.knock({ practice: lane, ...knocking })).ticket;
+  throw new Refusal("bad_link");
+}
+
+function takeToken() {
+  const token = decodeURIComponent(location.hash.slice(1));
+  if (!token) return;
+  if (token !== memory.get("token")) memory.resume().clear(); // another appointment: nothing of the last one is ours
+  memory.set("token", token);
+  history.replaceState(null, "", location.pathname + location.search);
+}
+
+async function begin() {
+  takeToken();
+  addEventListener("hashchange", () => location.reload());
+  await Promise.all([words.load(), beOneDevice(memory)]);
+  draw({ focus: false });
+  if (memory.resume().load()) {
+    step = "visit"; // a reload: this person has clicked and answered before
+    connection.start();
+    void self.open();
+    return;
+  }
+  await look();
+}
+
+/** What the page shows before check-in. Opening a link joins nothing. */
+async function look() {
+  stopped = null;
+  try {
+    if (memory.get("token")) {
+      joined = await api.join(memory.get("token") ?? "");
+      frame.practice(joined.practice);
+    } else if (lane) {
+      lobby = await api.lobby(decodeURIComponent(lane));
+      frame.practice(lobby.practice);
+    } else stopped = { reason: "no_link" };
+  } catch (error) {
+    const code = codeOf(error);
+    stopped = { reason: code === "bad_link" || code === "not_found" ? "bad_link" : "unreachable", code };
+  }
+  draw({ focus: false });
+}
+
+connection.on("message", (message) => {
+  const before = view;
+  view = foldClient(view, message);
+  if (view && message.type === "view") {
+    frame.practice(view.practice);
+    setAway(view.away ?? memory.get("away") === "yes");
+  }
+  if (message.type === "waiting.changed" && message.text) {
+    messages = [...messages, { text: message.text, at: message.at ?? connection.now() }];
+    sounds.play("ready");
+    if (shown?.screen instanceof WaitingRoom) showMessage(shown.screen, messages.at(-1));
+  }
+  if (message.type === "visit.started" || message.type === "visit.resumed") {
+    sounds.play("started");
+    setAway(false);
+  }
+  if (message.type === "displaced") stopped = { reason: "displaced" };
+  if (view?.phase === "closed" && message.type === "visit.closed") {
+    stopped = { reason: closedReason(CLOSE.OVER, view) };
+  }
+  if (view !== before || stopped) draw();
+});
+connection.on("state", () => draw());
+connection.on("closed", ({ code, refusal }) => {
+  if (refusal?.code === "bad_link" && lane && !memory.get("token")) {
+    view = null; // too late to resume a visit without a link: begin again
+    step = "welcome";
+    void look();
+    return;
+  }
+  if (refusal) stopped = { reason: refusal.code === "bad_link" ? "bad_link" : "unreachable", code: refusal.code };
+  else stopped = { reason: closedReason(code, view) };
+  draw();
+});
+
+/** Which screen it is now: one decision, from what is known. @returns {string} */
+function screenName() {
+  if (stopped) return ["bad_link", "no_link", "unreachable", "displaced", "lost", "revoked"].includes(stopped.reason) ? "trouble" : "closed";
+  if (step === "visit" || (step === "check-in" && view?.checked_in)) return view ? screenFor(view) : "loading";
+  if (!joined && !lobby) return "loading";
+  return step;
+}
+
+/** @param {{focus?: boolean}} [options] */
+function draw({ focus = true } = {}) {
+  const t = words.t;
+  const name = screenName();
+  const key = `${name}/${t.language}/${stopped?.reason ?? ""}/${name === "session" ? `${view?.visit}/${view?.segment}` : ""}`;
+  if (!shown || shown.name !== key) {
+    if (name !== "session") session.leave();
+    if (shown?.name.split("/")[1] !== t.language) frame.show(t, (language) => void words.choose(language));
+    shown = { name: key, screen: make(name) };
+    frame.screen(name === "loading" ? "welcome" : name, shown.screen, { focus: focus && name !== "loading" });
+    document.title = name === "session" || name === "waiting" || name === "ended" ? `${t.say(`title.${name}`)} · ${baseTitle}` : baseTitle;
+    void wake.keep(name === "waiting" || name === "session");
+    if (["ended", "closed", "trouble"].includes(name)) self.close(); // the light goes out with the session
+  }
+  tell(name);
+  const lost = (connection.state === "waiting" || (connection.state === "connecting" && view !== null)) && name !== "session" && !stopped;
+  frame.line(lost ? t.say("line.lost") : "");
+}
+
+/** Tell the present screen what changed. @param {string} name */
+function tell(name) {
+  const screen = shown?.screen;
+  if (!view || !screen) return;
+  if (screen instanceof WaitingRoom) screen.tell({ ...view, away }, words.t);
+  if (screen instanceof EndedScreen) screen.tell(ended(view), words.t);
+  if (name === "session") session.tell(view.participants ?? []);
+}
+
+/** @param {string} name @returns {import("./components/dom.js").Screen} */
+function make(name) {
+  if (name === "session" && view) return makeSession(view);
+  if (name === "waiting" && view) return makeWaiting(view);
+  if (name === "ended" && view) return makeEnded(view);
+  if (name === "welcome") return makeWelcome();
+  if (name === "devices") return makeDevices();
+  if (name === "check-in") return makeCheckIn();
+  return name === "loading" ? makeLoading() : makeStopped(stopped?.reason ?? "finished");
+}
+
+function makeWelcome() {
+  const screen = new WelcomeScreen();
+  screen.show({
+    t: words.t,
+    practice: (joined ?? lobby)?.practice.name ?? "",
+    provider: joined?.provider,
+    appointment: joined?.appointment,
+    providers: lobby?.providers,
+    note,
+    onCheck(provider) {
+      note = "";
+      sounds.unlock();
+      if (provider) knocking = { provider, display_name: "" };
+      else connection.start(); // the first click of a person: now the WebSocket may open
+      void self.open({ video: true });
+      step = "devices";
+      draw();
+    },
+  });
+  return screen;
+}
+
+function makeDevices() {
+  const screen = new DeviceCheck();
+  screen.show({
+    t: words.t,
+    self,
+    browser,
+    watchLevel: levelWatcher(sounds),
+    onTestSound: () => sounds.play("test", { always: true }),
+    onContinue() {
+      // Somebody who checked in before is asked for nothing again.
+      step = view && screenFor(view) !== "check-in" ? "visit" : "check-in";
+      draw();
+    },
+  });
+  return screen;
+}
+
+function makeCheckIn() {
+  const screen = new CheckInForm();
+  screen.show({
+    t: words.t,
+    consent: (view ?? joined ?? lobby)?.practice.consent,
+    named: !lobby,
+    onSubmit: (answers) => void checkIn(answers),
+  });
+  return screen;
+}
+
+/** @param {import("./components/check-in.js").CheckIn} answers */
+async function checkIn(answers) {
+  if (knocking && answers.display_name) knocking = { ...knocking, display_name: answers.display_name };
+  connection.start();
+  const audio = self.audioOnly ? { media: "audio", audio_reason: self.reason } : { media: "video" };
+  try {
+    await connection.change("check_in", { ...answers, devices: self.devices, ...audio });
+    if (view) view = { ...view, checked_in: true, phase: view.phase === "scheduled" ? "waiting" : view.phase };
+    step = "visit";
+    draw();
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "consent_required") {
+      await connection.ask("sync").catch(() => {});
+      shown = null; // the form again, with the text that holds now
+      draw();
+    }
+    const form = /** @type {Shown | null} */ (shown)?.screen;
+    if (form instanceof CheckInForm) form.fail(code);
+  }
+}
+
+/** @param {ClientView} now */
+function makeWaiting(now) {
+  const screen = new WaitingRoom();
+  screen.show({
+    t: words.t,
+    view: { ...now, away },
+    self,
+    onAway: (wanted) => void stepAway(wanted),
+    onLeave: () => void leave(),
+  });
+  for (const message of messages) showMessage(screen, message);
+  return screen;
+}
+
+/** @param {WaitingRoom} screen @param {{text: string, at: number} | undefined} message */
+function showMessage(screen, message) {
+  if (message) screen.message(message.text, view?.provider.name ?? "", words.t.time(message.at));
+}
+
+/** @param {boolean} now  kept over a reload */
+function setAway(now) {
+  away = now;
+  memory.set("away", now ? "yes" : null);
+}
+
+/** @param {boolean} wanted */
+async function stepAway(wanted) {
+  setAway(wanted);
+  draw();
+  await connection.change(wanted ? "step_away" : "come_back").catch(() => {
+    setAway(!wanted);
+    draw();
+  });
+}
+
+async function leave() {
+  await connection.change("leave").catch(() => {});
+  connection.stop();
+  self.close();
+  view = null;
+  messages = [];
+  setAway(false);
+  step = "welcome";
+  note = words.t.say("welcome.left");
+  await look();
+}
+
+/** @param {ClientView} now */
+function makeSession(now) {
+  const group = now.appointment?.group === true;
+  return session.enter({
+    t: words.t,
+    visit: now.visit ?? "",
+    segment: now.segment ?? 1,
+    iceServers: now.ice_servers,
+    participants: now.participants ?? [],
+    title: words.t.say("session.title", { name: now.provider.name }),
+    practice: now.practice,
+    way: group ? "leave" : "end",
+    startedAt: undefined, // a clock is for the clinician; a client should not feel timed
+    onEnd: () => void end(group),
+  });
+}
+
+/** @param {boolean} group */
+async function end(group) {
+  try {
+    await (group ? connection.change("leave") : connection.change("end", { visit: view?.visit }));
+  } catch {
+    shown = null; // ended by the other side at that moment, or not at all: show what is true
+    draw();
+    connection.ask("sync").catch(() => {});
+  }
+}
+
+/** @param {ClientView} now */
+function ended(now) {
+  return { role: /** @type {const} */ ("client"), other: now.provider.name, until: now.rejoin_until, agreed: now.agreed ?? [] };
+}
+
+/** @param {ClientView} now */
+function makeEnded(now) {
+  const screen = new EndedScreen();
+  const ask = (/** @type {"rejoin" | "withdraw"} */ what) => {
+    connection.change(what, { visit: view?.visit }).catch((error) => screen.fail(words.t.say(`error.${codeOf(error)}`)));
+  };
+  screen.show({
+    t: words.t,
+    ended: ended(now),
+    now: () => connection.now(),
+    onRejoin() {
+      sounds.unlock();
+      if (!self.ready) void self.open();
+      ask("rejoin");
+    },
+    onWithdraw: () => ask("withdraw"),
+    practice: now.practice,
+  });
+  return screen;
+}
+
+function makeLoading() {
+  const screen = new MessageScreen();
+  screen.show({ t: words.t, title: words.t.say("loading.title"), text: [], picture: "clock" });
+  return screen;
+}
+
+/** @param {string} reason */
+function makeStopped(reason) {
+  const t = words.t;
+  const screen = new MessageScreen();
+  const again = { label: t.say("stopped.again"), onClick: () => void look() };
+  const here = {
+    label: t.say("stopped.use_this"),
+    onClick() {
+      stopped = null;
+      view = null;
+      step = "visit";
+      sounds.unlock();
+      connection.start({ takeover: true });
+      void self.open();
+      draw();
+    },
+  };
+  const back = {
+    label: t.say("stopped.back"),
+    onClick() {
+      step = "welcome";
+      view = null;
+      void look();
+    },
+  };
+  const actions = { displaced: [here], unreachable: [again], lost: [back], removed: [] }[reason] ?? [];
+  screen.show({
+    t,
+    title: t.say(`stopped.${reason}`),
+    text: [t.say(stopped?.code === "rate" ? "error.rate" : `stopped.${reason}_more`)],
+    picture: reason === "finished" ? "heart" : "alert",
+    practice: (view ?? joined ?? lobby)?.practice ?? null,
+    actions,
+  });
+  return screen;
+}
+
+void begin();

@@ -1,0 +1,113 @@
+/** "*Name* is ready": in the middle of the screen when there is nothing else to do, a banner during a session. */
+
+import { unnoticed } from "../lib/room.js";
+import { h, setText } from "./dom.js";
+import { icon } from "./icons.js";
+
+/** @typedef {import("../lib/i18n.js").Translator} Translator */
+/** @typedef {import("../lib/types.js").Entry} Entry */
+/** @typedef {import("../lib/types.js").ProviderView} ProviderView */
+
+/** The dialog. It stays until someone answers it; several clients queue up behind the first. */
+export class ReadyDialog {
+  #title = h("h2", { tabindex: "-1" }, "");
+  #more = h("p", { class: "lead" });
+  #others = h("p", { class: "hint" });
+  #silent = h("p", { class: "hint" });
+  #start = h("button", { type: "button", class: "primary large" });
+  #later = h("button", { type: "button", class: "secondary large" });
+  #error = h("p", { class: "form-error", role: "alert" });
+  dialog = h(
+    "dialog",
+    { class: "modal ready", "aria-live": "assertive" },
+    h("span", { class: "medallion" }, icon("bell")),
+    this.#title,
+    this.#more,
+    this.#others,
+    this.#silent,
+    this.#error,
+    h("div", { class: "actions" }, this.#start, this.#later),
+  );
+  /** @type {Entry | null} */
+  #entry = null;
+
+  /** @param {{onStart: (entry: Entry) => void, onLater: (entry: Entry) => void}} answers */
+  constructor({ onStart, onLater }) {
+    this.#start.addEventListener("click", () => {
+      this.#start.disabled = true;
+      if (this.#entry) onStart(this.#entry);
+    });
+    this.#later.addEventListener("click", () => this.#entry && onLater(this.#entry));
+    this.dialog.addEventListener("cancel", (event) => {
+      event.preventDefault(); // Escape is an answer too: not now
+      if (this.#entry) onLater(this.#entry);
+    });
+    document.body.prepend(this.dialog);
+  }
+
+  /** @param {ProviderView | null} view  null hides it @param {Translator} t @param {boolean} silent  the browser allows no sound yet */
+  tell(view, t, silent) {
+    const ready = view ? unnoticed(view) : [];
+    const entry = ready[0];
+    setText(this.#silent, silent ? t.say("room.sound_blocked") : "");
+    if (!entry) {
+      this.#entry = null;
+      if (this.dialog.open) this.dialog.close();
+      return;
+    }
+    if (entry.id !== this.#entry?.id) {
+      this.#start.disabled = false;
+      setText(this.#error, "");
+    }
+    this.#entry = entry;
+    const title = t.say("ready.title", { name: entry.client.name });
+    this.dialog.setAttribute("aria-label", title);
+    setText(this.#title, title);
+    setText(this.#more, [t.say("ready.more", { time: t.time(entry.since) }), placeOf(entry, t)].filter(Boolean).join(" · "));
+    setText(this.#others, ready.length > 1 ? t.say("ready.others", { count: ready.length - 1 }) : "");
+    setText(this.#start, t.say("room.start"));
+    setText(this.#later, t.say("ready.not_now"));
+    if (!this.dialog.open) {
+      this.dialog.showModal();
+      this.#title.focus(); // not Start: somebody may be typing just now
+    }
+  }
+
+  /** @param {string} text */
+  fail(text) {
+    this.#start.disabled = false;
+    setText(this.#error, text);
+  }
+}
+
+/** The banner of a session: who is ready now, beside the picture and never over a control. */
+export class ReadyBanner extends HTMLElement {
+  #words = h("p", { role: "status" });
+  #later = h("button", { type: "button", class: "secondary" });
+  /** @type {Entry | null} */
+  #entry = null;
+
+  /** @param {(entry: Entry) => void} onLater */
+  show(onLater) {
+    this.#later.addEventListener("click", () => this.#entry && onLater(this.#entry));
+    this.replaceChildren(icon("bell"), this.#words, this.#later);
+    this.hidden = true;
+  }
+
+  /** @param {ProviderView} view @param {Translator} t */
+  tell(view, t) {
+    const ready = unnoticed(view);
+    this.#entry = ready[0] ?? null;
+    this.hidden = ready.length === 0;
+    const others = ready.length > 1 ? ` ${t.say("ready.others", { count: ready.length - 1 })}` : "";
+    setText(this.#words, this.#entry ? `${t.say("ready.title", { name: this.#entry.client.name })}.${others}` : "");
+    setText(this.#later, t.say("ready.not_now"));
+  }
+}
+customElements.define("ready-banner", ReadyBanner);
+
+/** Where a client said they are. @param {Entry} entry @param {Translator} t */
+export function placeOf({ place }, t) {
+  if (!place?.state) return place?.kind ? t.say(`place.${place.kind}`) : "";
+  return place.kind ? t.say("place.in", { state: place.state, kind: t.say(`place.${place.kind}`) }) : place.state;
+}

@@ -1,0 +1,86 @@
+/** The few HTTP requests a page makes before it has a WebSocket. */
+
+import { Refusal } from "./refusal.js";
+
+/** @typedef {import("./types.js").Practice} Practice */
+/** @typedef {import("./types.js").Provider} Provider */
+/** @typedef {import("./types.js").Appointment} Appointment */
+/** @typedef {{ticket: string, practice: Practice, provider: Provider, appointment: Appointment}} Joined */
+/** @typedef {{practice: Practice, providers: {id: string, name: string}[]}} Lobby */
+/** @typedef {{ticket: string, provider: {id: string, name: string}, practice: Practice}} ProviderTicket */
+
+export class Api {
+  #fetch;
+
+  /** @param {typeof fetch} fetcher */
+  constructor(fetcher) {
+    this.#fetch = fetcher;
+  }
+
+  /** Makes a ticket and changes nothing else. @param {string} token @returns {Promise<Joined>} */
+  join(token) {
+    return this.#send("POST", "/v1/join", { token });
+  }
+
+  /** @param {string} practice @returns {Promise<Lobby>} */
+  lobby(practice) {
+    return this.#send("GET", `/v1/practices/${encodeURIComponent(practice)}/lobby`);
+  }
+
+  /**
+   * @param {{practice: string, provider: string, display_name: string}} who
+   * @returns {Promise<{ticket: string, practice: Practice, provider: Provider}>}
+   */
+  knock(who) {
+    return this.#send("POST", "/v1/knock", who);
+  }
+
+  /**
+   * @param {string} username
+   * @param {string} password
+   * @returns {Promise<{provider: {id: string, name: string}, practice: Practice}>}
+   */
+  signIn(username, password) {
+    return this.#send("POST", "/v1/sign-in", { username, password });
+  }
+
+  /** @returns {Promise<unknown>} */
+  signOut() {
+    return this.#send("POST", "/v1/sign-out", {});
+  }
+
+  /** @returns {Promise<ProviderTicket>} */
+  ticket() {
+    return this.#send("POST", "/v1/tickets", {});
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} [body]
+   * @returns {Promise<any>}
+   */
+  async #send(method, path, body) {
+    /** @type {Response} */
+    let response;
+    try {
+      response = await this.#fetch(path, {
+        method,
+        credentials: "same-origin",
+        cache: "no-store",
+        headers: body === undefined ? {} : { "Content-Type": "application/json" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch {
+      throw new Refusal("unreachable", { temporary: true });
+    }
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) return answer;
+    throw new Refusal(answer.code ?? (response.status >= 500 ? "unavailable" : "invalid"), {
+      temporary: response.status === 429 || response.status >= 500,
+      retryAfter: Number(response.headers.get("Retry-After")) || undefined,
+      status: response.status,
+      reply: answer,
+    });
+  }
+}

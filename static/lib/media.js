@@ -1,0 +1,270 @@
+/** A participant's media in a visit: one peer that works, replaced by a better one before it is let go. */
+
+import { Emitter } from "./emitter.js";
+import { Peer } from "./peer.js";
+
+/** @typedef {import("./peer.js").Tracks} Tracks */
+/** @typedef {import("./types.js").RemoteTrack} RemoteTrack */
+/** @typedef {import("./types.js").Message} Message */
+/** @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "failing"} CallState  `failing`: still trying, but offer another way */
+/** @typedef {{participant: string, source: "camera" | "screen", stream: MediaStream}} Remote  `participant` is "" on a line nobody owns yet */
+
+/** ms a transport may be `disconnected` before a new peer is made, and may take to connect at first. */
+const PATIENCE = 4_000;
+const CONNECT = 12_000;
+/** ms between one new peer and the next. */
+const DELAYS = [0, 1_000, 2_000, 4_000, 8_000];
+/** Failures in a row after which the practice's other way is shown. */
+const FAILING = 3;
+
+/** @extends {Emitter<{state: CallState, remotes: Remote[]}>} */
+export class Call extends Emitter {
+  /** @type {CallState} */
+  state = "idle";
+  /** @type {Remote[]} */
+  remotes = [];
+
+  #signaling;
+  #makePeer;
+  #makeStream;
+  #newId;
+  #clock;
+  /** @type {Peer | null} */
+  #peer = null;
+  /** @type {Peer | null} */
+  #next = null;
+  /** @type {Tracks} */
+  #tracks = { audio: null, video: null };
+  #audioOnly = false;
+  /** @type {RTCIceServer[]} */
+  #iceServers = [];
+  /** @type {{audio?: number, video?: number} | null} */
+  #receive = null;
+  #failures = 0;
+  /** Peers whose failure was counted: each has several ways to fail, and fails once. @type {WeakSet<Peer>} */
+  #given = new WeakSet();
+  #generation = 0;
+  /** @type {() => void} */
+  #callOffPatience = () => {};
+  /** @type {() => void} */
+  #callOffRetry = () => {};
+
+  /**
+   * @param {Object} needs
+   * @param {import("./peer.js").Signaling} needs.signaling
+   * @param {(config: RTCConfiguration) => RTCPeerConnection} needs.makePeer
+   * @param {() => MediaStream} needs.makeStream
+   * @param {() => string} needs.newId
+   * @param {import("./clock.js").Clock} needs.clock
+   */
+  constructor({ signaling, makePeer, makeStream, newId, clock }) {
+    super();
+    this.#signaling = signaling;
+    this.#makePeer = makePeer;
+    this.#makeStream = makeStream;
+    this.#newId = newId;
+    this.#clock = clock;
+  }
+
+  /** Every peer connection there is now: one, or two while one takes the other's place. */
+  get peers() {
+    return [this.#peer, this.#next].flatMap((peer) => (peer ? [peer.pc] : []));
+  }
+
+  /**
+   * Begin a segment: new peers, new offers.
+   * @param {{iceServers: RTCIceServer[] | undefined, tracks: Tracks, audioOnly: boolean}} how
+   *   without `iceServers` they are asked for
+   */
+  async open({ iceServers, tracks, audioOnly }) {
+    this.close();
+    const generation = this.#generation;
+    this.#tracks = tracks;
+    this.#audioOnly = audioOnly;
+    this.#become("connecting");
+    this.#iceServers = iceServers ?? (await this.#prepare());
+    if (generation === this.#generation) this.#fresh();
+  }
+
+  close() {
+    this.#generation += 1;
+    this.#callOffPatience();
+    this.#callOffRetry();
+    this.#peer?.close();
+    this.#next?.close();
+    this.#peer = this.#next = null;
+    this.#failures = 0;
+    this.#receive = null;
+    this.#show([]);
+    this.#become("idle");
+  }
+
+  /** Send other tracks: another device, or the same ones restarted. @param {Tracks} tracks */
+  async send(tracks) {
+    this.#tracks = tracks;
+    await Promise.all([this.#peer?.send(tracks), this.#next?.send(tracks)]);
+  }
+
+  /** @param {boolean} audioOnly @param {Tracks} tracks */
+  async setAudioOnly(audioOnly, tracks) {
+    this.#audioOnly = audioOnly;
+    this.#tracks = tracks;
+    await Promise.all([
+      this.#peer?.setAudioOnly(audioOnly, tracks.video),
+      this.#next?.setAudioOnly(audioOnly, tracks.video),
+    ]);
+  }
+
+  /** The WebSocket is back. Media may have gone on all the while. */
+  resume() {
+    this.#peer?.resume();
+    this.#next?.resume();
+  }
+
+  /** @param {Message} message  any message from the server; those of media are used */
+  handle(message) {
+    const peer = [this.#peer, this.#next].find((one) => one?.id === message.peer);
+    if (!peer) return;
+    if (message.type === "media.answer") void peer.answer(message);
+    else if (message.type === "media.candidates") void peer.candidates(message);
+    else if (message.type === "media.replace") void this.#replace(peer);
+    else if (message.type === "media.renegotiate") {
+      this.#receive = message.receive ?? null;
+      peer.receive(message.receive ?? {});
+    }
+  }
+
+  /** Make a new peer beside the present one. @param {Peer} peer  the one to be replaced */
+  async #replace(peer) {
+    if (peer !== this.#peer || this.#next) return;
+    const generation = this.#generation;
+    this.#iceServers = await this.#prepare();
+    if (generation === this.#generation && peer === this.#peer && !this.#next) this.#fresh();
+  }
+
+  /** Credentials live minutes; without an answer the old ones are tried. @returns {Promise<RTCIceServer[]>} */
+  async #prepare() {
+    try {
+      return (await this.#signaling.ask("media.prepare", { purpose: "visit" })).ice_servers ?? [];
+    } catch {
+      return this.#iceServers;
+    }
+  }
+
+  #fresh() {
+    const pc = this.#makePeer({ iceServers: this.#iceServers, bundlePolicy: "max-bundle" });
+    const peer = new Peer({
+      id: this.#newId(),
+      pc,
+      signaling: this.#signaling,
+      clock: this.#clock,
+      tracks: this.#tracks,
+      audioOnly: this.#audioOnly,
+    });
+    this.#next?.close();
+    if (this.#peer) this.#next = peer;
+    else this.#peer = peer;
+    const current = () => peer === this.#peer || peer === this.#next;
+    /** @type {Remote[]} */
+    let remotes = [];
+    peer.on("answered", (tracks) => {
+      remotes = this.#sort(pc, tracks, remotes);
+      if (peer === this.#peer) this.#show(remotes);
+    });
+    peer.on("state", (state) => {
+      if (!current()) return;
+      if (state === "connected") this.#arrived(peer, remotes);
+      else if (state === "failed") this.#failed(peer);
+      else if (state === "disconnected" && peer === this.#peer) this.#doubt(peer);
+    });
+    peer.on("failed", () => current() && this.#failed(peer));
+    this.#callOffPatience();
+    this.#callOffPatience = this.#clock.after(CONNECT, () => current() && this.#failed(peer));
+    if (this.#receive) peer.receive(this.#receive);
+    else peer.negotiate();
+  }
+
+  /** @param {Peer} peer @param {Remote[]} remotes */
+  #arrived(peer, remotes) {
+    this.#callOffPatience();
+    this.#failures = 0;
+    this.#given.delete(peer);
+    if (peer === this.#next) {
+      this.#peer?.close();
+      this.#peer = peer;
+      this.#next = null;
+    }
+    this.#show(remotes);
+    this.#become("connected");
+  }
+
+  /** Disconnected may heal by itself, for a while. @param {Peer} peer */
+  #doubt(peer) {
+    this.#become("reconnecting");
+    this.#callOffPatience();
+    this.#callOffPatience = this.#clock.after(PATIENCE, () => peer === this.#peer && !this.#next && this.#failed(peer));
+  }
+
+  /** @param {Peer} peer */
+  #failed(peer) {
+    if (this.#given.has(peer)) return;
+    this.#given.add(peer);
+    const generation = this.#generation;
+    const wait = DELAYS[Math.min(this.#failures, DELAYS.length - 1)] ?? 0;
+    this.#failures += 1;
+    this.#callOffPatience();
+    if (peer === this.#next) {
+      peer.close();
+      this.#next = null;
+    }
+    this.#become(this.#failures >= FAILING ? "failing" : "reconnecting");
+    this.#callOffRetry();
+    this.#callOffRetry = this.#clock.after(wait, async () => {
+      this.#iceServers = await this.#prepare();
+      if (generation !== this.#generation || this.#next || this.#peer?.pc.connectionState === "connected") return;
+      this.#fresh();
+    });
+  }
+
+  /**
+   * Whose each line is. A line nobody owns yet is kept: the other party comes on it without a new offer.
+   * @param {RTCPeerConnection} pc
+   * @param {RemoteTrack[]} tracks
+   * @param {Remote[]} before  its streams are reused, so that a picture does not blink
+   * @returns {Remote[]}
+   */
+  #sort(pc, tracks, before) {
+    const owners = new Set(tracks.filter(({ source }) => source !== "screen").map(({ participant }) => participant));
+    const likely = owners.size === 1 ? [...owners][0] : undefined; // of two people, the other one
+    /** @type {Map<string, Remote>} */
+    const after = new Map();
+    for (const { mid, receiver, direction } of pc.getTransceivers()) {
+      if (mid === null || !direction.includes("recv")) continue;
+      const { participant = likely ?? "", source } = tracks.find((track) => track.mid === mid) ?? {};
+      const shown = source === "screen" ? "screen" : "camera";
+      const key = `${participant}/${shown}`;
+      const used = [...after.values()].map(({ stream }) => stream);
+      const stream =
+        after.get(key)?.stream ??
+        before.find((one) => one.stream.getTracks().includes(receiver.track) && !used.includes(one.stream))?.stream ??
+        this.#makeStream();
+      for (const one of used) if (one !== stream) one.removeTrack(receiver.track);
+      if (!stream.getTracks().includes(receiver.track)) stream.addTrack(receiver.track);
+      after.set(key, { participant, source: shown, stream });
+    }
+    return [...after.values()];
+  }
+
+  /** @param {Remote[]} remotes */
+  #show(remotes) {
+    this.remotes = remotes;
+    this.emit("remotes", remotes);
+  }
+
+  /** @param {CallState} state */
+  #become(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.emit("state", state);
+  }
+}

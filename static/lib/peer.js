@@ -1,0 +1,221 @@
+/** One peer connection towards the server. It always offers, one offer at a time, each with a round. */
+
+import { Emitter } from "./emitter.js";
+import { codeOf } from "./refusal.js";
+
+/** @typedef {import("./types.js").RemoteTrack} RemoteTrack */
+/** @typedef {import("./types.js").Message} Message */
+/** @typedef {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} Tracks */
+
+/**
+ * @typedef {Object} Signaling  what a peer needs of the connection
+ * @property {(type: string, fields?: Record<string, unknown>) => Promise<Message>} ask
+ * @property {(type: string, fields?: Record<string, unknown>) => boolean} tell
+ */
+
+/** ms an answer may take before the peer counts as failed. */
+const ANSWER = 8_000;
+/** ms in which candidates are gathered into one message. */
+const BATCH = 30;
+
+/** On a weak network the picture gives way to the voice. @type {RTCRtpEncodingParameters[]} */
+const VOICE = [{ priority: "high", networkPriority: "high" }];
+/** @type {RTCRtpEncodingParameters[]} */
+const PICTURE = [{ priority: "low", maxBitrate: 1_500_000 }];
+
+/**
+ * `state` is the transport's; `answered` comes with the lines of the other participants;
+ * `failed` says that this peer will not do, though a new one may.
+ * @extends {Emitter<{state: RTCPeerConnectionState, answered: RemoteTrack[], failed: string}>}
+ */
+export class Peer extends Emitter {
+  round = 0;
+  audioOnly;
+  id;
+  pc;
+
+  #signaling;
+  #clock;
+  #audio;
+  /** @type {RTCRtpTransceiver | null} */
+  #video = null;
+  /** @type {"idle" | "asking" | "lost"} */
+  #offer = "idle";
+  #again = false;
+  #closed = false;
+  /** @type {RTCIceCandidateInit[]} */
+  #candidates = [];
+  #gathered = false;
+  #offered = false;
+  #flushing = false;
+  /** @type {() => void} */
+  #callOff = () => {};
+
+  /**
+   * @param {Object} needs
+   * @param {string} needs.id
+   * @param {RTCPeerConnection} needs.pc
+   * @param {Signaling} needs.signaling
+   * @param {import("./clock.js").Clock} needs.clock
+   * @param {Tracks} needs.tracks
+   * @param {boolean} needs.audioOnly
+   */
+  constructor({ id, pc, signaling, clock, tracks, audioOnly }) {
+    super();
+    this.id = id;
+    this.pc = pc;
+    this.audioOnly = audioOnly;
+    this.#signaling = signaling;
+    this.#clock = clock;
+    this.#audio = pc.addTransceiver(tracks.audio ?? "audio", { direction: "sendrecv", sendEncodings: VOICE });
+    if (!audioOnly) this.#video = this.#addVideo(tracks.video);
+    pc.onicecandidate = ({ candidate }) => this.#gather(candidate);
+    pc.onconnectionstatechange = () => {
+      if (!this.#closed) this.emit("state", pc.connectionState);
+    };
+  }
+
+  /** Send other tracks on the lines there are; no new offer is needed. @param {Tracks} tracks */
+  async send(tracks) {
+    if (this.#audio.sender.track !== tracks.audio) await this.#audio.sender.replaceTrack(tracks.audio);
+    if (this.#video && this.#video.direction !== "inactive" && this.#video.sender.track !== tracks.video) {
+      await this.#video.sender.replaceTrack(tracks.video);
+    }
+  }
+
+  /**
+   * Take the video line away, or put it (back) in. The line is reused: a stopped one breaks the server's side.
+   * @param {boolean} audioOnly
+   * @param {MediaStreamTrack | null} video
+   */
+  async setAudioOnly(audioOnly, video) {
+    if (audioOnly === this.audioOnly) return;
+    this.audioOnly = audioOnly;
+    if (audioOnly) {
+      // Inactive, never replaceTrack(null): Firefox would go on sending the last picture.
+      if (this.#video) this.#video.direction = "inactive";
+    } else if (this.#video) {
+      this.#video.direction = "sendrecv";
+      await this.#video.sender.replaceTrack(video);
+    } else {
+      this.#video = this.#addVideo(video);
+    }
+    this.negotiate();
+  }
+
+  /** @param {MediaStreamTrack | null} video */
+  #addVideo(video) {
+    return this.pc.addTransceiver(video ?? "video", { direction: "sendrecv", sendEncodings: PICTURE });
+  }
+
+  /** Have so many lines to receive, then offer. @param {{audio?: number, video?: number}} receive */
+  receive({ audio = 0, video = 0 }) {
+    for (const [kind, wanted] of /** @type {const} */ ([["audio", audio], ["video", video]])) {
+      const there = this.pc
+        .getTransceivers()
+        .filter(({ receiver, direction }) => receiver.track.kind === kind && direction.includes("recv")).length;
+      for (let line = there; line < wanted; line += 1) this.pc.addTransceiver(kind, { direction: "recvonly" });
+    }
+    this.negotiate();
+  }
+
+  /** Offer, or offer once more after the answer that is awaited. */
+  negotiate() {
+    if (this.#closed) return;
+    if (this.#offer === "asking") this.#again = true;
+    else void this.#ask();
+  }
+
+  /** The WebSocket is back: what it dropped is asked again, under a new round. */
+  resume() {
+    if (this.#offer === "lost") void this.#ask();
+  }
+
+  async #ask() {
+    this.#offer = "asking";
+    this.#again = false;
+    this.#offered = false;
+    const round = ++this.round;
+    const mine = () => !this.#closed && round === this.round;
+    this.#callOff();
+    this.#callOff = this.#clock.after(ANSWER, () => {
+      if (this.#offer === "asking") this.#fail("no_answer");
+    });
+    try {
+      await this.pc.setLocalDescription(await this.pc.createOffer());
+      if (!mine()) return;
+      const answered = this.#signaling.ask("media.offer", {
+        peer: this.id,
+        round,
+        sdp: this.pc.localDescription?.sdp,
+        audio_only: this.audioOnly,
+        purpose: "visit",
+      });
+      this.#offered = true; // candidates follow their offer, never overtake it
+      this.#flush();
+      await answered;
+    } catch (error) {
+      if (!mine()) return;
+      this.#callOff();
+      const code = codeOf(error);
+      if (code === "lost") this.#offer = "lost";
+      else this.#fail(code);
+    }
+  }
+
+  /** @param {Message} message  `media.answer`; one to an older round changes nothing */
+  async answer({ round, sdp, tracks }) {
+    if (this.#closed || round !== this.round || this.pc.signalingState !== "have-local-offer") return;
+    try {
+      await this.pc.setRemoteDescription({ type: "answer", sdp });
+    } catch {
+      this.#fail("bad_answer");
+      return;
+    }
+    if (this.#closed) return;
+    this.#callOff();
+    this.#offer = "idle";
+    this.emit("answered", tracks ?? []);
+    if (this.#again) this.negotiate();
+  }
+
+  /** @param {Message} message  `media.candidates`, in direct mode only */
+  async candidates({ candidates }) {
+    for (const candidate of candidates ?? []) await this.pc.addIceCandidate(candidate).catch(() => {});
+  }
+
+  close() {
+    this.#closed = true;
+    this.#callOff();
+    this.pc.onicecandidate = this.pc.onconnectionstatechange = null;
+    this.pc.close();
+  }
+
+  /** @param {string} why */
+  #fail(why) {
+    this.#callOff();
+    if (!this.#closed) this.emit("failed", why);
+  }
+
+  /** @param {RTCIceCandidate | null} candidate */
+  #gather(candidate) {
+    if (!candidate) this.#gathered = true;
+    else if (candidate.candidate) this.#candidates.push(candidate.toJSON());
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.#clock.after(BATCH, () => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush() {
+    if (this.#closed || !this.#offered || (this.#candidates.length === 0 && !this.#gathered)) return;
+    const done = this.#gathered ? { done: true } : {};
+    const candidates = this.#candidates.map(({ candidate, sdpMid, sdpMLineIndex }) => ({ candidate, sdpMid, sdpMLineIndex }));
+    const told = this.#signaling.tell("media.candidates", { peer: this.id, round: this.round, candidates, ...done });
+    if (!told) return;
+    this.#candidates = [];
+    this.#gathered = false;
+  }
+}

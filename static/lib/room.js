@@ -1,0 +1,143 @@
+/** A provider's state: the room's view, with each event since folded in. Nothing here is mutated. */
+
+import { withParticipant } from "./visit.js";
+
+/** @typedef {import("./types.js").ProviderView} ProviderView */
+/** @typedef {import("./types.js").RoomVisit} RoomVisit */
+/** @typedef {import("./types.js").Entry} Entry */
+/** @typedef {import("./types.js").Message} Message */
+
+/** @type {Readonly<Record<string, (view: ProviderView, message: Message) => ProviderView>>} */
+const FOLD = {
+  "queue.entered": (view, { entry }) => withEntry(view, entry),
+  "queue.changed": (view, { entry }) => withEntry(view, entry),
+  "queue.left": (view, { entry }) => withoutEntry(view, typeof entry === "string" ? entry : entry.id),
+  "waiting.changed": (view, { status, minutes }) => ({ ...view, status: status ?? view.status, minutes }),
+  "visit.started": (view, message) =>
+    withVisit(view, message, {
+      phase: "in_progress",
+      appointment: message.appointment,
+      participants: message.participants ?? [],
+      ice_servers: message.ice_servers,
+      started_at: message.at,
+      rejoin_until: undefined,
+      agreed: [],
+    }),
+  "visit.resumed": (view, message) =>
+    withVisit(view, message, {
+      phase: "in_progress",
+      ...(message.participants ? { participants: message.participants } : {}),
+      ice_servers: message.ice_servers,
+      rejoin_until: undefined,
+      agreed: [],
+    }),
+  "visit.ended": (view, message) =>
+    withVisit(view, message, { phase: "ended", rejoin_until: message.rejoin_until, ended_by: message.by, agreed: [] }),
+  "visit.rejoin_pending": (view, message) =>
+    withVisit(view, message, {
+      phase: message.agreed?.length ? "rejoin_pending" : "ended",
+      agreed: message.agreed ?? [],
+      ...(message.rejoin_until ? { rejoin_until: message.rejoin_until } : {}),
+    }),
+  "visit.closed": (view, message) => ({
+    ...view,
+    visits: view.visits.filter(({ id }) => id !== message.visit),
+    appointments: phased(view, view.visits.find(({ id }) => id === message.visit)?.appointment, "closed"),
+  }),
+  "media.mode": (view, { participant, mode }) => ({
+    ...view,
+    visits: view.visits.map((visit) => ({
+      ...visit,
+      participants: visit.participants.map((one) => (one.id === participant ? { ...one, mode } : one)),
+    })),
+  }),
+  "participant.changed": (view, { visit, participant }) => ({
+    ...view,
+    visits: view.visits.map((one) =>
+      one.id === visit ? { ...one, participants: withParticipant(one.participants, participant) } : one,
+    ),
+  }),
+};
+
+/**
+ * @param {ProviderView | null} view  null before the first view
+ * @param {Message} message
+ * @returns {ProviderView | null}
+ */
+export function foldProvider(view, message) {
+  if (message.type === "view") {
+    const { waiting = [], unverified = [], appointments = [], visits = [] } = message;
+    return { .../** @type {any} */ (message), waiting, unverified, appointments, visits };
+  }
+  const fold = FOLD[message.type];
+  return view && fold ? fold(view, message) : view;
+}
+
+/** @param {ProviderView} view @param {Entry} entry @returns {ProviderView} */
+function withEntry(view, entry) {
+  const lane = entry.verified ? "waiting" : "unverified";
+  const known = view[lane].some(({ id }) => id === entry.id);
+  if (!known) return { ...withoutEntry(view, entry.id), [lane]: [...withoutEntry(view, entry.id)[lane], entry] };
+  return { ...view, [lane]: view[lane].map((one) => (one.id === entry.id ? entry : one)) };
+}
+
+/** @param {ProviderView} view @param {string} id @returns {ProviderView} */
+function withoutEntry(view, id) {
+  /** @param {Entry} entry */
+  const other = (entry) => entry.id !== id;
+  return { ...view, waiting: view.waiting.filter(other), unverified: view.unverified.filter(other) };
+}
+
+/** @param {ProviderView} view @param {Message} message @param {Partial<RoomVisit>} change @returns {ProviderView} */
+function withVisit(view, message, change) {
+  const before = view.visits.find(({ id }) => id === message.visit);
+  /** @type {RoomVisit} */
+  const visit = {
+    participants: [],
+    phase: "in_progress",
+    ...before,
+    ...change,
+    id: message.visit,
+    segment: message.segment ?? before?.segment ?? 1,
+    rev: message.rev ?? before?.rev,
+    started_at: before?.started_at ?? change.started_at,
+  };
+  return {
+    ...view,
+    visits: [...view.visits.filter(({ id }) => id !== visit.id), visit],
+    appointments: phased(view, visit.appointment, visit.phase, visit.rev),
+  };
+}
+
+/**
+ * The appointments, with the phase of one of them told.
+ * @param {ProviderView} view
+ * @param {string | undefined} id
+ * @param {import("./types.js").Phase} phase
+ * @param {number} [rev]
+ */
+function phased(view, id, phase, rev) {
+  return view.appointments.map((one) => (one.id === id ? { ...one, phase, rev: rev ?? one.rev } : one));
+}
+
+/** The one visit that is live, if any: a room holds at most one. @param {ProviderView} view */
+export function liveVisit(view) {
+  return view.visits.find(({ phase }) => phase === "in_progress");
+}
+
+/** Visits that may be rejoined. @param {ProviderView} view */
+export function endedVisits(view) {
+  return view.visits.filter(({ phase }) => phase === "ended" || phase === "rejoin_pending");
+}
+
+/** Who is ready and was not noticed yet, first come first. @param {ProviderView} view @returns {Entry[]} */
+export function unnoticed(view) {
+  return [...view.waiting, ...view.unverified]
+    .filter(({ acknowledged }) => !acknowledged)
+    .sort((a, b) => a.since - b.since);
+}
+
+/** The clients of a visit. @param {RoomVisit} visit */
+export function clientsOf(visit) {
+  return visit.participants.filter(({ role }) => role === "client");
+}

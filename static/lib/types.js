@@ -1,0 +1,108 @@
+/**
+ * The shapes that travel between this page and the server, as the protocol names them.
+ *
+ * @typedef {"scheduled"|"waiting"|"in_progress"|"ended"|"rejoin_pending"|"closed"} Phase
+ * @typedef {"available"|"away"|"late"} Status
+ * @typedef {"video"|"audio"} Mode
+ * @typedef {"home"|"lodging"|"other"} PlaceKind
+ *
+ * @typedef {Object} Contact           how to reach a practice; any of it may be missing
+ * @property {string} [name]
+ * @property {string} [phone]
+ * @property {string} [email]
+ * @property {string} [url]
+ * @property {string} [text]
+ *
+ * @typedef {{version: string, text: string}} Consent
+ *
+ * @typedef {Object} Practice
+ * @property {string} id
+ * @property {string} name
+ * @property {string | Contact} [help]
+ * @property {string | Contact} [backup]     shown when media cannot connect
+ * @property {Consent} [consent]
+ * @property {string} [time_zone]
+ *
+ * @typedef {{id?: string, name: string, status?: Status, minutes?: number}} Provider
+ * @typedef {{id?: string, start?: number, end?: number, group?: boolean}} Appointment  times are ms, UTC
+ *
+ * @typedef {Object} Participant
+ * @property {string} id
+ * @property {"provider"|"co_provider"|"client"} role
+ * @property {string} name
+ * @property {"connected"|"gone"} [presence]
+ * @property {boolean} [microphone]
+ * @property {boolean} [camera]
+ * @property {boolean} [screen]
+ * @property {Mode} [mode]
+ * @property {string} [mode_reason]
+ * @property {boolean} [you]
+ *
+ * @typedef {Object} ClientView        the whole state as one client may see it
+ * @property {Phase} phase
+ * @property {number} [rev]
+ * @property {Provider} provider
+ * @property {Appointment} [appointment]
+ * @property {Practice} practice
+ * @property {boolean} [checked_in]
+ * @property {boolean} [away]
+ * @property {number} [ahead]
+ * @property {string} [visit]
+ * @property {number} [segment]
+ * @property {number} [rejoin_until]   ms, UTC
+ * @property {string[]} [agreed]       roles that chose to rejoin
+ * @property {Participant[]} [participants]  only while in
+ * @property {RTCIceServer[]} [ice_servers]  only while in
+ * @property {string} [outcome]
+ * @property {string} [ended_by]
+ *
+ * @typedef {Object} Entry             one who waits
+ * @property {string} id
+ * @property {string} [appointment]
+ * @property {number} [rev]
+ * @property {{id?: string, name: string}} client
+ * @property {number} since            ms, UTC
+ * @property {boolean} verified
+ * @property {boolean} [acknowledged]
+ * @property {boolean} [away]
+ * @property {{camera?: boolean, microphone?: boolean}} [devices]
+ * @property {Mode} [media]
+ * @property {{state?: string, kind?: PlaceKind}} [place]
+ * @property {string[]} [flags]
+ *
+ * @typedef {Object} RoomAppointment
+ * @property {string} id
+ * @property {number} [rev]
+ * @property {Phase} phase
+ * @property {number} start
+ * @property {number} end
+ * @property {string} [host]
+ * @property {boolean} [group]
+ * @property {{id: string, name: string, seat?: string, presence?: string}[]} clients
+ *
+ * @typedef {Object} RoomVisit
+ * @property {string} id
+ * @property {string} [appointment]
+ * @property {number} [rev]
+ * @property {Phase} phase
+ * @property {number} [segment]
+ * @property {Participant[]} participants
+ * @property {number} [started_at]
+ * @property {number} [rejoin_until]
+ * @property {string[]} [agreed]
+ * @property {string} [ended_by]
+ * @property {RTCIceServer[]} [ice_servers]
+ *
+ * @typedef {Object} ProviderView      the whole state as the provider may see it
+ * @property {Status} [status]
+ * @property {number} [minutes]
+ * @property {Entry[]} waiting
+ * @property {Entry[]} unverified
+ * @property {RoomAppointment[]} appointments
+ * @property {RoomVisit[]} visits
+ *
+ * @typedef {{mid: string, participant: string, kind: string, source?: string}} RemoteTrack
+ *
+ * @typedef {{type: string, re?: number, seq?: number, epoch?: unknown, at?: number} & Record<string, any>} Message
+ */
+export {};

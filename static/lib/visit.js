@@ -1,0 +1,114 @@
+/** A client's state: the view the server gave, with each event since folded in. Nothing here is mutated. */
+
+import { CLOSE } from "./connection.js";
+
+/** @typedef {import("./types.js").ClientView} ClientView */
+/** @typedef {import("./types.js").Message} Message */
+/** @typedef {import("./types.js").Participant} Participant */
+/** @typedef {"check-in" | "waiting" | "session" | "ended" | "closed"} VisitScreen */
+/** @typedef {"finished" | "over" | "removed" | "revoked" | "displaced" | "lost"} ClosedReason */
+
+/** @type {Readonly<Record<string, (view: ClientView, message: Message) => ClientView>>} */
+const FOLD = {
+  "waiting.changed": (view, { status, minutes, ahead }) => ({
+    ...view,
+    provider: status === undefined ? view.provider : { ...view.provider, status, minutes },
+    ahead,
+  }),
+  "visit.started": (view, message) => live(view, message),
+  "visit.resumed": (view, message) => live(view, message),
+  "visit.ended": (view, { visit, by, rev, rejoin_until }) => ({
+    ...out(view),
+    phase: "ended",
+    visit: visit ?? view.visit,
+    rev: rev ?? view.rev,
+    rejoin_until,
+    ended_by: by,
+    agreed: [],
+  }),
+  "visit.rejoin_pending": (view, { visit, agreed, rejoin_until }) => ({
+    ...view,
+    phase: agreed?.length ? "rejoin_pending" : "ended",
+    visit: visit ?? view.visit,
+    agreed: agreed ?? [],
+    rejoin_until: rejoin_until ?? view.rejoin_until,
+  }),
+  "visit.closed": (view, { visit, outcome }) => ({ ...out(view), phase: "closed", visit: visit ?? view.visit, outcome }),
+  "media.mode": (view, { participant, mode }) => ({
+    ...view,
+    ...(view.participants ? { participants: view.participants.map((one) => (one.id === participant ? { ...one, mode } : one)) } : {}),
+  }),
+  "participant.changed": (view, { participant }) =>
+    view.participants ? { ...view, participants: withParticipant(view.participants, participant) } : view,
+};
+
+/**
+ * @param {ClientView | null} view  null before the first view
+ * @param {Message} message
+ * @returns {ClientView | null}
+ */
+export function foldClient(view, message) {
+  if (message.type === "view") return /** @type {ClientView} */ (/** @type {unknown} */ (message));
+  const fold = FOLD[message.type];
+  return view && fold ? fold(view, message) : view;
+}
+
+/** @param {ClientView} view @param {Message} message @returns {ClientView} */
+function live(view, { visit, segment, rev, participants, ice_servers, rejoin_until }) {
+  return {
+    ...view,
+    phase: "in_progress",
+    checked_in: true,
+    visit,
+    segment: segment ?? view.segment ?? 1,
+    rev: rev ?? view.rev,
+    participants: participants ?? view.participants ?? [],
+    ice_servers: ice_servers ?? view.ice_servers,
+    rejoin_until,
+    agreed: [],
+  };
+}
+
+/** A client who is not in knows nothing of the others. @param {ClientView} view @returns {ClientView} */
+function out(view) {
+  const { participants: _participants, ice_servers: _iceServers, ...rest } = view;
+  return rest;
+}
+
+/**
+ * @param {Participant[]} participants
+ * @param {Participant} changed  whole; a new one is added
+ * @returns {Participant[]}
+ */
+export function withParticipant(participants, changed) {
+  return participants.some(({ id }) => id === changed.id)
+    ? participants.map((one) => (one.id === changed.id ? { ...one, ...changed } : one))
+    : [...participants, changed];
+}
+
+/** Which screen a connected client belongs on. @param {ClientView} view @returns {VisitScreen} */
+export function screenFor(view) {
+  if (view.phase === "closed") return "closed";
+  if (view.phase === "in_progress" && view.participants) return "session";
+  if (view.phase === "ended" || view.phase === "rejoin_pending") return "ended";
+  return view.checked_in ? "waiting" : "check-in";
+}
+
+/**
+ * Why the server let us go for good.
+ * @param {number} code  a WebSocket close code
+ * @param {ClientView | null} view
+ * @returns {ClosedReason}
+ */
+export function closedReason(code, view) {
+  if (code === CLOSE.DISPLACED) return "displaced";
+  if (code === CLOSE.REMOVED) return "removed";
+  if (code === CLOSE.REVOKED) return "revoked";
+  if (code === CLOSE.OVER) return tookPlace(view) ? "finished" : "over";
+  return "lost";
+}
+
+/** Whether they met: thanks are due then, and an explanation otherwise. @param {ClientView | null} view */
+function tookPlace(view) {
+  return (view?.segment ?? 0) > 0 || ["attended", "late_arrival", "left_early"].includes(view?.outcome ?? "");
+}

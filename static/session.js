@@ -1,0 +1,162 @@
+/** What both pages do while their person is in a session: connection, media, devices and stage, tied together. */
+
+import { CallStage } from "./components/call-stage.js";
+import { newId, systemClock } from "./lib/clock.js";
+import { Call } from "./lib/media.js";
+
+/** @typedef {import("./lib/connection.js").Connection} Connection */
+/** @typedef {import("./lib/self.js").Self} Self */
+/** @typedef {import("./lib/types.js").Participant} Participant */
+/** @typedef {import("./lib/types.js").Message} Message */
+/** @typedef {import("./lib/i18n.js").Translator} Translator */
+
+/** ms after which the camera's light may go out: the server has taken the video line away by then. */
+const RELEASE = 1_500;
+
+export class Session {
+  call;
+  #connection;
+  #self;
+  /** @type {CallStage | null} */
+  #stage = null;
+  /** @type {Translator | null} */
+  #t = null;
+  /** @type {Participant[]} */
+  #participants = [];
+  /** The visit and segment whose media are open. */
+  #open = "";
+  #told = "";
+  /** Whether what is open is audio only: what the others were told. */
+  #audioOnly = false;
+
+  /** @param {Connection} connection @param {Self} self */
+  constructor(connection, self) {
+    this.#connection = connection;
+    this.#self = self;
+    this.call = new Call({
+      signaling: connection,
+      makePeer: (config) => new RTCPeerConnection(config),
+      makeStream: () => new MediaStream(),
+      newId,
+      clock: systemClock,
+    });
+    this.call.on("state", () => this.#tell());
+    this.call.on("remotes", () => this.#tell());
+    self.on("tracks", () => {
+      if (this.#open) void this.call.send(self.tracks);
+    });
+    self.on("change", () => {
+      this.#followMode();
+      this.#tellState();
+      this.#tell();
+    });
+    connection.on("message", (message) => this.call.handle(message));
+    connection.on("state", (state) => {
+      if (state === "open") {
+        this.#told = ""; // another node may not know it
+        this.call.resume();
+        this.#tellState();
+      }
+      this.#tell();
+    });
+    // A support hook: getStats() of a running session, from the browser's console or a test.
+    Object.assign(globalThis, { carelobby: Object.freeze({ peers: () => this.call.peers }) });
+  }
+
+  /**
+   * Show the session, and open its media unless they are open.
+   * @param {Object} model
+   * @param {Translator} model.t
+   * @param {string} model.visit
+   * @param {number} model.segment
+   * @param {RTCIceServer[] | undefined} model.iceServers
+   * @param {Participant[]} model.participants
+   * @param {string} model.title
+   * @param {import("./lib/types.js").Practice | null} model.practice
+   * @param {"end" | "leave"} model.way
+   * @param {number | undefined} model.startedAt
+   * @param {() => void} model.onEnd
+   * @returns {CallStage}
+   */
+  enter({ t, visit, segment, iceServers, participants, onEnd, ...rest }) {
+    const stage = new CallStage();
+    stage.show({
+      ...rest,
+      t,
+      self: this.#self,
+      now: () => this.#connection.now(),
+      onAudioOnly: (audioOnly) => void this.#setAudioOnly(audioOnly),
+      onEnd: () => {
+        this.leave(); // media stop at the click, whatever the network does
+        onEnd();
+      },
+    });
+    this.#stage = stage;
+    this.#t = t;
+    this.tell(participants);
+    void this.#start(`${visit}/${segment}`, iceServers);
+    return stage;
+  }
+
+  /** @param {Participant[]} participants */
+  tell(participants) {
+    this.#participants = participants;
+    this.#tell();
+  }
+
+  /** Media stop now. */
+  leave() {
+    this.#open = "";
+    this.#told = "";
+    this.#stage = null;
+    this.call.close();
+  }
+
+  /** @param {string} open @param {RTCIceServer[] | undefined} iceServers */
+  async #start(open, iceServers) {
+    if (this.#open === open) return;
+    this.#open = open;
+    if (!this.#self.ready) await this.#self.open();
+    if (this.#open !== open) return;
+    this.#audioOnly = this.#self.audioOnly;
+    this.#tellState();
+    await this.call.open({ iceServers, tracks: this.#self.tracks, audioOnly: this.#audioOnly });
+  }
+
+  /** @param {boolean} audioOnly */
+  async #setAudioOnly(audioOnly) {
+    if (!audioOnly) return this.#self.open({ video: true });
+    this.#self.setAudioOnly(true, "declined");
+    systemClock.after(RELEASE, () => this.#self.releaseCamera());
+  }
+
+  /** Audio only was chosen, or a camera failed or came back: the server is told, and the lines follow. */
+  #followMode() {
+    if (!this.#open || this.call.state === "idle" || this.#self.opening) return;
+    if (this.#audioOnly === this.#self.audioOnly) return;
+    this.#audioOnly = this.#self.audioOnly;
+    this.#connection.tell("media.mode", { mode: this.#audioOnly ? "audio" : "video", reason: this.#self.reason });
+    void this.call.setAudioOnly(this.#audioOnly, this.#self.tracks);
+  }
+
+  #tellState() {
+    if (!this.#open) return;
+    const now = JSON.stringify(this.#self.told);
+    if (now === this.#told) return;
+    if (this.#connection.tell("media.state", this.#self.told)) this.#told = now;
+  }
+
+  #tell() {
+    if (!this.#stage || !this.#t) return;
+    this.#stage.tell(
+      {
+        others: this.#participants.filter(({ you }) => !you),
+        remotes: this.call.remotes,
+        call: this.call.state,
+        line: this.#connection.state,
+        audioOnly: this.#self.audioOnly,
+      },
+      this.#t,
+    );
+  }
+}

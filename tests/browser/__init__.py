@@ -1,0 +1,1 @@
+"""Whole visits in real browsers with fake cameras, as people have them."""

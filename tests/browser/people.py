@@ -1,0 +1,150 @@
+"""A client and a provider at their browsers: what they click, and what their browsers decode."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1440, "height": 900}
+
+DECODED = """async () => {
+  const sum = {video: 0, audio: 0, sent: 0};
+  for (const peer of window.carelobby.peers()) {
+    for (const report of (await peer.getStats()).values()) {
+      if (report.type === "inbound-rtp" && report.kind === "video") sum.video += report.framesDecoded ?? 0;
+      if (report.type === "inbound-rtp" && report.kind === "audio") sum.audio += report.totalSamplesReceived ?? 0;
+      if (report.type === "outbound-rtp") sum.sent += report.packetsSent ?? 0;
+    }
+  }
+  return sum;
+}"""
+
+
+@dataclass
+class Person:
+    """Somebody at a browser of their own. Whatever their console says that is wrong is kept."""
+
+    context: BrowserContext
+    page: Page
+    url: str
+    wrong: list[str] = field(default_factory=list)
+
+    @classmethod
+    async def at(cls, browser: Browser, url: str, size: dict[str, int]) -> Person:
+        context = await browser.new_context(viewport=size, permissions=["camera", "microphone"])  # type: ignore[arg-type]
+        person = cls(context, await context.new_page(), url)
+        person.page.set_default_timeout(20_000)
+        person.page.on("console", person._console)
+        person.page.on("pageerror", lambda error: person.wrong.append(f"error: {error}"))
+        person.page.on("request", person._request)
+        return person
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.wrong.append(f"{message.type}: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self.url, self.url.replace("http", "ws", 1), "blob:", "data:")):
+            self.wrong.append(f"foreign request: {request.url.partition('?')[0]}")
+
+    async def click(self, name: str) -> None:
+        await self.page.get_by_role("button", name=name, exact=True).click()
+
+    async def screen(self, name: str) -> None:
+        """Wait until a screen is shown."""
+        await self.page.locator(f'main[data-screen="{name}"]').wait_for()
+
+    async def decoded(self) -> dict[str, int]:
+        """Return what this browser's present peers decoded so far: video frames, audio samples; and packets sent."""
+        return dict(await self.page.evaluate(DECODED))
+
+    async def sees_and_hears(self, *, video: bool = True) -> dict[str, int]:
+        """Wait until decoded sound, and picture, rise; return the figures."""
+        before = await self.decoded()
+
+        async def risen() -> bool:
+            now = await self.decoded()
+            return now["audio"] > before["audio"] + 48_000 // 2 and (not video or now["video"] > before["video"] + 5)
+
+        await eventually(risen)
+        return await self.decoded()
+
+
+class Client(Person):
+    """Somebody who was sent a link."""
+
+    async def open(self, link: str) -> None:
+        await self.page.goto(link)
+        await self.screen("welcome")
+
+    async def check_devices(self) -> None:
+        await self.click("Check camera and microphone")
+        await self.screen("devices")
+
+    async def check_in(self, *, state: str = "CO", name: str | None = None, camera: bool = True) -> None:
+        await self.click("Continue" if camera else "Continue without camera")
+        await self.screen("check-in")
+        if name is not None:
+            await self.page.locator("[name=display_name]").fill(name)
+        await self.page.locator("[name=state]").select_option(state)
+        await self.page.locator("[name=kind][value=home]").check()
+        await self.page.locator("[name=privacy]").check()
+        await self.page.locator("[name=consent]").check()
+        await self.click("Check in")
+        await self.screen("waiting")
+
+    async def arrive(self, link: str) -> None:
+        """Do everything from the link to the waiting room."""
+        await self.open(link)
+        await self.check_devices()
+        await self.check_in()
+
+
+class Clinician(Person):
+    """A provider."""
+
+    async def sign_in(self, username: str, password: str) -> None:
+        await self.page.goto(f"{self.url}/provider")
+        await self.screen("sign-in")
+        await self.page.locator("[name=username]").fill(username)
+        await self.page.locator("[name=password]").fill(password)
+        await self.click("Sign in")
+        await self.screen("room")
+
+    async def start(self, client: str) -> None:
+        """Click Start Session in the notice that this client is ready."""
+        notice = self.page.get_by_role("dialog").filter(has_text=f"{client} is ready")
+        await notice.wait_for()
+        await notice.get_by_role("button", name="Start Session", exact=True).click()
+        await self.screen("session")
+
+
+async def end(person: Person) -> None:
+    """End the session, and mean it."""
+    await person.click("End Session")
+    await person.click("End for everyone")
+    await person.screen("ended")
+
+
+async def eventually(true: Callable[[], Awaitable[bool]], patience: float = 20.0) -> None:
+    """Return as soon as something is true."""
+    last = time.monotonic() + patience
+    while not await true():
+        assert time.monotonic() < last, "it did not become true in time"
+        await asyncio.sleep(0.1)
+
+
+def join_urls(told: dict[str, Any], *, group: bool = False) -> list[tuple[str, str, str]]:
+    """Return (provider, client's name, join link) of the demo's appointments."""
+    return [
+        (appointment["provider"], client["name"], client["join_url"])
+        for appointment in told["appointments"]
+        if appointment["group"] == group
+        for client in appointment["clients"]
+    ]

@@ -1,0 +1,1 @@
+"""The bus: news between nodes, in memory and over pub/sub."""

@@ -1,0 +1,493 @@
+"""A room's connections on a node: who comes in, what they are told and in which order, and how they go."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+
+from server.web.closes import Close
+from signaling.errors import Busy, Forbidden, NotFound
+from signaling.events import Connected, Disconnected
+from signaling.messages import ChatLine, Displaced, VisitClosed
+from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Node, World, served, settle
+
+# --- Coming in --------------------------------------------------------------------------------------
+
+
+async def test_a_ticket_brings_a_welcome_and_then_the_view(node: Node) -> None:
+    browser = await node.enter(PROVIDER)
+
+    welcome = dict(browser.welcome)
+    assert welcome.pop("secret")
+    assert welcome.pop("limits")["frame"] == 65_536
+    assert welcome == {
+        "type": "welcome",
+        "connection": "con_n1_1",
+        "resume_for": 60,
+        "role": "provider",
+        "heartbeat": 10,
+        "recovered": False,
+    }
+    assert (browser.view["epoch"], browser.view["seq"]) == ("e1", 10)
+    assert node.world.facts == [Connected(PROVIDER, "con_n1_1", "d1", "n1")]
+    assert node.world.entered == {("n1", ROOM)}
+
+
+async def test_a_ticket_is_good_once(node: Node) -> None:
+    ticket = node.world.ticket()
+    first, second = await node.connect(), await node.connect()
+
+    await first.send(type="hello", protocol=1, ticket=ticket, device="d")
+    await first.get("welcome")
+    await second.send(type="hello", protocol=1, ticket=ticket, device="d")
+
+    assert await second.closed() == Close.BAD_TICKET
+
+
+async def test_a_ticket_whose_right_has_ended_is_expired(node: Node) -> None:
+    browser = await node.connect()
+
+    ticket = node.world.ticket(until=node.world.now)
+    await browser.send(type="hello", protocol=1, ticket=ticket, device="d")
+
+    assert await browser.closed() == Close.EXPIRED
+
+
+async def test_a_right_that_ends_later_ends_the_connection_then(node: Node) -> None:
+    browser = await node.connect()
+    ticket = node.world.ticket(until=node.world.now + 7_000)
+    await browser.send(type="hello", protocol=1, ticket=ticket, device="d")
+    await browser.get("welcome")
+
+    await node.pass_time(6)
+    assert not node.hub.counts.closed
+    await node.pass_time(2)
+
+    assert await browser.closed() == Close.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("why", "code"),
+    [(Busy, Close.DISPLACED), (NotFound, Close.OVER), (Forbidden, Close.FORBIDDEN)],
+)
+async def test_the_room_may_refuse_a_connection(node: Node, why: type[Exception], code: Close) -> None:
+    node.world.refuse_connected = why()
+    browser = await node.connect()
+
+    await browser.send(type="hello", protocol=1, ticket=node.world.ticket(), device="second")
+
+    assert await browser.closed() == code
+    await node.until(lambda: not node.hub.feeds)
+    assert node.world.facts == [], "whoever never came cannot go"
+
+
+async def test_a_takeover_is_said_to_the_room(node: Node) -> None:
+    browser = await node.connect()
+
+    await browser.send(type="hello", protocol=1, ticket=node.world.ticket(), device="d2", takeover=True)
+    await browser.get("welcome")
+
+    assert node.world.facts == [Connected(CLIENT, "con_n1_1", "d2", "n1", takeover=True)]
+
+
+async def test_nobody_is_admitted_while_the_store_is_away(node: Node) -> None:
+    browser = await node.connect()
+    node.world.away = True
+
+    await browser.send(type="hello", id=1, protocol=1, ticket=node.world.ticket(), device="d")
+
+    error = await browser.get("error")
+    assert (error["code"], error["temporary"], error["re"]) == ("unavailable", True, 1)
+    assert await browser.closed() == Close.STORE_LOST
+
+
+async def test_a_room_that_is_gone_is_over(node: Node) -> None:
+    browser = await node.connect()
+    ticket = node.world.ticket()
+    node.hub.rooms.fact = lambda room, fact: asyncio.sleep(0)  # type: ignore[method-assign]
+    node.world.rooms.clear()
+
+    await browser.send(type="hello", protocol=1, ticket=ticket, device="d")
+
+    assert await browser.closed() == Close.OVER
+
+
+async def test_whoever_vanishes_while_being_greeted_is_reported_gone(node: Node) -> None:
+    browser = await node.connect()
+    ticket = node.world.ticket()
+    node.world.gate.clear()
+    await browser.send(type="hello", protocol=1, ticket=ticket, device="d")
+    await settle()
+
+    browser.connection.transport.abort()
+    await node.until(lambda: node.hub.counts.connections == 0)
+    node.world.gate.set()
+
+    await node.until(lambda: not node.hub.feeds)
+    assert node.world.rooms[ROOM].connections == {}
+
+
+# --- Being told -------------------------------------------------------------------------------------
+
+
+async def test_an_event_goes_to_its_audience_alone(node: Node) -> None:
+    client, provider = await node.enter(CLIENT), await node.enter(PROVIDER)
+
+    node.world.happen(PROVIDER.participant)
+    node.world.happen(CLIENT.participant, PROVIDER.participant)
+
+    assert [(await provider.get())["seq"] for _ in range(2)] == [11, 12]
+    assert (await client.get())["seq"] == 12
+    await client.quiet()
+
+
+async def test_an_event_for_one_connection_is_told_to_no_other_of_that_person(node: Node) -> None:
+    one, two = await node.enter(device="a"), await node.enter(device="b")
+
+    node.world.happen(CLIENT.participant, message=Displaced(), connection=one.welcome["connection"], close=4509)
+
+    assert (await one.get())["type"] == "displaced"
+    assert await one.closed() == Close.DISPLACED
+    await two.quiet()
+
+
+async def test_the_last_check_before_the_socket_holds_an_event_back(node: Node) -> None:
+    client, provider = await node.enter(CLIENT), await node.enter(PROVIDER)
+    node.hub.may_see = lambda room, who, event: who == PROVIDER and room == ROOM and event["seq"] == 11
+
+    node.world.happen(CLIENT.participant, PROVIDER.participant)
+
+    assert (await provider.get())["seq"] == 11
+    await client.quiet()
+
+
+async def test_after_an_event_that_closes_the_message_comes_first(node: Node) -> None:
+    client, provider = await node.enter(CLIENT), await node.enter(PROVIDER)
+    closed = VisitClosed(visit="vis_1", rev=3, outcome="attended")
+
+    node.world.happen(CLIENT.participant, message=closed, close=Close.OVER)
+
+    assert (await client.get("visit.closed"))["outcome"] == "attended"
+    assert await client.closed() == Close.OVER
+    await provider.quiet()
+
+
+async def test_both_subprotocols_get_the_same_event(node: Node) -> None:
+    text, packed = await node.enter(device="a"), await node.enter(device="b", packed=True)
+
+    node.world.happen(CLIENT.participant)
+
+    assert await text.get("waiting.changed") == await packed.get("waiting.changed")
+
+
+async def test_events_that_the_view_holds_are_not_told_again(node: Node) -> None:
+    """The bus may be slower than a read of the room."""
+    late = node.world.happen(CLIENT.participant, tell=False)
+    browser = await node.enter()
+    assert browser.view["seq"] == late
+
+    node.world.publish(node.world.stored[ROOM])
+    node.world.happen(CLIENT.participant)
+
+    assert (await browser.get())["seq"] == late + 1
+
+
+async def test_events_that_come_while_the_room_is_read_follow_the_view(node: Node) -> None:
+    browser = await node.connect()
+    present = node.hub.rooms.present
+
+    async def slow(room: str, *, seq: int = 0):  # type: ignore[no-untyped-def]
+        found = await present(room, seq=seq)
+        if len(node.world.stored[ROOM]) < 2:
+            node.world.happen(CLIENT.participant)
+            node.world.happen(CLIENT.participant)
+        return found
+
+    node.hub.rooms.present = slow  # type: ignore[method-assign]
+    await browser.send(type="hello", protocol=1, ticket=node.world.ticket(), device="d")
+
+    await browser.get("welcome")
+    assert [(await browser.get())["seq"] for _ in range(3)] == [10, 11, 12]
+
+
+@pytest.mark.parametrize("large", [False, True])
+async def test_what_the_bus_loses_or_shortens_is_read_from_the_store(node: Node, large: bool) -> None:
+    browser = await node.enter()
+
+    node.world.happen(CLIENT.participant, tell=large, large=large)
+    node.world.happen(CLIENT.participant)
+    node.world.happen(CLIENT.participant)
+
+    assert [(await browser.get())["seq"] for _ in range(3)] == [11, 12, 13]
+    assert node.hub.counts.gaps == 1
+
+
+async def test_repeats_and_disorder_on_the_bus_are_told_once_and_in_order(node: Node) -> None:
+    browser = await node.enter()
+    for _ in range(4):
+        node.world.happen(CLIENT.participant, tell=False)
+    one, two, three, four = node.world.stored[ROOM]
+
+    node.world.publish([one, one, three])
+    node.world.publish([two, one])
+    await settle()
+    node.world.publish([three, four, four])
+
+    assert [(await browser.get())["seq"] for _ in range(4)] == [11, 12, 13, 14]
+    await browser.quiet()
+
+
+async def test_after_a_gap_of_the_bus_every_room_is_read(node: Node) -> None:
+    browser = await node.enter()
+    node.world.happen(CLIENT.participant, tell=False)
+
+    node.hub.gap()
+
+    assert (await browser.get())["seq"] == 11
+
+
+async def test_connections_outlast_a_store_that_is_away_and_then_miss_nothing(node: Node) -> None:
+    browser = await node.enter()
+    node.world.happen(CLIENT.participant, tell=False)
+    node.world.away = True
+
+    node.hub.gap()
+    await settle(200)
+    assert not node.hub.counts.closed
+    node.world.away = False
+
+    assert (await browser.get())["seq"] == 11
+
+
+async def test_events_that_nobody_keeps_any_more_are_made_good_by_a_view(node: Node) -> None:
+    browser, provider = await node.enter(), await node.enter(PROVIDER)
+    for _ in range(3):
+        node.world.happen(CLIENT.participant, tell=False)
+    node.world.forgotten = 12
+
+    node.world.happen(CLIENT.participant)
+
+    assert (await browser.get("view"))["seq"] == 14
+    assert (await provider.get("view"))["seq"] == 14
+    node.world.happen(CLIENT.participant)
+    assert (await browser.get())["seq"] == 15
+
+
+async def test_a_room_made_anew_sends_everybody_to_come_again(node: Node) -> None:
+    browser = await node.enter()
+
+    node.world.happen(CLIENT.participant, epoch="e2")
+
+    assert await browser.closed() == Close.STATE_GAP
+    await node.until(lambda: not node.hub.feeds)
+
+
+async def test_a_passing_message_reaches_only_those_it_is_for(node: Node) -> None:
+    client, provider = await node.enter(CLIENT), await node.enter(PROVIDER)
+    second = await node.enter(PROVIDER, device="d2")
+
+    line = ChatLine(participant="x", text="hello", at=1)
+    assert node.hub.send(ROOM, [PROVIDER.participant], line) == 2
+    assert node.hub.send(ROOM, [PROVIDER.participant], line, connection=second.welcome["connection"]) == 1
+    assert node.hub.send("room_2", [PROVIDER.participant], line) == 0
+
+    assert (await provider.get("chat"))["text"] == "hello"
+    await provider.quiet()
+    await second.get("chat")
+    await second.get("chat")
+    await client.quiet()
+
+
+async def test_two_nodes_tell_the_same(node: Node) -> None:
+    async with served(node.world, "n2") as other:
+        here, there = await node.enter(CLIENT), await other.enter(PROVIDER)
+
+        node.world.happen(CLIENT.participant, PROVIDER.participant)
+
+        assert (await here.get()) == (await there.get())
+
+
+# --- Going ------------------------------------------------------------------------------------------
+
+
+async def test_a_lost_connection_is_told_to_the_room_and_the_last_one_out_turns_off_the_light(node: Node) -> None:
+    one, two = await node.enter(CLIENT), await node.enter(PROVIDER)
+
+    await one.vanish()
+    await node.until(lambda: Disconnected(one.welcome["connection"]) in node.world.facts)
+    assert node.world.subscribed["n1"] == {ROOM}
+    await two.leave()
+    await node.until(lambda: not node.hub.feeds)
+
+    assert Disconnected(two.welcome["connection"]) in node.world.facts
+    assert node.world.subscribed["n1"] == set()
+    assert node.world.entered == set()
+
+
+async def test_bye_is_final(node: Node) -> None:
+    browser = await node.enter()
+
+    await browser.send(type="bye", id=1)
+
+    assert (await browser.get("ok"))["re"] == 1
+    assert await browser.closed() == Close.NORMAL
+    await node.until(lambda: Disconnected("con_n1_1", bye=True) in node.world.facts)
+    again = await node.resume(browser)
+    assert await again.closed() == Close.EXPIRED
+
+
+async def test_what_was_asked_before_the_window_closed_is_done(node: Node) -> None:
+    browser = await node.enter()
+    node.world.gate.clear()
+    await browser.send(type="come_back", id=1)
+    await browser.send(type="leave", id=2)
+
+    await browser.vanish()
+    node.world.gate.set()
+
+    await node.until(lambda: not node.hub.feeds)
+    assert [type(request).__name__ for _, _, request in node.world.asked] == ["ComeBack", "Leave"]
+    assert isinstance(node.world.facts[-1], Disconnected), "and only then they are gone"
+
+
+async def test_who_is_sent_away_asks_for_nothing_more(node: Node) -> None:
+    browser = await node.enter()
+    node.world.gate.clear()
+    await browser.send(type="step_away", id=1)
+    await browser.send(type="come_back", id=2)
+    await settle()
+
+    assert node.hub.close(ROOM, CLIENT.participant, Close.REMOVED) == 1
+    node.world.gate.set()
+
+    assert await browser.closed() == Close.REMOVED
+    await node.until(lambda: not node.hub.feeds)
+    assert [type(request).__name__ for _, _, request in node.world.asked] == ["StepAway"]
+
+
+async def test_a_departure_is_told_when_the_store_is_back(node: Node) -> None:
+    browser = await node.enter()
+    node.world.away = True
+    await browser.vanish()
+    await settle(200)
+    assert not any(isinstance(fact, Disconnected) for fact in node.world.facts)
+
+    node.world.away = False
+
+    await node.until(lambda: Disconnected("con_n1_1") in node.world.facts)
+    await node.until(lambda: not node.hub.feeds)
+
+
+async def test_coming_while_the_last_one_leaves_keeps_the_room_subscribed(node: Node) -> None:
+    for _ in range(10):
+        one = await node.enter()
+        leaving = asyncio.create_task(one.leave())
+        two = await node.enter()
+        await leaving
+
+        node.world.happen(CLIENT.participant)
+        assert (await two.get())["seq"] == node.world.rooms[ROOM].seq
+        await two.leave()
+
+
+async def test_signing_out_ends_what_was_opened_by_it(node: Node) -> None:
+    mine, other = await node.connect(), await node.enter(PROVIDER)
+    await mine.send(type="hello", protocol=1, ticket=node.world.ticket(PROVIDER, sign_in="abc"), device="d")
+    await mine.get("welcome")
+
+    assert node.hub.close_sign_in("abc") == 1
+
+    await mine.get("view")
+    assert await mine.closed() == Close.REVOKED
+    await other.quiet()
+
+
+async def test_draining_says_so_and_then_closes_what_is_left(node: Node) -> None:
+    client, provider = await node.enter(CLIENT), await node.enter(PROVIDER)
+
+    await node.hub.drain(5_000, 2_000)
+
+    for browser in (client, provider):
+        assert await browser.get() == {"type": "goaway", "after": 5_000, "jitter": 2_000}
+        assert await browser.closed() == Close.DRAINING
+    assert node.hub.draining
+
+
+async def test_a_stopping_node_says_goodbye_to_the_room() -> None:
+    world = World()
+    async with served(world) as node:
+        browser = await node.enter()
+
+        await node.hub.__aexit__(None, None, None)
+
+        assert await browser.closed() == Close.DRAINING
+        assert Disconnected("con_n1_1") in world.facts
+
+
+async def test_the_clockwork_runs_by_itself_while_the_hub_does() -> None:
+    async with served(World()) as node:
+        await node.connect()
+        node.world.now += 60_000
+
+        await node.hub.__aenter__()
+
+        await node.until(lambda: node.hub.counts.closed == {Close.NO_HELLO: 1})
+
+
+async def test_counts_add_up(node: Node) -> None:
+    browser = await node.enter()
+    await browser.send(type="ping", id=1)
+    await browser.get("ok")
+    counts = node.hub.counts
+    assert (counts.connections, counts.present, counts.received, counts.sent) == (1, 1, 2, 3)
+
+    await browser.leave()
+    await node.until(lambda: counts.connections == 0)
+
+    assert (counts.present, counts.closed) == (0, {1000: 1})
+
+
+# --- Being lost by the room -------------------------------------------------------------------------
+
+
+def lose(node: Node) -> None:
+    """Let the room forget all connections, as when another node took this one for dead."""
+    node.world.rooms[ROOM] = replace(node.world.rooms[ROOM], connections={})
+
+
+async def test_whom_the_room_lost_is_brought_back_with_the_next_renewal(node: Node) -> None:
+    browser = await node.enter()
+    lose(node)
+
+    await node.pass_time(10)
+    await node.pass_time(10)
+
+    await node.until(lambda: list(node.world.rooms[ROOM].connections) == [browser.welcome["connection"]])
+    assert node.world.facts[-1] == Connected(CLIENT, browser.welcome["connection"], "d1", "n1", resumed=True)
+
+
+async def test_whom_an_event_on_its_way_sends_away_is_not_brought_back(node: Node) -> None:
+    browser = await node.enter()
+    lose(node)
+    node.world.happen(CLIENT.participant, message=Displaced(), close=Close.REVOKED, tell=False)
+
+    await node.pass_time(10)
+    await node.pass_time(11)
+    node.world.publish(node.world.stored[ROOM])
+
+    await browser.get("displaced")
+    assert await browser.closed() == Close.REVOKED
+    assert node.world.rooms[ROOM].connections == {}
+
+
+async def test_whom_the_room_does_not_take_back_is_closed(node: Node) -> None:
+    browser = await node.enter()
+    lose(node)
+    node.world.refuse_connected = Busy()
+
+    await node.pass_time(10)
+    await node.pass_time(11)
+
+    assert await browser.closed() == Close.DISPLACED

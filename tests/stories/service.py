@@ -1,0 +1,73 @@
+"""The service as an operator runs it: a process of its own, that can be stopped, killed and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+START_PATIENCE = 60.0
+
+
+@dataclass
+class Service:
+    """One node. Its data directory outlives it."""
+
+    data_dir: Path
+    options: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return str(self.told["url"])
+
+    @property
+    def operator_key(self) -> str:
+        return str(self.told["operator_key"])
+
+    async def start(self) -> None:
+        """Start the process and read the line it prints when it is ready; a port once taken is kept."""
+        command = [sys.executable, "-m", "server", "serve", "--demo", "--print-json", "--port", str(self.port)]
+        command += ["--data-dir", str(self.data_dir), "--allow-private-webhooks", *self.options]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("CARELOBBY_")} | self.environment
+        log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log)
+        log.close()
+        stdout = self.process.stdout
+        assert stdout is not None
+        line = await asyncio.wait_for(asyncio.to_thread(stdout.readline), START_PATIENCE)
+        assert line, "the service ended before it was ready: " + self.log()[-2000:]
+        self.told = json.loads(line)
+        self.port = int(self.url.rpartition(":")[2])
+
+    async def kill(self) -> None:
+        """End it as a power cut does."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        """End it as an operator does."""
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, how: signal.Signals) -> None:
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        await asyncio.to_thread(process.wait, 30)
+        if process.stdout is not None:
+            process.stdout.close()
+
+    def log(self) -> str:
+        """Return everything the service has logged."""
+        path = self.data_dir.parent / f"{self.data_dir.name}.log"
+        return path.read_text() if path.exists() else ""

@@ -87,7 +87,7 @@ def end_segment(
     role = by.role.value if by is not None else None
     visit = stop_segment(visit, now, role, reason)
     visit = advance(visit, event, Phase.ENDED)
-    visit = draft.put_visit(replace(visit, agreed=(), rejoin_until=now + visit.policy.rejoin_window))
+    visit = draft.put_visit(replace(visit, rejoin_until=now + visit.policy.rejoin_window))
     assert visit.rejoin_until is not None
     draft.tell(
         told,

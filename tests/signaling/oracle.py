@@ -89,6 +89,7 @@ class Oracle:
         self._bookkeeping(before, step)
         self._moves(settled, step, event)
         self._tells(before, step)
+        self._records(step)
         self.room = step.room
         self._promises(step.room)
         self._views(step.room)
@@ -263,6 +264,19 @@ class Oracle:
                     pass
         new = dict.fromkeys(self.arrivals, 1)
         assert self.announced == self.notified == Counter(new), "client.ready once for each arrival"
+
+    def _records(self, step: Step) -> None:
+        for record in (entry.record for entry in step.entries if isinstance(entry, HandOff)):
+            facts, runs = record.facts, self.runs.get(record.visit, [])
+            assert [[s["started_at"], s["ended_at"]] for s in facts["segments"]] == runs, (
+                "I10: each run has its one place"
+            )
+            longest = sum(end - start for start, end in runs if start is not None and end is not None)
+            for client in facts["clients"]:
+                minutes = client["connected_ms"]
+                assert client["outcome"], "whatever became of it has a name"
+                assert min(minutes.values()) >= 0
+                assert sum(minutes.values()) <= longest, "no minute is counted twice, and none without a run"
 
     def _runs(self, to: tuple[str, ...], message: object) -> None:
         """Count segments by what the host was told, and arrivals by what anybody was."""

@@ -51,6 +51,7 @@ def test_a_waiting_client_is_told_of_the_provider_and_of_nothing_else() -> None:
     [told] = played.told(WaitingChanged, ANN)
     assert (told.status, told.minutes, told.ahead) == ("available", None, None)
     assert len(played.told(WaitingChanged)) == 2
+    assert played.told(QueueEntered, ANN) == played.told(QueueEntered, BOB) == []
 
 
 @pytest.mark.parametrize("given", [None, ConsentGiven("2023-9")])

@@ -73,6 +73,16 @@ def test_before_admission_there_is_nothing_of_a_visit(who: Who) -> None:
     assert b"secret" not in msgspec.json.encode(shown)
 
 
+def test_who_waits_to_be_let_into_a_live_group_sees_nothing_of_it() -> None:
+    live = waiting(GIA, GUS, at=SOON).then(
+        (BEGIN, provider(Start(appointment="apt_group"))), (LATER, asks(GWEN, CHECK_IN))
+    )
+
+    shown = client_view(live.room, GWEN)
+
+    assert (shown.phase, shown.participants, shown.ice_servers) == ("waiting", UNSET, UNSET)
+
+
 def test_a_clients_view_follows_the_visit_as_they_live_it() -> None:
     visit = "vis_ann"
     moves = [

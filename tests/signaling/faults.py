@@ -1,0 +1,214 @@
+"""Plants faults in the heart and demands that the tests see them: `python -m tests.signaling.faults [--both]`.
+
+A test that cannot fail proves nothing. Each fault is a small edit of `signaling/`, made in a copy; the stories and
+then, if need be, the state machine run there, and one of the two must fail. An edit whose text is no longer found is an
+error of this list. Ends with 1 if any fault goes unseen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong, and the edit that makes it so."""
+
+    what: str
+    file: str
+    right: str
+    wrong: str
+
+
+FAULTS = (
+    Fault(
+        "Start admits everyone who waits",
+        "starting.py",
+        "    withdraw_elsewhere(draft, visit)\n    draft.notify",
+        "    for other in list(draft.room.visits.values()):\n"
+        "        for seat in list(other.seats.values()):\n"
+        "            if seat.stand is Stand.WAITING and other.id != visit.id:\n"
+        "                _let_in(draft, draft.room.visits[other.id], seat)\n"
+        "    withdraw_elsewhere(draft, visit)\n    draft.notify",
+    ),
+    Fault(
+        "the segment is not stopped at End",
+        "segment.py",
+        "replace(running, ended_at=max(now, running.started_at), by=by, reason=reason)",
+        "replace(running, by=by, reason=reason)",
+    ),
+    Fault(
+        "rejoin is possible after the window",
+        "room.py",
+        "return visit.rejoin_until\n",
+        "return visit.rejoin_until + 60_000 if visit.rejoin_until is not None else None\n",
+    ),
+    Fault("an early alarm is obeyed", "room.py", "and due <= now:", "and due <= now + 1:"),
+    Fault("a late alarm lengthens the segment", "room.py", "        draft.at(due)\n", "        draft.at(now)\n"),
+    Fault(
+        "agreement outlives the End",
+        "segment.py",
+        "        agreed=(),\n",
+        "",
+    ),
+    Fault("one side's agreement is enough", "rejoining.py", "agreed & set(provider_ids(visit)) and agreed", "agreed"),
+    Fault(
+        "the record is handed off twice",
+        "closing.py",
+        "    overall = _overall",
+        "    draft.hand_off(record_of(visit, outcomes, draft.now))\n    overall = _overall",
+    ),
+    Fault(
+        "billing hears at every End",
+        "ending.py",
+        "    draft.close_peers(visit.id)\n    draft.notify(",
+        "    from signaling.record import outcome_of, record_of\n\n"
+        "    found = {id: outcome_of(visit, seat) for id, seat in visit.seats.items()}\n"
+        "    draft.hand_off(record_of(visit, found, draft.now))\n"
+        "    draft.close_peers(visit.id)\n    draft.notify(",
+    ),
+    Fault(
+        "client.ready is told at each check-in of one arrival",
+        "seats.py",
+        "QueueChanged(entry=shown_entry(entry, visit)))\n\n\ndef demand_audio",
+        "ClientReady(entry=entry.id))\n\n\ndef demand_audio",
+    ),
+    Fault("rev is not counted", "visit.py", "rev=visit.rev + 1", "rev=visit.rev"),
+    Fault(
+        "the queue is told to everybody in it",
+        "seats.py",
+        "    return provider_ids(visit) if visit is not None else (room.host.id,)",
+        "    waiting = tuple(e.participant for e in room.entries.values())\n"
+        "    return (*(provider_ids(visit) if visit is not None else (room.host.id,)), *waiting)",
+    ),
+    Fault(
+        "a co-provider hears of the unverified lane",
+        "view.py",
+        "if e.visit is None) if host else ()",
+        "if e.visit is None)",
+    ),
+    Fault(
+        "a group's clients read each other's names",
+        "shown.py",
+        "viewer not in visit.seats or visit.policy.names_in_group",
+        "viewer not in visit.seats or visit.group",
+    ),
+    Fault(
+        "a second device is let in beside the first",
+        "presence.py",
+        "        displaced = others\n",
+        "        displaced = {}\n",
+    ),
+    Fault("a displaced device may still write", "room.py", "    demand_active(draft.room, by, asked.connection)\n", ""),
+    Fault("the grace is forgotten", "seats.py", "change_entry(draft, replace(entry, dropped_at=draft.now))", "pass"),
+    Fault(
+        "a provider rejoins while another visit is live",
+        "rejoining.py",
+        '        raise Busy("another visit is in progress in this room")\n    if by',
+        "        live = None\n    if by",
+    ),
+    Fault(
+        "check-in without consent", "seats.py", "if request.consent is None or", "if request.consent is not None and"
+    ),
+    Fault(
+        "who was sent back to wait rejoins by themselves",
+        "lookup.py",
+        " and not seat.sent_back",
+        "",
+    ),
+    Fault(
+        "media go on after the End",
+        "ending.py",
+        "    draft.close_peers(visit.id)\n    draft.notify(",
+        "    draft.notify(",
+    ),
+    Fault(
+        "before admission the participants are shown",
+        "view.py",
+        "if situation is Situation.IN_PROGRESS:",
+        "if visit.phase is Phase.IN_PROGRESS:",
+    ),
+    Fault(
+        "a stale click shows a client the appointment",
+        "visit.py",
+        "    if hosts(visit, by):\n",
+        "    if visit.seats:\n",
+    ),
+    Fault(
+        "a provider who starts another visit still agrees to rejoin",
+        "starting.py",
+        "    withdraw_elsewhere(draft, visit)\n    draft.notify",
+        "    draft.notify",
+    ),
+    Fault("a late fact opens a closed visit again", "opening.py", " or appointment.visit in draft.room.closed", ""),
+    Fault(
+        "the table lets a client start",
+        "permissions.py",
+        "    CheckIn: frozenset({S.SCHEDULED, S.WAITING}),\n",
+        "    CheckIn: frozenset({S.SCHEDULED, S.WAITING}),\n    Start: frozenset({S.SCHEDULED}),\n",
+    ),
+)
+
+STORIES = ("-m", "pytest", "-x", "-q", "--ignore=tests/signaling/test_machine.py", "tests/signaling")
+MACHINE = ("-m", "pytest", "-x", "-q", "tests/signaling/test_machine.py")
+
+
+def seen(fault: Fault, tests: tuple[str, ...]) -> bool:
+    """Tell whether `tests` fail in a copy of the heart that has the fault."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for part in ("signaling", "tests/signaling"):
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("pyproject.toml", "tests/__init__.py"):
+            shutil.copy(ROOT / part, copy / part)
+        file = copy / "signaling" / fault.file
+        text = file.read_text(encoding="utf-8")
+        assert text.count(fault.right) == 1, f"{fault.file} holds {text.count(fault.right)} times: {fault.right!r}"
+        file.write_text(text.replace(fault.right, fault.wrong), encoding="utf-8")
+        quick = {**os.environ, "CARELOBBY_TEST_QUICK": "1", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": folder}
+        quick.pop("CARELOBBY_TEST_EXAMPLES", None)
+        command = (sys.executable, *tests, "-p", "no:cacheprovider")
+        done = subprocess.run(command, cwd=copy, env=quick, capture_output=True, text=True, check=False)
+        assert done.returncode in {0, 1}, done.stdout + done.stderr
+        return done.returncode == 1
+
+
+def look(fault: Fault, *, both: bool) -> tuple[str, str]:
+    """Return who sees a fault. What the stories see, the machine is asked about only if `both` are to be known."""
+    stories = seen(fault, STORIES)
+    machine = seen(fault, MACHINE) if both or not stories else None
+    return _word(stories), _word(machine)
+
+
+def _word(found: bool | None) -> str:
+    return "" if found is None else "seen" if found else "UNSEEN"
+
+
+def main(arguments: list[str]) -> int:
+    """Print a table of faults and who saw them; return 1 if one went unseen."""
+    parser = argparse.ArgumentParser(prog="python -m tests.signaling.faults", description=__doc__)
+    parser.add_argument("--both", action="store_true", help="ask the state machine even where a story sees the fault")
+    both = parser.parse_args(arguments).both
+    began, unseen = time.monotonic(), 0
+    print(f"{'fault':<60} stories  machine")
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for fault, found in zip(FAULTS, pool.map(lambda one: look(one, both=both), FAULTS), strict=True):
+            unseen += "seen" not in found
+            print(f"{fault.what:<60} {found[0]:<8} {found[1]}", flush=True)
+    print(f"{len(FAULTS) - unseen} of {len(FAULTS)} faults seen in {time.monotonic() - began:.0f} s")
+    return 1 if unseen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

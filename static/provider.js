@@ -67,6 +67,12 @@ async function begin() {
 /** Into the room, if signed in; else to the sign-in. */
 async function enter() {
   try {
+    // Asked first, so that a page opened by somebody who has yet to sign in shows no error in the browser's console.
+    if (!(await api.signedIn())) {
+      place = "sign-in";
+      draw();
+      return;
+    }
     const got = await api.ticket();
     ({ ticket: first, provider: me, practice } = got);
     frame.practice(practice);

@@ -132,9 +132,7 @@ class Session:
             return
         if not self._affords(cost(request), now, request.id):
             return
-        if self.predecessor is not None and self.present:
-            predecessor, self.predecessor = self.predecessor, None
-            self.hub.spawn(self.hub.claims.confirm(predecessor, self.id))
+        self._confirm()
         if isinstance(request, Ping) and self.present:
             # Not behind a slow request: it asks whether we are there.
             self.tell(Ok(re=request.id))
@@ -146,6 +144,17 @@ class Session:
                 return
             self.stats_at = now
         self._queue(request)
+
+    def ponged(self) -> None:
+        """Note that the browser has read everything up to our last ping, and so its welcome."""
+        if self.over is None:
+            self._confirm()
+
+    def _confirm(self) -> None:
+        """Spend the secret we were resumed by: whoever has the welcome has the next one."""
+        if self.predecessor is not None and self.present:
+            predecessor, self.predecessor = self.predecessor, None
+            self.hub.spawn(self.hub.claims.confirm(predecessor, self.id))
 
     def pinged_by_peer(self) -> None:
         """Count a WebSocket ping, which the wire answers: they cost a little, too."""

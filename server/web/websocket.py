@@ -212,8 +212,10 @@ class WebSocket(asyncio.Protocol):
                     session.received(parts, packed=self._parts_packed)
             case Opcode.PING:
                 session.pinged_by_peer()
+            case Opcode.PONG:
+                session.ponged()
             case _:
-                pass  # a pong is a sign of life like any frame; a close was answered by `ServerProtocol`
+                pass  # a close was answered by `ServerProtocol`
 
     def _flush(self) -> None:
         """Write what websockets has to say: pongs, its part of a closing handshake, the end after an error."""

@@ -44,6 +44,11 @@ export class Api {
     return this.#send("POST", "/v1/sign-in", { username, password });
   }
 
+  /** Whether this browser is signed in already. @returns {Promise<boolean>} */
+  async signedIn() {
+    return (await this.#send("GET", "/v1/sign-in")).signed_in;
+  }
+
   /** @returns {Promise<unknown>} */
   signOut() {
     return this.#send("POST", "/v1/sign-out", {});

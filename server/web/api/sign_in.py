@@ -54,6 +54,17 @@ async def sign_in(call: Call, body: SignInBody) -> Response:
     return answer
 
 
+class SignedIn(Struct, frozen=True):
+    """Whether this browser holds a good sign-in cookie."""
+
+    signed_in: bool
+
+
+async def whether(call: Call, body: Nothing) -> SignedIn:
+    """Tell a page that was just opened whether to ask for a sign-in; not knowing is no error."""
+    return SignedIn(await auth.signed_in(call.services, call.request) is not None)
+
+
 async def sign_out(call: Call, body: Nothing) -> Response:
     """End the sign-in and take the cookie; without one it is the same."""
     found = await auth.signed_in(call.services, call.request)
@@ -78,6 +89,16 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         scope=None,
         browser=True,
         problems=("bad_credentials", "rate"),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/sign-in",
+        summary="Tell whether this browser is signed in",
+        handler=whether,
+        body=Nothing,
+        answer=SignedIn,
+        scope=None,
+        browser=True,
     ),
     Operation(
         method="POST",

@@ -163,6 +163,9 @@ TASKS = {
     "faults": Task("plant faults; the tests must find them", (testing,), (("python", "-m", "tests.signaling.faults"),)),
     "load": Task("play visits against a service", (running,), (("python", "-m", "loadtests"),)),
     "bench": Task("measure, and compare with the budgets", (running,), (("python", "-m", "loadtests.bench"),)),
+    "pictures": Task(
+        "take the README's pictures anew", (testing, chromium), (("python", "-m", "tests.browser.pictures"),)
+    ),
     "audit": Task("look into the audit trail: audit verify", (running,), (("python", "-m", "server", "audit"),)),
     "lock": Task(
         "compile requirements/*.in; for newer indirect ones delete the .txt first",

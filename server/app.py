@@ -247,6 +247,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         static=STATIC,
         ready=partial(_ready, store, hub),
         metrics=_telemetry(hub, media).text,
+        signed_out=hub.close_sign_in,
     )
     https = url.startswith("https")
     app = Starlette(
@@ -329,11 +330,13 @@ async def _endpoint(registry: Registry, practice: str, id: str) -> Endpoint | No
 
 
 def _as_endpoint(webhook: Webhook) -> Endpoint:
-    return Endpoint(id=webhook.id, url=webhook.url, events=webhook.events, secrets=webhook.secrets)
+    return Endpoint(
+        id=webhook.id, url=webhook.url, events=webhook.events, secrets=webhook.secrets, active=webhook.active
+    )
 
 
 async def _webhook_gone(registry: Registry, practice: str, id: str) -> None:
-    await registry.webhooks.delete(practice, id, by="system")
+    await registry.webhooks.gone(practice, id)
 
 
 async def _ready(store: RedisStore, hub: Hub) -> str | None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from server.web.closes import Close
 from signaling.errors import Busy, Forbidden, NotFound
-from signaling.events import Connected, Disconnected
+from signaling.events import Connected, Disconnected, Fact
 from signaling.messages import ChatLine, Displaced, VisitClosed
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Node, World, served, settle
 
@@ -192,6 +192,35 @@ async def test_events_that_the_view_holds_are_not_told_again(node: Node) -> None
     node.world.happen(CLIENT.participant)
 
     assert (await browser.get())["seq"] == late + 1
+
+
+async def test_one_whose_view_is_ahead_of_the_bus_is_not_told_twice(node: Node) -> None:
+    early = await node.enter(device="a")
+    node.world.happen(CLIENT.participant, tell=False)
+    ahead = await node.enter(device="b")
+    assert (early.view["seq"], ahead.view["seq"]) == (10, 11)
+
+    node.world.publish(node.world.stored[ROOM])
+
+    assert (await early.get())["seq"] == 11
+    await ahead.quiet()
+
+
+async def test_what_comes_while_the_store_is_read_is_not_forgotten(node: Node) -> None:
+    browser = await node.enter()
+    events = node.hub.store.events
+
+    async def slow(room: str, after: int):  # type: ignore[no-untyped-def]
+        found = await events(room, after)
+        if len(node.world.stored[ROOM]) < 4:
+            node.world.happen(CLIENT.participant)
+        return found
+
+    node.hub.store.events = slow  # type: ignore[method-assign]
+    node.world.happen(CLIENT.participant, tell=False)
+    node.world.happen(CLIENT.participant)
+
+    assert [(await browser.get())["seq"] for _ in range(4)] == [11, 12, 13, 14]
 
 
 async def test_events_that_come_while_the_room_is_read_follow_the_view(node: Node) -> None:
@@ -380,6 +409,49 @@ async def test_a_departure_is_told_when_the_store_is_back(node: Node) -> None:
     await node.until(lambda: not node.hub.feeds)
 
 
+async def test_the_node_stays_noted_until_the_room_was_told_of_everybody(node: Node) -> None:
+    """Who dies before, leaves others a trace of whom to clear away."""
+    one, two = await node.enter(device="a"), await node.enter(device="b")
+    fact, hold = node.hub.rooms.fact, asyncio.Event()
+
+    async def slow(room: str, said: Fact) -> None:
+        if said == Disconnected(one.welcome["connection"]):
+            await hold.wait()
+        await fact(room, said)
+
+    node.hub.rooms.fact = slow  # type: ignore[method-assign]
+    await one.vanish()
+    await two.vanish()
+    await node.until(lambda: Disconnected(two.welcome["connection"]) in node.world.facts)
+    await settle()
+    assert node.world.entered == {("n1", ROOM)}
+
+    hold.set()
+    await node.until(lambda: node.world.entered == set())
+
+
+async def test_coming_while_the_room_is_given_up_takes_it_up_again(node: Node) -> None:
+    one = await node.enter()
+    unsubscribe, hold, asked = node.hub.bus.unsubscribe, asyncio.Event(), asyncio.Event()
+
+    async def slow(room: str) -> None:
+        asked.set()
+        await hold.wait()
+        await unsubscribe(room)
+
+    node.hub.bus.unsubscribe = slow  # type: ignore[method-assign]
+    await one.vanish()
+    await asked.wait()
+    entering = asyncio.create_task(node.enter())
+    await node.until(lambda: bool(node.hub.feeds[ROOM].sessions))
+    hold.set()
+    two = await entering
+
+    node.world.happen(CLIENT.participant)
+
+    assert (await two.get())["seq"] == 11
+
+
 async def test_coming_while_the_last_one_leaves_keeps_the_room_subscribed(node: Node) -> None:
     for _ in range(10):
         one = await node.enter()
@@ -479,7 +551,7 @@ async def test_whom_an_event_on_its_way_sends_away_is_not_brought_back(node: Nod
 
     await browser.get("displaced")
     assert await browser.closed() == Close.REVOKED
-    assert node.world.rooms[ROOM].connections == {}
+    assert not any(isinstance(fact, Connected) and fact.resumed for fact in node.world.facts)
 
 
 async def test_whom_the_room_does_not_take_back_is_closed(node: Node) -> None:

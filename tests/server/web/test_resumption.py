@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from websockets.exceptions import ConnectionClosed
 
@@ -231,9 +233,11 @@ async def test_the_same_device_takes_its_own_half_open_connection_over(node: Nod
 async def test_the_room_sending_the_old_connection_away_takes_no_claim_with_it(node: Node) -> None:
     """The heart tells the old connection `displaced` as soon as the new one is there: before we are done."""
     old = await node.enter()
-    fact = node.hub.rooms.fact
+    fact, done = node.hub.rooms.fact, asyncio.Event()
 
     async def tell_at_once(room: str, said: Fact) -> None:
+        if isinstance(said, Disconnected):
+            await done.wait()
         await fact(room, said)
         if isinstance(said, Connected):
             node.world.happen(CLIENT.participant, message=Displaced(), connection=old.welcome["connection"], close=4509)
@@ -242,6 +246,8 @@ async def test_the_room_sending_the_old_connection_away_takes_no_claim_with_it(n
     node.hub.rooms.fact = tell_at_once  # type: ignore[method-assign]
     lost = await welcomed(await node.resume(old))
     assert await old.closed() == Close.DISPLACED
+    done.set()
+    await node.until(lambda: not node.hub.feeds[ROOM].departing)
     await lost.vanish()
 
     await welcomed(await node.resume(old))

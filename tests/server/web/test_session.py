@@ -142,14 +142,22 @@ async def test_many_requests_behind_a_slow_one_are_all_answered() -> None:
     async with served(World(), inbox=4, burst=1000) as node:
         browser = await node.enter()
         node.world.gate.clear()
-        for number in range(100):
-            await browser.send(type="step_away", id=number)
-        await settle()
+        (session,) = node.hub.sessions.values()
+
+        async def send() -> None:
+            for number in range(100):
+                await browser.send(type="step_away", id=number, padding="x" * 50_000)
+
+        sending = asyncio.create_task(send())
+        await node.until(lambda: len(session.inbox) >= 4)
+        await settle(200)
+        assert len(session.inbox) < 30, "the rest waits in the network"
         node.world.now += 25_000
-        node.hub.tick()
+        node.hub.tick()  # silence that is of our making is not held against it
         node.world.gate.set()
 
         assert [(await browser.get("ok"))["re"] for _ in range(100)] == list(range(100))
+        await sending
 
 
 async def test_sync_brings_the_view_with_its_number(node: Node) -> None:

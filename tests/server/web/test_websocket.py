@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import socket
 import struct
 from collections import Counter
 
@@ -252,6 +253,9 @@ async def slow_reader(node: Node) -> tuple[asyncio.StreamReader, asyncio.StreamW
     await reader.readuntil(b"\r\n\r\n")
     writer.write(Frame(Opcode.TEXT, hello).serialize(mask=True))
     await node.until(lambda: node.hub.counts.present == 1)
+    (session,) = node.hub.sessions.values()
+    ours = session.wire._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # else the kernel alone takes megabytes
     writer.transport.pause_reading()
     return reader, writer
 
@@ -283,6 +287,8 @@ async def test_what_a_slow_reader_was_sent_comes_before_the_close() -> None:
         (session,) = node.hub.sessions.values()
         while not session.wire._full:  # type: ignore[attr-defined]
             node.hub.send(ROOM, [CLIENT.participant], ChatLine(participant="x", text="y" * 2000, at=0))
+        for _ in range(80):  # more than the transport takes at once
+            node.hub.send(ROOM, [CLIENT.participant], ChatLine(participant="x", text="y" * 2000, at=0))
         node.hub.send(ROOM, [CLIENT.participant], WaitingText(text="the last word", status="late"))
 
         node.hub.close(ROOM, CLIENT.participant, Close.REMOVED)
@@ -294,6 +300,29 @@ async def test_what_a_slow_reader_was_sent_comes_before_the_close() -> None:
         assert everything.endswith(close)
         assert everything.index(b"the last word") < everything.index(close)
         writer.close()
+
+
+async def test_a_slow_reader_that_pings_is_kept_one_pong(node: Node) -> None:
+    reader, writer = await slow_reader(node)
+    (session,) = node.hub.sessions.values()
+    wire = session.wire
+    while not wire._full:  # type: ignore[attr-defined]
+        node.hub.send(ROOM, [CLIENT.participant], ChatLine(participant="x", text="y" * 2000, at=0))
+    before = wire._transport.get_write_buffer_size()  # type: ignore[attr-defined]
+
+    for number in range(100):
+        writer.write(Frame(Opcode.PING, b"ping %3d" % number).serialize(mask=True))
+    writer.write(Frame(Opcode.TEXT, b'{"type":"step_away"}').serialize(mask=True))
+    await node.until(lambda: bool(node.world.asked))
+    assert wire._transport.get_write_buffer_size() <= before  # type: ignore[attr-defined]
+
+    writer.transport.resume_reading()
+    async with asyncio.timeout(5):
+        seen = b""
+        while b"ping  99" not in seen:
+            seen += await reader.read(65_536)
+    assert b"ping  98" not in seen
+    writer.close()
 
 
 async def _read_to_the_end(reader: asyncio.StreamReader) -> bytes:
@@ -317,6 +346,7 @@ async def test_whoever_does_not_answer_the_close_is_cut_off() -> None:
         node.hub.close(ROOM, CLIENT.participant, Close.REMOVED)
 
         await node.until(lambda: node.hub.counts.connections == 0)
+        browser.connection.transport.abort()
 
 
 async def test_uvicorn_stopping_sends_everybody_elsewhere(node: Node) -> None:

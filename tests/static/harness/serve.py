@@ -404,7 +404,7 @@ async def serve_socket(socket: WebSocket) -> None:
     }
     await socket.send_text(json.dumps({**welcome, "heartbeat": 10, "limits": {}, "recovered": False, "at": now()}))
     await socket.send_text(json.dumps(room.view(who)))
-    with contextlib.suppress(WebSocketDisconnect):
+    with contextlib.suppress(RuntimeError, WebSocketDisconnect):
         while True:
             message = json.loads(await socket.receive_text())
             answer = await room.handle(who, message)

@@ -131,9 +131,7 @@ class Room:
             "rev": 1,
             "provider": {**PROVIDER, **self.status},
             "practice": PRACTICE,
-            "appointment": {k: appointment[k] for k in ("id", "start", "end", "group")}
-            if appointment
-            else None,
+            "appointment": {k: appointment[k] for k in ("id", "start", "end", "group")} if appointment else None,
             "checked_in": waiting or visit is not None,
             **(
                 {"visit": visit["id"], "rejoin_until": visit.get("rejoin_until"), "agreed": visit["agreed"]}
@@ -320,9 +318,7 @@ class Room:
 
     async def on_withdraw(self, who: str, message: dict[str, Any]) -> None:
         visit = self.visits[message["visit"]]
-        visit["agreed"] = [
-            role for role in visit["agreed"] if role != ("provider" if who == "prv" else "client")
-        ]
+        visit["agreed"] = [role for role in visit["agreed"] if role != ("provider" if who == "prv" else "client")]
         await self.pending(visit)
 
     async def on_finish(self, who: str, message: dict[str, Any]) -> None:
@@ -361,12 +357,9 @@ class Room:
             peer.on("track", lambda track: peer.addTrack(self.relay.subscribe(track)))
         await peer.setRemoteDescription(RTCSessionDescription(message["sdp"], "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
-        other = next(
-            (p for p in (self.visit_of(who) or {"participants": {}})["participants"] if p != who), ""
-        )
+        other = next((p for p in (self.visit_of(who) or {"participants": {}})["participants"] if p != who), "")
         tracks = [
-            {"mid": t.mid, "participant": other, "kind": t.kind, "source": "camera"}
-            for t in peer.getTransceivers()
+            {"mid": t.mid, "participant": other, "kind": t.kind, "source": "camera"} for t in peer.getTransceivers()
         ]
         answer = {
             "type": "media.answer",
@@ -409,9 +402,7 @@ async def serve_socket(socket: WebSocket) -> None:
         "resume_for": 60,
         "role": role,
     }
-    await socket.send_text(
-        json.dumps({**welcome, "heartbeat": 10, "limits": {}, "recovered": False, "at": now()})
-    )
+    await socket.send_text(json.dumps({**welcome, "heartbeat": 10, "limits": {}, "recovered": False, "at": now()}))
     await socket.send_text(json.dumps(room.view(who)))
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):
         while True:
@@ -444,9 +435,7 @@ async def join(request: Request) -> Response:
 
 async def lobby(request: Request) -> Response:
     """Answer `GET /v1/practices/{id}/lobby`."""
-    return JSONResponse(
-        {"practice": PRACTICE, "providers": [PROVIDER, {"id": "prv2", "name": "Sam Chen, LCSW"}]}
-    )
+    return JSONResponse({"practice": PRACTICE, "providers": [PROVIDER, {"id": "prv2", "name": "Sam Chen, LCSW"}]})
 
 
 async def knock(request: Request) -> Response:

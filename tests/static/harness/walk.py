@@ -114,9 +114,7 @@ def connected(page: Page) -> None:
         ):
             return
         page.wait_for_timeout(100)
-    raise AssertionError(
-        page.evaluate("() => carelobby.peers().map(p => [p.connectionState, p.signalingState])")
-    )
+    raise AssertionError(page.evaluate("() => carelobby.peers().map(p => [p.connectionState, p.signalingState])"))
 
 
 def whole_visit(walk: Walk, size: dict[str, int], tag: str, scheme: str = "light") -> None:

@@ -1,0 +1,1 @@
+"""The generated documents, one module each: pure functions from the code to a page."""

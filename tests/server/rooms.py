@@ -37,6 +37,8 @@ class Node:
     """The version that the store held whenever effects were performed."""
     rings: int = 0
     learned: list[Room] = field(default_factory=list)
+    performs: Callable[[Room, tuple[Effect, ...]], None] = lambda room, effects: None
+    learns: Callable[[Room], None] = lambda room: None
 
     def __post_init__(self) -> None:
         ids = itertools.count(1)
@@ -47,12 +49,17 @@ class Node:
             encode=encode,
             perform=self._perform,
             owed=self._owed,
-            learned=self.learned.append,
+            learned=self._learned,
         )
 
     def _perform(self, room: Room, effects: tuple[Effect, ...]) -> None:
         self.effects += effects
         self.seen_while_saved.append(room.version)
+        self.performs(room, effects)
+
+    def _learned(self, room: Room) -> None:
+        self.learned.append(room)
+        self.learns(room)
 
     def _owed(self) -> None:
         self.rings += 1

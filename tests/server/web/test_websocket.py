@@ -32,11 +32,7 @@ async def refusal(node: Node, *lines: str, path: str = "/v1/ws") -> tuple[int, d
     """Return status, headers and body of an upgrade that must be refused."""
     head, _, body = (await raw_upgrade(node.port, *lines, path=path)).partition(b"\r\n\r\n")
     status, *headers = head.decode().split("\r\n")
-    return (
-        int(status.split()[1]),
-        {k.lower(): v for k, v in (line.split(": ", 1) for line in headers)},
-        json.loads(body),
-    )
+    return int(status.split()[1]), {k.lower(): v for k, v in (line.split(": ", 1) for line in headers)}, json.loads(body)
 
 
 # --- The door ---------------------------------------------------------------------------------------

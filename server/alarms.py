@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 
 from server.clock import RESYNC_SECONDS, StoreClock
 from server.ports import Documents, Nodes, Rooms, RoomStore, StoreAway
-from signaling.errors import SignalingError
 from signaling.events import DeadlinePassed, NodeGone
 
 logger = logging.getLogger("carelobby.alarms")
@@ -34,8 +33,13 @@ class Alarms:
         nodes: Nodes,
         rooms: Rooms,
         open_due: Callable[[str], Awaitable[None]],
+        recheck: Callable[[], Awaitable[None]],
+        buried: Callable[[], None],
     ) -> None:
-        """`open_due` opens the appointment that an agenda item names."""
+        """`open_due` opens the appointment that an agenda item names; `recheck` clears up what was left in doubt.
+
+        `buried` is called when others took this node for dead: they have told its rooms that all its people went.
+        """
         self._node = node
         self._clock = clock
         self._store = store
@@ -43,6 +47,12 @@ class Alarms:
         self._nodes = nodes
         self._rooms = rooms
         self._open_due = open_due
+        self._recheck = recheck
+        self._buried = buried
+        self._beaten: int | None = None
+        """When this node last beat."""
+        self._steady_since = 0
+        """Since when this node has beaten without a pause."""
 
     async def run(self) -> None:
         """Knock until cancelled. While the store is away nothing is due."""
@@ -58,36 +68,53 @@ class Alarms:
                     beat_at = loop.time() + BEAT_SECONDS
                 await self.sweep()
             except StoreAway:
-                await asyncio.sleep(SWEEP_SECONDS)
+                pass
+            except Exception as error:  # noqa: BLE001 - all rooms hang on this task
+                logger.error("a round of alarms failed: %s", type(error).__name__)  # noqa: TRY400
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def sweep(self) -> None:
         """Let what is due happen, once."""
+        await self._recheck()
         now = self._clock()
         for room in await self._store.due(now):
-            try:
-                await self._rooms.fact(room, DeadlinePassed())
-            except SignalingError as error:
-                logger.warning("the alarm of %s failed: %s", room, error.code)
-            # A deadline that was still there was early for the room, or its handling failed.
-            await self._store.postpone(room, now + TRY_AGAIN)
+            if not await self._try(room, self._rooms.fact(room, DeadlinePassed())):
+                await self._store.postpone(room, now + TRY_AGAIN)
         for item in await self._documents.scheduled(now):
-            await self._open_due(item)
+            await self._try("an appointment", self._open_due(item))  # its name is the practice's own
+
+    async def _try(self, what: str, work: Awaitable[None]) -> bool:
+        """Do one thing of many; whatever is wrong with it, the others have their turn."""
+        try:
+            await work
+        except StoreAway:
+            raise
+        except Exception as error:  # noqa: BLE001 - as it says
+            logger.warning("the alarm of %s failed: %s", what, type(error).__name__)
+            return False
+        return True
 
     async def beat(self) -> None:
         """Say that this node lives, and bury those that do not."""
         now = self._clock()
+        there = await self._nodes.all()
+        if self._beaten is not None and self._node not in there:
+            logger.warning("other nodes took this one for dead")
+            self._buried()
         await self._nodes.beat(self._node, now)
-        for node, last in (await self._nodes.all()).items():
+        if self._beaten is None or now - self._beaten > NODE_GONE_AFTER // 2:
+            self._steady_since = now
+        self._beaten = now
+        if now - self._steady_since <= NODE_GONE_AFTER:
+            # The store may have been away: then nobody's beats are recent, and nobody is dead for it.
+            return
+        for node, last in there.items():
             if node != self._node and now - last > NODE_GONE_AFTER:
                 await self.bury(node, last)
 
     async def bury(self, node: str, alive_until: int) -> None:
         """Tell the rooms of a dead node; repeating it changes nothing."""
         for room in await self._nodes.rooms(node):
-            try:
-                await self._rooms.fact(room, NodeGone(node, alive_until))
-            except SignalingError as error:
-                logger.warning("%s could not be told that %s is gone: %s", room, node, error.code)
+            await self._try(room, self._rooms.fact(room, NodeGone(node, alive_until)))
         await self._nodes.forget(node)
         logger.info("node %s is gone", node)

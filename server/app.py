@@ -173,6 +173,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         encode=encode,
         perform=lambda room, effects: performer.perform(room, effects),
         owed=lambda: archiver.wake(),
+        learned=lambda room: performer.learned(room),
     )
     bus = await connect_bus(store, lambda room, events: hub.deliver(room, events), lambda: hub.gap())
     stack.push_async_callback(bus.close)
@@ -227,6 +228,8 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         nodes=store.nodes,
         rooms=rooms,
         open_due=registry.appointments.open_due,
+        recheck=rooms.recheck,
+        buried=lambda: _send_away(hub),
     )
     before = files.exchange(data_dir / "node", node_id)
     if before is not None:
@@ -318,6 +321,12 @@ def _closing(hub: Hub, rooms: Dispatcher) -> Callable[[str], Awaitable[None]]:
         hub.close_room(room, Close.REVOKED)
 
     return close_room
+
+
+def _send_away(hub: Hub) -> None:
+    """Let everybody come again: their rooms were told that they had gone."""
+    for session in tuple(hub.sessions.values()):
+        session.close(Close.STORE_LOST)
 
 
 async def _endpoints(registry: Registry, practice: str) -> list[Endpoint]:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 RESYNC_SECONDS = 10.0
+EXACT = 0.5
+"""Seconds: an answer that took longer says too little of when it was given."""
 
 
 class StoreClock:
@@ -16,12 +18,19 @@ class StoreClock:
         self._monotonic = monotonic
         self._offset = 0.0
         self._last = 0
+        self._synced = False
 
     async def sync(self) -> None:
-        """Ask the store for its time. The answer is taken to be from the middle of the round trip."""
+        """Ask the store for its time. The answer is taken to be from the middle of the round trip.
+
+        One that was long under way is no better than what is known, if anything is.
+        """
         before = self._monotonic()
         told = await self._ask()
         after = self._monotonic()
+        if self._synced and after - before > EXACT:
+            return
+        self._synced = True
         self._offset = told - 1000 * (before + after) / 2
 
     def __call__(self) -> int:

@@ -7,6 +7,8 @@ import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -36,6 +38,30 @@ KNOWN_LIMIT = 10_000
 _replies = msgspec.msgpack.Decoder(Ok)
 
 
+@dataclass
+class Counts:
+    """What `/metrics` shows of commits."""
+
+    commits: int = 0
+    conflicts: int = 0
+    """Commits that another one overtook; decided again."""
+    repeats: int = 0
+    """Requests that had been committed before."""
+    away: int = 0
+    """Commits whose answer was not heard."""
+    commit_seconds: float = 0.0
+    """Spent waiting for commits that were saved."""
+
+
+class _Name(msgspec.Struct, frozen=True):
+    """What a request is known by in the store, so that it is done once."""
+
+    id: str
+    body: str = ""
+    """The hash of a keyed request's content; empty: its sender gave no key, and cannot repeat it."""
+    keep: int = KEEP_OWN
+
+
 class Dispatcher:
     """Applies events to rooms. Decides on the snapshot it last saw, so the common case is one round trip."""
 
@@ -48,10 +74,12 @@ class Dispatcher:
         encode: Callable[[Told], bytes],
         perform: Callable[[Room, tuple[Effect, ...]], None],
         owed: Callable[[], None],
+        learned: Callable[[Room], None] = lambda room: None,
     ) -> None:
         """`encode` makes of an event what the stream keeps and the hub reads.
 
         `perform` does effects, at once and without waiting; `owed` hears that the outbox has something.
+        `learned` hears of a room that was read, whoever changed it: effects that were lost follow from it.
         """
         self._store = store
         self._clock = clock
@@ -59,33 +87,35 @@ class Dispatcher:
         self._encode = encode
         self._perform = perform
         self._owed = owed
+        self._learned = learned
         self._known: OrderedDict[str, Room] = OrderedDict()
+        self._doubtful: set[str] = set()
+        """Rooms in which a commit may have been saved without our hearing of it."""
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.counts = Counts()
 
     async def ask(self, room: str, by: Who, connection: str, request: RoomRequest) -> Ok:
         """Apply a participant's request. Raise `SignalingError` if it is refused, `StoreAway` if nobody can say."""
         fresh = self._fresh()
-        body = _hash(msgspec.msgpack.encode(replace(request, id=None)))
-        if request.key is None:
-            name, keep = fresh, KEEP_OWN
-        else:
-            name, keep = _hash(f"{by.participant}\0{request.key}".encode()), KEEP_KEYED
-        event = Asked(by, connection, request, fresh)
+        name = _Name(fresh)
+        if request.key is not None:
+            body = _hash(msgspec.msgpack.encode(replace(request, id=None)))
+            name = _Name(_hash(f"{by.participant}\0{request.key}".encode()), body, KEEP_KEYED)
         try:
-            return await self._apply(room, event, name=name, body=body, keep=keep, attempts=ATTEMPTS)
+            return await self._apply(room, Asked(by, connection, request, fresh), name, attempts=ATTEMPTS)
         except SignalingError:
             # Refused — perhaps because this very request was granted a moment ago: then its reply is told again.
-            stored = await self._store.reply(room, name) if request.key is not None else None
+            stored = await self._store.reply(room, name.id) if name.body else None
             if stored is None:
                 raise
-            return _stored_reply(*stored, body)
+            return _stored_reply(*stored, name.body)
 
     async def fact(self, room: str, fact: Fact) -> None:
         """Apply a fact, however often others write in between. Raise `StoreAway` after `FACT_PATIENCE` seconds."""
-        name, give_up, pause = self._fresh(), asyncio.get_running_loop().time() + FACT_PATIENCE, 0.05
+        name, give_up, pause = _Name(self._fresh()), asyncio.get_running_loop().time() + FACT_PATIENCE, 0.05
         while True:
             try:
-                await self._apply(room, fact, name=name, body="", keep=KEEP_OWN, attempts=1000)
+                await self._apply(room, fact, name, attempts=1000)
                 return
             except StoreAway:
                 if asyncio.get_running_loop().time() > give_up:
@@ -94,9 +124,9 @@ class Dispatcher:
                 pause = min(2 * pause, 2.0)
 
     async def present(self, room: str, *, seq: int = 0) -> Room | None:
-        """Return the room as saved, no older than event `seq`; None if it does not exist."""
+        """Return the room as saved, no older than event `seq` (0: as it is now); None if it does not exist."""
         known = self._known.get(room)
-        if known is not None and known.seq >= seq:
+        if known is not None and 0 < seq <= known.seq:
             return known
         return await self._load(room)
 
@@ -107,29 +137,37 @@ class Dispatcher:
     def forget(self, room: str) -> None:
         """Drop what is known of a room that was deleted."""
         self._known.pop(room, None)
+        self._doubtful.discard(room)
+
+    async def recheck(self) -> None:
+        """Read rooms in which a commit may have been saved unheard: its effects are still to be done."""
+        for room in tuple(self._doubtful):
+            await self._load(room)
 
     async def _load(self, room: str) -> Room | None:
-        stored = await self._store.load(room)
-        return self._learn(room, stored)
+        return self._learn(room, await self._store.load(room))
 
     def _learn(self, id: str, stored: Stored | None) -> Room | None:
+        self._doubtful.discard(id)
         if stored is None:
             self._known.pop(id, None)
             return None
-        room = unpack(stored.snapshot)
-        self._remember(room)
+        room = self._remember(unpack(stored.snapshot))
+        self._learned(room)
         return room
 
-    def _remember(self, room: Room) -> None:
+    def _remember(self, room: Room) -> Room:
+        """Keep a room, unless a newer state of it is known; return the newer."""
         known = self._known.get(room.id)
         if known is not None and known.version > room.version and known.epoch == room.epoch:
-            return
+            return known
         self._known[room.id] = room
         self._known.move_to_end(room.id)
         while len(self._known) > KNOWN_LIMIT:
             self._known.popitem(last=False)
+        return room
 
-    async def _apply(self, id: str, event: Asked | Fact, *, name: str, body: str, keep: int, attempts: int) -> Ok:
+    async def _apply(self, id: str, event: Asked | Fact, name: _Name, *, attempts: int) -> Ok:
         turn = self._turns.setdefault(id, asyncio.Lock())
         async with turn:
             room = self._known.get(id)
@@ -139,31 +177,47 @@ class Dispatcher:
             for _ in range(attempts):
                 try:
                     step = self._decide(id, room, event)
-                    refusal = None
-                except SignalingError as error:
-                    refusal = error
-                if refusal is not None or step.room is room:
-                    # Nothing to save; but was the decision made on the present state?
-                    if not certain:
+                except SignalingError:
+                    if certain:
+                        raise
+                    room, certain = await self._load(id), True  # refused, but on a state that may have passed
+                    continue
+                if room is not None and step.room is room:
+                    if not name.body and certain:
+                        return step.reply
+                    if not name.body:
                         room, certain = await self._load(id), True
                         continue
-                    if refusal is not None:
-                        raise refusal
-                    return step.reply
+                    # Saved all the same: a key is used up, and its repeats get this reply and do nothing later.
+                    step = replace(step, room=replace(room, version=room.version + 1))
                 try:
-                    await self._store.commit(id, self._commit(room, step, name=name, body=body, keep=keep))
+                    await self._save(id, room, step, name)
                 except Conflict as conflict:
+                    self.counts.conflicts += 1
                     room, certain = self._learn(id, conflict.present), True
                     continue  # deciding is pure, so deciding again is safe
                 except Repeated as repeated:
-                    self._known.pop(id, None)
-                    return _stored_reply(repeated.reply, repeated.body, body)
-                except StoreAway:
-                    self._known.pop(id, None)  # it may have been saved
-                    raise
+                    self.counts.repeats += 1
+                    self._doubtful.add(id)  # whoever committed it may have died before its effects
+                    with suppress(StoreAway):
+                        await self._load(id)
+                    return _stored_reply(repeated.reply, repeated.body, name.body)
                 self._committed(step, event)
                 return step.reply
         raise Unavailable("too many others write to this room")
+
+    async def _save(self, id: str, before: Room | None, step: Step, name: _Name) -> None:
+        begun = asyncio.get_running_loop().time()
+        try:
+            await self._store.commit(id, self._commit(before, step, name))
+        except (Conflict, Repeated):
+            raise
+        except BaseException as error:  # no answer, or nobody who waits for it: it may have been saved
+            self._doubtful.add(id)
+            self.counts.away += isinstance(error, StoreAway)
+            raise
+        self.counts.commits += 1
+        self.counts.commit_seconds += asyncio.get_running_loop().time() - begun
 
     def _decide(self, id: str, room: Room | None, event: Asked | Fact) -> Step:
         if room is not None:
@@ -184,7 +238,7 @@ class Dispatcher:
                 raise NotFound("no such room")
         return new_room(id, policy.practice.id, host, f"ep_{self._fresh()}", policy)
 
-    def _commit(self, before: Room | None, step: Step, *, name: str, body: str, keep: int) -> Commit:
+    def _commit(self, before: Room | None, step: Step, name: _Name) -> Commit:
         room = step.room
         events: list[tuple[int, bytes]] = []
         outbox: list[bytes] = []
@@ -198,9 +252,9 @@ class Dispatcher:
                 case HandOff() | Notify() | Audit():
                     outbox.append(msgspec.msgpack.encode(_owed(room, entry)))
         return Commit(
-            request=name,
-            body=body,
-            keep=keep,
+            request=name.id,
+            body=name.body,
+            keep=name.keep,
             expected=before.version if before is not None else 0,
             snapshot=pack(room),
             events=tuple(events),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 from server.ports import Clock, Media, MediaFact, Renegotiate, Rooms, StoreAway
 from signaling.effects import ClosePeers, Effect, MediaModeChanged
-from signaling.errors import NotFound, SignalingError
+from signaling.errors import NotFound, Refused
 from signaling.events import MediaChanged
 from signaling.lookup import provider_ids, seat_of, shown_status
 from signaling.messages import (
@@ -33,10 +34,14 @@ from signaling.modality import admitted
 from signaling.negotiation import prepare, visit_for_candidates, visit_for_offer
 from signaling.permissions import demand_role
 from signaling.seats import entry_for
-from signaling.state import Attendee, Room, Stand, Visit, Who
+from signaling.state import Attendee, Phase, Room, Stand, Visit, Who
 
 logger = logging.getLogger("carelobby.perform")
 
+AGAIN = 0.1
+"""Seconds until a fact is tried again that `Rooms.fact`, patient as it is, could not save."""
+FAREWELL = 3.0
+"""Seconds that a stopping node gives its last facts of media."""
 
 Tell = Callable[[str, Collection[str], Message, str | None], object]
 """Sends a passing message to participants of a room (or to that one connection of theirs) on this node."""
@@ -76,7 +81,11 @@ class Performer:
         self._seen = seen
         self._ice_servers = tuple(ice_servers)
         self._room_of: dict[str, str] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._visits: defaultdict[str, set[str]] = defaultdict(set)
+        """Visits with media here, by room."""
+        self._facts: dict[str, deque[MediaChanged]] = {}
+        """What is still to be told, in order, by room."""
+        self._telling: dict[str, asyncio.Task[None]] = {}
 
     # --- effects of a step
 
@@ -85,12 +94,30 @@ class Performer:
         for effect in effects:
             match effect:
                 case ClosePeers(visit, participant):
-                    self._media.stop(visit, participant)
-                    if participant is None:
-                        self._room_of.pop(visit, None)
+                    self._stop(visit, participant)
                 case MediaModeChanged(visit, participant, audio_only):
                     self._media.set_mode(visit=visit, participant=participant, audio_only=audio_only)
                     self._tell_mode(room, visit, participant)
+
+    def learned(self, room: Room) -> None:
+        """Do what a room that was read shows to be undone: its effects may have been lost, or another node's."""
+        for id in tuple(self._visits.get(room.id, ())):
+            visit = room.visits.get(id)
+            if visit is None or visit.phase is not Phase.IN_PROGRESS:
+                self._stop(id)
+                continue
+            for seat in visit.seats.values():
+                if seat.stand is not Stand.IN:
+                    self._stop(id, seat.participant)
+            for participant, attendee in visit.attendees.items():
+                self._media.set_mode(visit=id, participant=participant, audio_only=attendee.mode == "audio")
+
+    def _stop(self, visit: str, participant: str | None = None) -> None:
+        self._media.stop(visit, participant)
+        if participant is None and (room := self._room_of.pop(visit, None)) is not None:
+            self._visits[room].discard(visit)
+            if not self._visits[room]:
+                del self._visits[room]
 
     def _tell_mode(self, room: Room, visit: str, participant: str) -> None:
         found = room.visits[visit]
@@ -116,7 +143,7 @@ class Performer:
             case MediaCandidates():
                 await self._candidates(room, by, request)
             case MediaStats():
-                pass  # counted where quality is kept, with the issue that keeps it
+                pass  # nothing keeps them yet
             case Chat():
                 self._chat(room, by, request)
             case TellWaiting():
@@ -129,6 +156,7 @@ class Performer:
         visit = visit_for_offer(room, by, offer.purpose)
         room = await self._flag(room, by, connection, visit, audio_only=offer.audio_only)
         self._room_of[visit.id] = room.id
+        self._visits[room.id].add(visit.id)
         answer = await self._media.offer(
             visit=visit.id,
             participant=by.participant,
@@ -139,10 +167,11 @@ class Performer:
         )
         # The visit may have ended while the answer was made: then this peer must not outlive it.
         now = await self._rooms.present(room.id, seq=self._seen(room.id))
-        present = admitted(now, by) if now is not None else None
-        if present is None or present.id != visit.id:
-            self._media.stop(visit.id, by.participant)
-            raise NotFound("the visit has ended")
+        still = admitted(now, by) if now is not None else None
+        if still is None or still.id != visit.id:
+            ended = now is None or visit.id not in now.visits or now.visits[visit.id].phase is not Phase.IN_PROGRESS
+            self._stop(visit.id, None if ended else by.participant)
+            raise Refused("the visit has ended")
         tracks = tuple(
             {"mid": track.mid, "participant": track.participant, "kind": track.kind, "source": track.source}
             for track in answer.tracks
@@ -162,7 +191,7 @@ class Performer:
             reason = "no_camera" if no_camera else "declined"
         wanted = MediaMode(mode="audio" if audio_only else "video", reason=reason)
         await self._rooms.ask(room.id, by, connection, wanted)
-        return await self._rooms.present(room.id) or room
+        return await self._rooms.present(room.id, seq=room.seq) or room
 
     async def _candidates(self, room: Room, by: Who, request: MediaCandidates) -> None:
         visit = visit_for_candidates(room, by)
@@ -177,7 +206,7 @@ class Performer:
     def _chat(self, room: Room, by: Who, request: Chat) -> None:
         visit = admitted(room, by)
         if visit is None:
-            raise NotFound("not in a visit")
+            raise Refused("not in a visit")
         line = ChatLine(participant=by.participant, text=request.text, at=self._clock())
         self._tell(room.id, [id for id in _everybody_in(visit) if id != by.participant], line, None)
 
@@ -190,18 +219,39 @@ class Performer:
     # --- news from the media node
 
     def media_fact(self, fact: MediaFact) -> None:
-        """Somebody's transport or video came or went: the room is told, in its own time."""
+        """Somebody's transport or video came or went: the room is told, in order, when its store answers."""
         room = self._room_of.get(fact.visit)
-        if room is not None:
-            event = MediaChanged(fact.visit, fact.participant, fact.kind, fact.at, self._node)
-            self._later(self._tell_room(room, event), f"media-fact-{fact.kind}")
+        if room is None:
+            return
+        self._facts.setdefault(room, deque()).append(
+            MediaChanged(fact.visit, fact.participant, fact.kind, fact.at, self._node)
+        )
+        if room not in self._telling:
+            task = asyncio.get_running_loop().create_task(self._tell_room(room), name="media facts")
+            self._telling[room] = task
+            task.add_done_callback(lambda _: self._telling.pop(room, None))
 
-    async def _tell_room(self, room: str, event: MediaChanged) -> None:
+    async def _tell_room(self, room: str) -> None:
+        facts = self._facts[room]
         try:
-            await self._rooms.fact(room, event)
-        except (StoreAway, SignalingError) as error:
-            # The minutes are then told by the next fact, or end with the segment.
-            logger.warning("%s of %s was not saved: %s", event.kind, event.visit, type(error).__name__)
+            while facts:
+                event = facts[0]
+                try:
+                    await self._rooms.fact(room, event)
+                except StoreAway:
+                    await asyncio.sleep(AGAIN)  # these are minutes: a later one must not overtake this one
+                    continue
+                except Exception as error:  # noqa: BLE001 - one fact that cannot be saved must not keep the others
+                    logger.warning("%s of %s was not saved: %s", event.kind, event.visit, type(error).__name__)
+                facts.popleft()
+        finally:
+            del self._facts[room]
+
+    async def told(self, room: str) -> None:
+        """Return when all that was seen of the room's media is saved."""
+        task = self._telling.get(room)
+        if task is not None:
+            await asyncio.wait([task])
 
     def renegotiate(self, ask: Renegotiate) -> None:
         """The media node needs another offer from a browser."""
@@ -211,15 +261,13 @@ class Performer:
             told = MediaRenegotiate(peer=ask.peer, receive=receive, reason=ask.reason)
             self._tell(room, (ask.participant,), told, None)
 
-    def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def close(self) -> None:
-        """Wait for what was begun."""
-        if self._tasks:
-            await asyncio.gather(*self._tasks)
+        """Give what was begun a little time."""
+        if self._telling:
+            _, late = await asyncio.wait(tuple(self._telling.values()), timeout=FAREWELL)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
 
 def _everybody_in(visit: Visit) -> tuple[str, ...]:

@@ -275,7 +275,7 @@ class Rooms(Protocol):
         ...
 
     async def present(self, room: str, *, seq: int = 0) -> Room | None:
-        """Return the room as saved, no older than event `seq`; None if it does not exist."""
+        """Return the room as saved, no older than event `seq` (0: as it is now); None if it does not exist."""
         ...
 
 

@@ -1,0 +1,452 @@
+"""What the shell does itself: media behind the gate, chat, words to the waiting, and facts of media in their order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from server.media.contract import Answer, MediaFact, Renegotiate, Track
+from server.perform import Performer
+from server.ports import StoreAway
+from server.web.door import Caller
+from signaling.effects import ClosePeers, MediaModeChanged
+from signaling.errors import Forbidden, NotFound, Refused, SignalingError
+from signaling.events import MediaChanged, Opened
+from signaling.messages import (
+    Chat,
+    ChatLine,
+    Devices,
+    End,
+    MediaAnswer,
+    MediaCandidates,
+    MediaMode,
+    MediaModeTold,
+    MediaOffer,
+    MediaPrepare,
+    MediaRenegotiate,
+    MediaStats,
+    Message,
+    Ok,
+    Remove,
+    TellWaiting,
+    WaitingText,
+)
+from signaling.state import Who
+from tests.server.rooms import ROOM, START, House, Node
+from tests.signaling.people import ANN, ANNS, BOB, CHECK_IN, CO, HOST, POLICY
+from tests.signaling.play import comes, connection_of
+
+OFFER = MediaOffer(peer="p1", round=1, sdp="v=0", audio_only=False)
+END = End(visit="vis_ann")
+
+
+class Media:
+    """A media plane that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.did: list[tuple[Any, ...]] = []
+        self.while_answering: Callable[[], Awaitable[object]] | None = None
+        self.refuses: SignalingError | None = None
+
+    async def offer(self, *, visit: str, participant: str, peer: str, round: int, sdp: str, audio_only: bool) -> Answer:
+        self.did.append(("offer", visit, participant, peer, round, audio_only))
+        if self.while_answering is not None:
+            await self.while_answering()
+        if self.refuses is not None:
+            raise self.refuses
+        return Answer("answer", (Track("0", "dr_host", "audio", "camera"),))
+
+    async def candidates(
+        self, *, visit: str, participant: str, peer: str, round: int, candidates: Sequence[dict[str, Any]]
+    ) -> None:
+        self.did.append(("candidates", visit, participant, peer, round, len(candidates)))
+
+    def set_mode(self, *, visit: str, participant: str, audio_only: bool) -> None:
+        self.did.append(("mode", visit, participant, audio_only))
+
+    def stop(self, visit: str, participant: str | None = None) -> None:
+        self.did.append(("stop", visit, participant))
+
+
+@dataclass
+class Stage:
+    """A performer at a node of a house, and what it told to whom."""
+
+    house: House
+    media: Media = field(default_factory=Media)
+    told: list[tuple[tuple[str, ...], Message, str | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.node: Node = self.house.node
+        self.performer = Performer(
+            self.media,
+            node="node_1",
+            clock=lambda: self.house.now,
+            rooms=self.node.door,
+            tell=self._tell,
+            seen=self._seen,
+            ice_servers=({"urls": ["stun:stun.example"]},),
+        )
+        self.node.performs, self.node.learns = self.performer.perform, self.performer.learned
+
+    def _tell(self, room: str, who: Collection[str], message: Message, connection: str | None) -> None:
+        assert room == ROOM
+        self.told.append((tuple(who), message, connection))
+
+    def _seen(self, room: str) -> int:
+        known = self.node.door.known(room)
+        return known.seq if known is not None else 0
+
+    async def handle(self, who: Who, request: Any) -> Ok:
+        caller = Caller(connection=connection_of(who), room=ROOM, practice="pr_1", by=who, device="phone")
+        return await self.performer.handle(caller, request)
+
+    def stops(self) -> list[tuple[str, str | None]]:
+        return [(did[1], did[2]) for did in self.media.did if did[0] == "stop"]
+
+    def messages(self, kind: type[Message]) -> list[Any]:
+        return [message for _, message, _ in self.told if isinstance(message, kind)]
+
+
+@pytest.fixture
+async def waiting_stage() -> Stage:
+    house = House()
+    await house.everybody_comes()
+    return Stage(house)
+
+
+@pytest.fixture
+async def stage() -> Stage:
+    house = House()
+    await house.started()
+    return Stage(house)
+
+
+# --- Before admission
+
+
+async def test_an_offer_before_admission_reaches_no_media(waiting_stage: Stage) -> None:
+    for who in (ANN, HOST, BOB):
+        with pytest.raises(Refused):
+            await waiting_stage.handle(who, OFFER)
+
+    assert waiting_stage.media.did == []
+    assert waiting_stage.told == []
+
+
+async def test_ice_servers_of_a_visit_are_told_after_admission_only(waiting_stage: Stage) -> None:
+    with pytest.raises(Refused):
+        await waiting_stage.handle(ANN, MediaPrepare(purpose="visit"))
+    await waiting_stage.node.ask(HOST, START)
+
+    ok = await waiting_stage.handle(ANN, MediaPrepare(purpose="visit"))
+
+    assert ok.ice_servers == ({"urls": ["stun:stun.example"]},)
+
+
+async def test_another_client_negotiates_and_says_nothing_in_this_visit(stage: Stage) -> None:
+    await stage.node.door.fact(ROOM, comes(BOB))
+    await stage.node.ask(BOB, CHECK_IN)
+
+    for request in (OFFER, MediaCandidates(peer="p", round=1, candidates=()), Chat(text="hello")):
+        with pytest.raises(Refused):
+            await stage.handle(BOB, request)
+
+    assert (stage.media.did, stage.told) == ([], [])
+
+
+async def test_nobody_negotiates_in_a_room_that_is_not_there() -> None:
+    stage = Stage(House())
+
+    with pytest.raises(NotFound):
+        await stage.handle(HOST, OFFER)
+
+
+# --- Offers
+
+
+async def test_an_offer_is_answered_to_the_connection_it_came_from(stage: Stage) -> None:
+    await stage.handle(ANN, OFFER)
+
+    [(who, answer, connection)] = stage.told
+    assert (who, connection) == (("par_ann",), "con_par_ann")
+    assert isinstance(answer, MediaAnswer)
+    assert (answer.peer, answer.round, answer.sdp) == ("p1", 1, "answer")
+    assert answer.tracks == ({"mid": "0", "participant": "dr_host", "kind": "audio", "source": "camera"},)
+
+
+@pytest.mark.parametrize("over", [END, Remove(participant="par_ann")])
+async def test_a_peer_whose_visit_ended_while_it_was_answered_is_stopped_and_told_nothing(
+    stage: Stage, over: End | Remove
+) -> None:
+    stage.media.while_answering = lambda: stage.node.ask(HOST, over)
+
+    with pytest.raises(Refused):
+        await stage.handle(ANN, OFFER)
+
+    assert stage.stops()[-1][0] == "vis_ann"
+    assert stage.messages(MediaAnswer) == []
+
+
+async def test_a_refused_offer_keeps_its_code_and_leaves_the_visit_alone(stage: Stage) -> None:
+    class Odd(SignalingError):
+        code = "bad_sdp"
+
+    stage.media.refuses = Odd()
+
+    with pytest.raises(Odd):
+        await stage.handle(ANN, OFFER)
+
+    assert stage.stops() == []
+
+
+@pytest.mark.parametrize(("camera", "reason"), [(True, "declined"), (False, "no_camera")])
+async def test_the_flag_of_an_offer_becomes_the_participants_mode_with_a_reason(camera: bool, reason: str) -> None:
+    house = House()
+    stage = Stage(house)
+    await stage.node.door.fact(ROOM, Opened(ANNS, POLICY))
+    for who in (HOST, ANN):
+        await stage.node.door.fact(ROOM, comes(who))
+    await stage.node.ask(ANN, replace(CHECK_IN, devices=Devices(camera, True)))
+    await stage.node.ask(HOST, START)
+
+    await stage.handle(ANN, replace(OFFER, audio_only=True))
+
+    attendee = (await house.saved()).visits["vis_ann"].attendees["par_ann"]
+    assert (attendee.mode, attendee.reason) == ("audio", reason)
+    assert ("offer", "vis_ann", "par_ann", "p1", 1, True) in stage.media.did
+    [told] = stage.messages(MediaModeTold)
+    assert (told.participant, told.mode, told.reason) == ("par_ann", "audio", reason)
+
+
+async def test_an_offer_with_video_takes_the_flag_back(stage: Stage) -> None:
+    await stage.node.ask(ANN, MediaMode(mode="audio", reason="bandwidth"))
+
+    await stage.handle(ANN, OFFER)
+
+    assert (await stage.house.saved()).visits["vis_ann"].attendees["par_ann"].mode == "video"
+
+
+async def test_candidates_go_to_the_visit_they_belong_to(stage: Stage) -> None:
+    await stage.handle(ANN, MediaCandidates(peer="p1", round=1, candidates=({"candidate": "x"},)))
+
+    assert stage.media.did == [("candidates", "vis_ann", "par_ann", "p1", 1, 1)]
+
+
+async def test_a_purpose_that_is_not_the_visit_opens_nothing(stage: Stage) -> None:
+    for purpose in ("check", "warm"):
+        with pytest.raises(Refused):
+            await stage.handle(ANN, replace(OFFER, purpose=purpose))
+
+    assert stage.media.did == []
+
+
+async def test_statistics_are_taken(stage: Stage) -> None:
+    assert await stage.handle(ANN, MediaStats()) == Ok()
+
+
+async def test_a_request_that_is_not_the_shells_is_a_mistake_of_ours(stage: Stage) -> None:
+    with pytest.raises(AssertionError):
+        await stage.handle(HOST, END)
+
+
+# --- Words
+
+
+async def test_chat_reaches_the_others_of_the_visit_alone(stage: Stage) -> None:
+    await stage.node.door.fact(ROOM, comes(BOB))
+    await stage.node.ask(BOB, CHECK_IN)
+
+    await stage.handle(ANN, Chat(text="can you hear me?"))
+    await stage.handle(HOST, Chat(text="yes"))
+
+    assert [(who, message.text) for who, message, _ in stage.told if isinstance(message, ChatLine)] == [
+        (("dr_host",), "can you hear me?"),
+        (("par_ann",), "yes"),
+    ]
+    assert {message.participant for message in stage.messages(ChatLine)} == {"par_ann", "dr_host"}
+
+
+async def test_words_to_one_who_waits_reach_that_one(stage: Stage) -> None:
+    await stage.node.door.fact(ROOM, comes(BOB))
+    await stage.node.ask(BOB, CHECK_IN)
+    [entry] = (await stage.house.saved()).entries
+
+    await stage.handle(HOST, TellWaiting(entry=entry, text="five minutes"))
+
+    [(who, told, _)] = stage.told
+    assert who == ("par_bob",)
+    assert isinstance(told, WaitingText)
+    assert (told.text, told.status) == ("five minutes", "available")
+
+
+async def test_only_a_provider_of_theirs_speaks_to_the_waiting(waiting_stage: Stage) -> None:
+    [entry] = (await waiting_stage.house.saved()).entries
+
+    with pytest.raises(Forbidden):
+        await waiting_stage.handle(ANN, TellWaiting(entry=entry, text="x"))
+    with pytest.raises(NotFound):
+        await waiting_stage.handle(CO, TellWaiting(entry=entry, text="x"))
+    assert waiting_stage.told == []
+
+
+# --- Effects
+
+
+async def test_effects_reach_the_media(stage: Stage) -> None:
+    room = await stage.house.saved()
+
+    stage.performer.perform(room, (MediaModeChanged("vis_ann", "par_ann", True), ClosePeers("vis_ann", "par_ann")))
+    stage.performer.perform(room, (ClosePeers("vis_ann"),))
+
+    assert stage.media.did == [
+        ("mode", "vis_ann", "par_ann", True),
+        ("stop", "vis_ann", "par_ann"),
+        ("stop", "vis_ann", None),
+    ]
+    [(who, told, _)] = stage.told
+    assert set(who) == {"dr_host", "par_ann"}
+    assert isinstance(told, MediaModeTold)
+
+
+async def test_an_end_whose_answer_was_lost_still_stops_the_media(stage: Stage) -> None:
+    await stage.handle(ANN, OFFER)
+    stage.house.lose(saved=True)
+    with pytest.raises(StoreAway):
+        await stage.node.ask(HOST, END)
+    assert stage.stops() == []
+
+    await stage.node.door.recheck()
+
+    assert stage.stops() == [("vis_ann", None)]
+
+
+async def test_an_end_at_another_node_stops_the_media_once_it_is_known(stage: Stage) -> None:
+    await stage.handle(ANN, OFFER)
+    other = stage.house.another("b")
+    await other.ask(HOST, END)
+
+    await stage.node.door.present(ROOM)
+
+    assert stage.stops() == [("vis_ann", None)]
+
+
+async def test_a_mode_that_was_set_at_another_node_is_followed(stage: Stage) -> None:
+    await stage.handle(ANN, OFFER)
+    other = stage.house.another("b")
+    await other.ask(ANN, MediaMode(mode="audio", reason="bandwidth"))
+
+    await stage.node.door.present(ROOM)
+
+    assert ("mode", "vis_ann", "par_ann", True) in stage.media.did
+    assert stage.stops() == []
+
+
+async def test_rooms_without_media_here_are_left_alone(stage: Stage) -> None:
+    other = stage.house.another("b")
+    await other.ask(HOST, END)
+
+    await stage.node.door.present(ROOM)
+
+    assert stage.media.did == []
+
+
+# --- News of media
+
+
+def up(kind: Any = "media_up", at: int = 0, visit: str = "vis_ann") -> MediaFact:
+    return MediaFact(visit, "par_ann", kind, at)
+
+
+async def test_what_the_media_node_sees_is_told_to_the_room(stage: Stage) -> None:
+    await stage.handle(ANN, OFFER)
+    now = stage.house.now
+
+    stage.performer.media_fact(up(at=now))
+    stage.performer.media_fact(up("video_up", now))
+    stage.house.now += 5000
+    stage.performer.media_fact(up("video_down", now + 4000))
+    await stage.performer.told(ROOM)
+
+    visit = (await stage.house.saved()).visits["vis_ann"]
+    assert visit.media_node == "node_1"
+    assert [(span.start, span.end) for span in visit.media["par_ann"].video] == [(now, now + 4000)]
+
+
+async def test_news_of_a_visit_without_media_here_are_nobodys(stage: Stage) -> None:
+    before = await stage.house.saved()
+
+    stage.performer.media_fact(up())
+    stage.performer.renegotiate(Renegotiate("vis_ann", "par_ann", "p1", 1, 1, "screen"))
+    await stage.performer.told(ROOM)
+
+    assert await stage.house.saved() == before
+    assert stage.told == []
+
+
+class Slow:
+    """Rooms whose store is away for the first tries."""
+
+    def __init__(self, inner: Any, tries: int) -> None:
+        self.inner = inner
+        self.tries = tries
+        self.facts: list[MediaChanged] = []
+
+    async def fact(self, room: str, fact: MediaChanged) -> None:
+        await asyncio.sleep(0)
+        if self.tries:
+            self.tries -= 1
+            raise StoreAway
+        if fact.kind == "video_down":
+            raise NotFound
+        self.facts.append(fact)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+async def test_minutes_survive_a_store_that_is_away_in_their_order(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.perform.AGAIN", 0.0)
+    await stage.handle(ANN, OFFER)
+    slow = Slow(stage.node.door, tries=3)
+    stage.performer._rooms = slow
+
+    for kind in ("media_up", "video_up", "video_down", "media_down"):
+        stage.performer.media_fact(up(kind))
+    await stage.performer.told(ROOM)
+
+    assert [fact.kind for fact in slow.facts] == ["media_up", "video_up", "media_down"]
+
+
+async def test_a_stopping_node_waits_for_what_it_has_to_tell_but_not_for_ever(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.perform.FAREWELL", 0.02)
+    await stage.handle(ANN, OFFER)
+    stage.performer.media_fact(up(at=stage.house.now))
+    await stage.performer.close()
+    assert (await stage.house.saved()).visits["vis_ann"].media["par_ann"].up
+
+    stage.performer._rooms = Slow(stage.node.door, tries=10**9)
+    stage.performer.media_fact(up("media_down"))
+    await stage.performer.close()
+
+    assert stage.performer._telling == {}
+
+
+async def test_a_wish_for_another_offer_reaches_its_browser(stage: Stage) -> None:
+    await stage.handle(ANN, OFFER)
+
+    stage.performer.renegotiate(Renegotiate("vis_ann", "par_ann", "p1", 2, 1, "screen"))
+
+    who, told, _ = stage.told[-1]
+    assert who == ("par_ann",)
+    assert isinstance(told, MediaRenegotiate)
+    assert (told.peer, told.receive, told.reason) == ("p1", {"audio": 2, "video": 1}, "screen")

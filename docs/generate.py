@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 
+from docs.pages.protocol import protocol
+from docs.pages.visit import visit
 from server.settings import PREFIX, Settings
 
 HERE = Path(__file__).resolve().parent
@@ -42,7 +44,9 @@ def _default(field: FieldInfo) -> str:
 
 # One line for each generated document: its name in this folder, and the function that returns its text.
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "protocol.md": protocol,
     "settings.md": settings,
+    "visit.md": visit,
 }
 
 

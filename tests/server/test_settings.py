@@ -279,5 +279,6 @@ def test_each_setting_but_secrets_has_an_option_and_only_given_ones_count() -> N
     assert load(given).demo
     assert set(VARIABLES.values()) - {action.dest for action in parser._actions} == {
         "secret_keys",
+        "operator_key",
         "ice_servers",
     }

@@ -164,6 +164,7 @@ class Performer:
             round=offer.round,
             sdp=offer.sdp,
             audio_only=offer.audio_only,
+            others=[id for id in _everybody_in(visit) if id != by.participant],
         )
         # The visit may have ended while the answer was made: then this peer must not outlive it.
         now = await self._rooms.present(room.id, seq=self._seen(room.id))

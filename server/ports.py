@@ -349,8 +349,21 @@ class Renegotiate(Protocol):
 class Media(Protocol):
     """The media plane of this node: the browser offers, it answers, packets are forwarded."""
 
-    async def offer(self, *, visit: str, participant: str, peer: str, round: int, sdp: str, audio_only: bool) -> Answer:
-        """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else."""
+    async def offer(
+        self,
+        *,
+        visit: str,
+        participant: str,
+        peer: str,
+        round: int,
+        sdp: str,
+        audio_only: bool,
+        others: Sequence[str] = (),
+    ) -> Answer:
+        """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else.
+
+        `others`: who else is expected; if it is one, the answer's tracks name them before they have come.
+        """
         ...
 
     async def candidates(

@@ -23,8 +23,9 @@ from server.web.resumption import Claims
 from server.web.session import Session
 from server.web.wheel import TICK, Wheel
 from signaling.events import Disconnected
+from signaling.lookup import live_visit
 from signaling.messages import GoAway, Message
-from signaling.state import Who
+from signaling.state import Room, Who
 
 logger = logging.getLogger("carelobby.hub")
 
@@ -272,12 +273,24 @@ class Hub:
             session.close(Close.REVOKED)
         feed = session.feed
         room = await self.rooms.present(session.me.room, seq=session.cursor)
+        if not await self._signed_in(session, room):
+            session.close(Close.EXPIRED)
         if session.over is not None or feed is None or room is None or session.id in room.connections:
             return
         if room.seq == feed.last:
             # Every event is delivered, and none of them sent this one away: somebody took this node for dead.
             logger.warning("%s: the room had lost it", session.id)
             await enter(session, takeover=False, resumed=True)
+
+    async def _signed_in(self, session: Session, room: Room | None) -> bool:
+        """Let a provider's sign-in live while their page is connected; False once it has ended, on whatever node.
+
+        Never in the middle of a visit: a sign-in that ran out while the store was away throws nobody out of it.
+        """
+        sign_in = session.claim.ticket.sign_in if session.claim is not None else None
+        if sign_in is None or await self.secrets.touch("signin", sign_in, self.limits.idle):
+            return True
+        return room is not None and live_visit(room) is not None
 
     # --- What the bus brings ------------------------------------------------------------------------
 

@@ -33,6 +33,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """After a drop."""
     refresh: int = 20 * SECOND
     """How often the claim to resume is renewed while connected, so that it survives the death of this node."""
+    idle: int = 15 * 60 * SECOND
+    """How long a provider's sign-in lives after their page was last connected."""
     burst: float = 50
     rate: float = 20
     """Messages a second in the long run."""

@@ -7,12 +7,15 @@ import json
 import logging
 
 import pytest
+from msgspec.structs import replace
 
 from server.ports import StoreAway
 from server.web.closes import Close
 from signaling.errors import ConsentRequired, RateLimited, Stale
 from signaling.messages import CheckIn, MediaCandidates, MediaOffer, Ok, StepAway
-from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Node, World, served, settle
+from signaling.policy import Policy
+from signaling.state import Phase, Visit
+from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Browser, Node, World, served, settle
 
 CHECK_IN = {"type": "check_in", "id": 1, "place": {"state": "CO", "kind": "home"}, "consent": {"version": "1"}}
 
@@ -381,3 +384,48 @@ async def test_dropped_stats_that_ask_for_a_reply_get_one(node: Node) -> None:
     async with asyncio.timeout(5):
         assert sorted([(await browser.get("ok"))["re"], (await browser.get("ok"))["re"]]) == [1, 2]
     assert len(node.world.shell_asked) == 1
+
+
+# --- A provider's sign-in ---------------------------------------------------------------------------
+
+
+async def signed_in(node: Node) -> Browser:
+    node.world.singles["signin", "s1"] = (b"", node.world.now + 15 * 60_000)
+    browser = await node.connect()
+    await browser.send(type="hello", protocol=1, ticket=node.world.ticket(PROVIDER, sign_in="s1"), device="d1")
+    await browser.get("welcome")
+    await browser.get("view")
+    return browser
+
+
+async def test_a_sign_in_lives_while_the_providers_page_is_connected(node: Node) -> None:
+    await signed_in(node)
+
+    await node.pass_time(60)
+    await settle()
+
+    assert node.world.singles["signin", "s1"][1] == pytest.approx(node.world.now + 15 * 60_000, abs=20_000)
+
+
+async def test_a_sign_in_that_ended_elsewhere_ends_the_connection(node: Node) -> None:
+    browser = await signed_in(node)
+    del node.world.singles["signin", "s1"]
+
+    await node.pass_time(20)
+    await settle()
+
+    assert await browser.closed() == Close.EXPIRED
+
+
+async def test_nobody_is_signed_off_in_the_middle_of_a_visit(node: Node) -> None:
+    browser = await signed_in(node)
+    room = node.world.rooms[ROOM]
+    live = Visit(id="vis_1", policy=Policy(), providers=(room.host,), seats={}, phase=Phase.IN_PROGRESS)
+    node.world.rooms[ROOM] = replace(room, visits={"vis_1": live})
+    del node.world.singles["signin", "s1"]
+
+    await node.pass_time(60)
+    await settle()
+
+    await browser.send(type="ping", id=7)
+    assert (await browser.get("ok"))["re"] == 7

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from server.app import CannotStart, serve, verify_audit
+from server.running import CannotStart
 from server.settings import BadSettings, add_options, load
 
 
@@ -31,6 +31,9 @@ def main(arguments: list[str]) -> int:
     options.pop("what", None)
     try:
         settings = load(options)
+        # Half of the time that a start takes; help and bad settings are answered without it.
+        from server.app import serve, verify_audit  # noqa: PLC0415 - as it says
+
         if command == "audit":
             return _run(verify_audit(settings))
         return _run(serve(settings, print_json=print_json))
@@ -45,8 +48,8 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(work)
-        except KeyboardInterrupt:
-            return 130
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            return 0  # told to stop before it was up
 
 
 if __name__ == "__main__":

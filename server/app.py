@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import errno
 import json
 import logging
+import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from server.billing.courier import Courier
 from server.billing.webhooks import Endpoint
 from server.bus.redis import connect as connect_bus
 from server.clock import StoreClock
-from server.crypto import Sealer
+from server.crypto import BadKeyring, Sealer
 from server.dispatch import Dispatcher
 from server.ledger.archive import Archiver
 from server.ledger.command import verify_command
@@ -39,8 +39,9 @@ from server.perform import Performer
 from server.ports import StoreAway
 from server.registry import Registry
 from server.registry.documents import Webhook
-from server.settings import Settings
-from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedServerFailed, NoServerBinary
+from server.running import CannotStart, Server, listen, running, stopped_by_signals
+from server.settings import KEY_FILE, Settings
+from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedServerFailed, NoServerBinary, lock
 from server.store.link import BadStoreUrl, StoreFault
 from server.store.redis import RedisStore, WrongNeighbour
 from server.store.redis import connect as connect_store
@@ -58,18 +59,21 @@ from signaling.view import may_see, view
 
 logger = logging.getLogger("carelobby.app")
 
+DRAIN_AFTER, DRAIN_JITTER = 500, 500
+"""Milliseconds: how soon a stopping node's browsers are to go elsewhere. Who balances the load is told as soon."""
 STATIC = Path(__file__).resolve().parent.parent / "static"
-DRAIN_AFTER, DRAIN_JITTER = 0, 500
-"""Milliseconds: how soon a stopping node's browsers are to go elsewhere."""
-
-
-class CannotStart(Exception):
-    """The service cannot start; the text is one sentence that says why and what to do."""
 
 
 async def verify_audit(settings: Settings) -> int:
     """Examine the ledger and print what was found; return the exit code."""
-    return await verify_command(settings.ledger(), Sealer(_keyring(settings)))
+    if not settings.secret_keys.get_secret_value() and not (settings.data_dir / KEY_FILE).exists():
+        print(
+            f"There are no keys in {settings.data_dir}: set CARELOBBY_DATA_DIR or CARELOBBY_SECRET_KEYS to those "
+            "that the ledger was written with.",
+            file=sys.stderr,
+        )
+        return 2
+    return await verify_command(settings.ledger(), _sealer(settings))
 
 
 async def serve(settings: Settings, *, print_json: bool) -> int:
@@ -77,21 +81,37 @@ async def serve(settings: Settings, *, print_json: bool) -> int:
     set_up_logging(settings.log_level)
     if settings.workers != 1:
         raise CannotStart("CARELOBBY_WORKERS: more than one process is not supported yet; start further nodes instead.")
-    try:
+    with stopped_by_signals() as stopped:
         async with AsyncExitStack() as stack:
-            listening = stack.enter_context(_listen(settings.host, settings.port))
-            node = await _begin(settings, stack, listening.getsockname()[1])
+            listening = stack.enter_context(listen(settings.host, settings.port))
+            node = await _begun(settings, stack, listening.getsockname()[1])
             await node.run(listening, lambda: _announce(node, print_json=print_json))
+            stopped()  # from here on nothing cuts the farewells short
+    return 1 if node.failed else 0
+
+
+async def _begun(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
+    """Start everything, or raise `CannotStart`."""
+    try:
+        return await _begin(settings, stack, port)
     except (
         *(DataDirectoryLocked, NoServerBinary, EmbeddedServerFailed, LedgerError, Unsupported),
         *(BadStoreUrl, WrongNeighbour, files.DataDirectoryUnusable),
     ) as problem:
         raise CannotStart(str(problem)) from problem
-    except (StoreAway, StoreFault) as problem:
+    except StoreFault as problem:
+        raise CannotStart(
+            f"Redis refuses this service ({problem.code}): check user, password and database in CARELOBBY_REDIS_URL."
+        ) from problem
+    except StoreAway as problem:
         raise CannotStart(
             "Redis does not answer: check that CARELOBBY_REDIS_URL names a running Redis or Valkey 7 or newer."
         ) from problem
-    return 0
+    except OSError as problem:
+        raise CannotStart(
+            f"Cannot use {problem.filename or 'a file or socket'} ({problem.strerror}): check who owns it, "
+            "and the space and descriptors that are left."
+        ) from problem
 
 
 @dataclass
@@ -105,6 +125,9 @@ class Node:
     hub: Hub
     app: Starlette
     demo: demo.Demo | None
+    embedded: EmbeddedServer | None
+    failed: bool = False
+    """It ended by itself, because something it cannot do without did."""
 
     async def run(self, listening: socket.socket, started: Callable[[], None]) -> None:
         """Serve on `listening` until a signal comes; `started` is called once it answers."""
@@ -120,39 +143,35 @@ class Node:
             forwarded_allow_ips=list(self.settings.trusted_proxies),
             timeout_graceful_shutdown=5,
         )
-        server = _Server(config, started, self.hub)
-        await server.serve(sockets=[listening])
+        server = Server(config, started, lambda: self.hub.drain(DRAIN_AFTER, DRAIN_JITTER))
+        async with running(self._watch(server), "embedded server's end"):
+            await server.serve(sockets=[listening])
 
-
-class _Server(uvicorn.Server):
-    """uvicorn, with a word when it is ready and a farewell to browsers before it closes."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None], hub: Hub) -> None:
-        super().__init__(config)
-        self._on_started = started
-        self._hub = hub
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        tune_collector()
-        self._on_started()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._hub.drain(DRAIN_AFTER, DRAIN_JITTER)
-        await super().shutdown(sockets)
+    async def _watch(self, server: uvicorn.Server) -> None:
+        """Stop when the embedded server was given up: whoever started us may start us again."""
+        if self.embedded is None:
+            return
+        try:
+            await self.embedded.failed()
+        except EmbeddedServerFailed as problem:
+            logger.critical("%s", problem)
+            self.failed = True
+            server.should_exit = True
 
 
 async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     """Start the parts in the order in which they need one another; `stack` ends them in reverse."""
     data_dir = files.prepare_directory(settings.data_dir)
-    sealer = Sealer(_keyring(settings))
+    stack.callback(os.close, await lock(data_dir / "lock", data_dir))
+    sealer = _sealer(settings)
     operator_key = settings.operator_key.get_secret_value() or files.kept_secret(data_dir / "operator_key")
     url = settings.public(port)
     node_id = f"node_{secrets.token_hex(8)}"
 
-    redis_url = settings.redis_url
+    redis_url, embedded = settings.redis_url, None
     if not redis_url:
-        redis_url = await stack.enter_async_context(EmbeddedServer(data_dir, settings.redis_server))
+        embedded = EmbeddedServer(data_dir, settings.redis_server)
+        redis_url = await stack.enter_async_context(embedded)
     await check_media()
     store = await connect_store(redis_url, sealer)
     stack.push_async_callback(store.close)
@@ -236,7 +255,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         # This directory's last process is certainly gone: its rooms need not wait for its silence to show.
         await alarms.bury(before, (await store.nodes.all()).get(before, clock()))
     await alarms.beat()
-    await stack.enter_async_context(_running(alarms.run(), "alarms"))
+    await stack.enter_async_context(running(alarms.run(), "alarms"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
     services = Services(
@@ -259,44 +278,12 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     if not settings.production:
         # For `run.py load` beside it.
         files.keep(data_dir / "service.json", json.dumps({"url": url, "operator_key": operator_key}))
-    return Node(settings, port, url, operator_key, hub, app, shown)
-
-
-@asynccontextmanager
-async def _running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
-    """Run `work` beside the rest and cancel it at the end."""
-    task = asyncio.create_task(work, name=name)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket, so that a port in use is known before anything else starts."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(2048)
-    except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise CannotStart(
-                f"Port {port} is in use: stop what uses it, or choose another with --port (0 takes a free one)."
-            ) from error
-        raise CannotStart(
-            f"Cannot listen on {host}:{port} ({error.strerror}): choose another --host or --port."
-        ) from error
-    listening.setblocking(False)
-    return listening
+    return Node(settings, port, url, operator_key, hub, app, shown, embedded)
 
 
 def _announce(node: Node, *, print_json: bool) -> None:
     """Tell that the service answers: a line of JSON for programs, links for people."""
+    tune_collector()
     if print_json:
         told = node.demo.as_json(node.url) if node.demo else {"url": node.url, "operator_key": node.operator_key}
         print(json.dumps(told), flush=True)
@@ -307,8 +294,12 @@ def _announce(node: Node, *, print_json: bool) -> None:
     logger.info("%s is ready", node.url)
 
 
-def _keyring(settings: Settings) -> str:
-    return ",".join(f"{kid}:{base64.b64encode(key).decode()}" for kid, key in settings.keyring().items())
+def _sealer(settings: Settings) -> Sealer:
+    keyring = ",".join(f"{kid}:{base64.b64encode(key).decode()}" for kid, key in settings.keyring().items())
+    try:
+        return Sealer(keyring)
+    except BadKeyring as problem:
+        raise CannotStart(f"CARELOBBY_SECRET_KEYS: {problem}.") from problem
 
 
 def _may_see(room: Room | None, who: Who, event: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from signaling.draft import Draft
 from signaling.errors import Forbidden, Refused
-from signaling.events import DeadlinePassed
+from signaling.events import DeadlinePassed, EndedOffline
 from signaling.lookup import (
     is_connected,
     present_seats,
@@ -51,6 +51,15 @@ def end(draft: Draft, by: Who, request: End) -> Visit:
     return end_segment(draft, visit, End, by=by, reason="ended")
 
 
+def ended_offline(draft: Draft, event: EndedOffline) -> None:
+    """An End that could not be saved when it was asked for: the segment ends at its measured time, or has ended."""
+    visit = draft.room.visits.get(event.visit)
+    if visit is None or visit.phase is not Phase.IN_PROGRESS or len(visit.segments) != event.segment:
+        return
+    at = max(visit.segments[-1].started_at, min(event.at, draft.now))
+    end_segment(draft, visit, End, by=event.by, reason="ended", at=at)
+
+
 def leave_visit(draft: Draft, by: Who, visit: Visit) -> Visit:
     """A client goes out of a live visit: a 1:1 visit ends; a group goes on while a client is in."""
     if not visit.group:
@@ -79,10 +88,16 @@ def _ended_for(visit: Visit, reason: str, by: Who) -> VisitEnded:
 
 
 def end_segment(
-    draft: Draft, visit: Visit, event: type[Request] | type[DeadlinePassed], *, by: Who | None, reason: str
+    draft: Draft,
+    visit: Visit,
+    event: type[Request] | type[DeadlinePassed],
+    *,
+    by: Who | None,
+    reason: str,
+    at: int | None = None,
 ) -> Visit:
-    """Stop the running segment: everybody is out, media stops, and the rejoin window opens anew."""
-    now = draft.now
+    """Stop the running segment, now or as of `at`: everybody is out, media stops, the rejoin window opens anew."""
+    now = draft.now if at is None else at
     told = roster(visit)
     role = by.role.value if by is not None else None
     visit = stop_segment(visit, now, role, reason)

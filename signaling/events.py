@@ -105,6 +105,18 @@ class MediaChanged(Struct, frozen=True):
     node: str = ""
 
 
+class EndedOffline(Struct, frozen=True):
+    """Somebody in the visit ended it while the store was away, at `at`; from then on no media flowed.
+
+    It is about the segment of that number, counted from 1: once that is over, it comes too late and changes nothing.
+    """
+
+    visit: str
+    segment: int
+    by: Who
+    at: int
+
+
 class DeadlinePassed(Struct, frozen=True):
     """The room's deadline may have passed; early, late or twice is harmless."""
 
@@ -119,5 +131,6 @@ Fact = (
     | LinkRevoked
     | Configured
     | MediaChanged
+    | EndedOffline
     | DeadlinePassed
 )

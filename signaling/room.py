@@ -8,7 +8,7 @@ from typing import assert_never
 from signaling.closing import close_by_deadline, finish
 from signaling.draft import Draft
 from signaling.effects import Step
-from signaling.ending import end, end_segment, leave_visit, remove, return_to_waiting
+from signaling.ending import end, end_segment, ended_offline, leave_visit, remove, return_to_waiting
 from signaling.events import (
     Asked,
     Cancelled,
@@ -16,6 +16,7 @@ from signaling.events import (
     Connected,
     DeadlinePassed,
     Disconnected,
+    EndedOffline,
     Fact,
     LinkRevoked,
     MediaChanged,
@@ -65,7 +66,8 @@ def handle(room: Room, event: Asked | Fact, *, now: int) -> Step:
     Raise `SignalingError` if a request is refused; then nothing changes.
     """
     draft = Draft(room)
-    settle(draft, now)
+    # What was over by then is not brought about by time: nobody is absent from a visit that had ended.
+    settle(draft, min(now, event.at) if isinstance(event, EndedOffline) else now)
     visit: Visit | None = None
     match event:
         case Asked():
@@ -89,6 +91,8 @@ def handle(room: Room, event: Asked | Fact, *, now: int) -> Step:
                 draft.change(host=host, policy=policy)
         case MediaChanged():
             media_changed(draft, event)
+        case EndedOffline():
+            ended_offline(draft, event)
         case DeadlinePassed():
             pass  # settle has done it
         case _:

@@ -146,6 +146,8 @@ def _told(where: URL, problem: BaseException) -> str:
     if isinstance(problem, TimeoutError):
         return f"The ledger at {place} did not answer within {STATEMENT_SECONDS} s: is it running?"
     reason = type(getattr(problem, "orig", None) or problem).__name__
+    if where.get_backend_name() == "sqlite" and reason == "DatabaseError":
+        return f"The ledger {place} is damaged, or no ledger: put back its backup, or set CARELOBBY_LEDGER_URL."
     if isinstance(problem, DBAPIError):
         return f"The ledger at {place} refused to open ({reason}): check its address, its account and its rights."
     return f"The ledger at {place} cannot be reached ({reason}): is it running?"

@@ -115,7 +115,7 @@ class EmbeddedServer:
         """
         self.binary = await asyncio.to_thread(find_binary, self.binary)
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = await _locked(self.directory / "lock")
+        self._lock = await lock(self.directory / "lock", self.directory.parent)
         try:
             self._socket = _fresh_socket(self.directory / "endpoint")
             await self._run()
@@ -270,8 +270,11 @@ def _arguments(directory: Path, socket: Path) -> list[str]:
     return [part for name, value in options.items() for part in (f"--{name}", value)]
 
 
-async def _locked(path: Path) -> int:
-    """Return a descriptor that holds the lock; wait a little for a service that has just been killed."""
+async def lock(path: Path, data_dir: Path) -> int:
+    """Return a descriptor that holds the lock at `path`; wait a little for a service that has just been killed.
+
+    Raise `DataDirectoryLocked`, which names `data_dir`. The lock lasts until the descriptor is closed.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + LOCK_WAIT
     while True:
@@ -281,7 +284,7 @@ async def _locked(path: Path) -> int:
             if time.monotonic() > deadline:
                 os.close(descriptor)
                 raise DataDirectoryLocked(
-                    f"The data directory {path.parent.parent} is in use by a running service: stop that one, "
+                    f"The data directory {data_dir} is in use by a running service: stop that one, "
                     "or choose another directory with CARELOBBY_DATA_DIR."
                 ) from None
             await asyncio.sleep(0.05)

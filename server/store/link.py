@@ -68,13 +68,13 @@ def address_of(url: str) -> Address:
     """Return what `redis://`, `rediss://` or `unix://` says. Raise `BadStoreUrl`."""
     scheme = url.partition("://")[0]
     if scheme in _NOT_YET:
-        raise BadStoreUrl("Sentinel and Cluster URLs are not supported yet; give the URL of one primary server")
+        raise BadStoreUrl("Sentinel and Cluster are not supported yet: set CARELOBBY_REDIS_URL to one primary server.")
     try:
         said = cast(dict[str, Any], parse_url(url))
     except ValueError:
-        raise BadStoreUrl("the store's URL must begin with redis://, rediss:// or unix:// and be well-formed") from None
+        raise BadStoreUrl("CARELOBBY_REDIS_URL must be a well-formed redis://, rediss:// or unix:// URL.") from None
     if scheme == "unix" and not said.get("path"):
-        raise BadStoreUrl("the store's unix:// URL names no socket")
+        raise BadStoreUrl("CARELOBBY_REDIS_URL begins with unix:// and names no socket.")
     return Address(
         path=said.get("path") if scheme == "unix" else None,
         host=said.get("host", "localhost"),

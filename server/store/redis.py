@@ -80,7 +80,7 @@ async def connect(
 async def _same_partitions(nodes: RedisNodes) -> None:
     there = await nodes.agree("partitions", str(PARTITIONS))
     if there != str(PARTITIONS):
-        raise WrongNeighbour(f"the store has {there} partitions and this version {PARTITIONS}: they cannot share it")
+        raise WrongNeighbour(f"The store has {there} partitions and this version {PARTITIONS}: they cannot share it.")
 
 
 async def _names(pipe: Pipe, nodes: RedisNodes, sealer: Sealer, random: Callable[[int], bytes]) -> Names:
@@ -92,7 +92,7 @@ async def _names(pipe: Pipe, nodes: RedisNodes, sealer: Sealer, random: Callable
         secret = sealer.open(0, name, 0, sealed)
     except SealBroken:
         raise WrongNeighbour(
-            "the store was sealed with another keyring: start with the key it was sealed with"
+            "The store was sealed with another keyring: set CARELOBBY_SECRET_KEYS to one that holds its key."
         ) from None
     if not sealer.is_current(sealed):
         # The keyring was rotated. The same secret under the new key, so that the old one can go some day.

@@ -1,0 +1,99 @@
+"""How a process begins and ends: the socket, the signals, uvicorn between them, and its farewell to browsers."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+import uvicorn
+
+STOPPED_BY = (signal.SIGTERM, signal.SIGINT)
+
+
+class CannotStart(Exception):
+    """The service cannot start; the text is one sentence that says why and what to do."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket, so that a port in use is known before anything else starts."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen(2048)
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise CannotStart(
+                f"Port {port} is in use: stop what uses it, or choose another with --port (0 takes a free one)."
+            ) from error
+        raise CannotStart(
+            f"Cannot listen on {host}:{port} ({error.strerror}): choose another --host or --port."
+        ) from error
+    listening.setblocking(False)
+    return listening
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Callable[[], None]]:
+    """Let the first SIGTERM or SIGINT cancel the present task; after the yielded function was called, none does."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"
+
+    def stopped() -> None:
+        for number in STOPPED_BY:
+            loop.add_signal_handler(number, lambda: None)
+
+    def stop() -> None:
+        stopped()
+        task.cancel()
+
+    for number in STOPPED_BY:
+        loop.add_signal_handler(number, stop)
+    yield stopped
+
+
+@asynccontextmanager
+async def running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Run `work` beside the rest and cancel it at the end."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with a word when it is ready and a farewell to browsers before it closes."""
+
+    def __init__(
+        self, config: uvicorn.Config, started: Callable[[], None], drain: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`started` is called once it answers; `drain` is awaited while it still does, before it closes."""
+        super().__init__(config)
+        self._on_started = started
+        self._drain = drain
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at a signal, and let our own farewells follow: uvicorn would end the process with the same signal."""
+        loop = asyncio.get_running_loop()
+        for number in STOPPED_BY:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._drain()
+        await super().shutdown(sockets)

@@ -161,7 +161,7 @@ FAULTS = (
 )
 
 ELSEWHERE = ("--ignore=tests/signaling/test_machine.py", "--ignore=tests/signaling/test_documents.py")
-STORIES = ("-m", "pytest", "-x", "-q", *ELSEWHERE, "tests/signaling")
+STORIES = ("-m", "pytest", "-x", "-q", "-p", "no:hypothesispytest", *ELSEWHERE, "tests/signaling")
 MACHINE = ("-m", "pytest", "-x", "-q", "tests/signaling/test_machine.py")
 
 
@@ -170,7 +170,7 @@ def seen(fault: Fault, tests: tuple[str, ...]) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for part in ("signaling", "tests/signaling"):
-            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / part, copy / part)  # with what was compiled: most of the time is spent on that
         for part in ("pyproject.toml", "tests/__init__.py"):
             shutil.copy(ROOT / part, copy / part)
         file = copy / "signaling" / fault.file

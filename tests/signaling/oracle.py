@@ -351,7 +351,14 @@ class Oracle:
         running = visit.phase is Phase.IN_PROGRESS
         assert visit.phase is not Phase.CLOSED, "a closed visit leaves"
         assert running == any(seat.stand is Stand.IN for seat in seats), "I7: in progress with a client, and only so"
-        assert (visit.rejoin_until is not None) == (visit.phase in AFTER_END)
+        if visit.phase in AFTER_END:
+            last = visit.segments[-1].ended_at
+            assert last is not None
+            assert visit.rejoin_until == last + visit.policy.rejoin_window > room.time, (
+                "the window is from the last End"
+            )
+        else:
+            assert visit.rejoin_until is None
         assert bool(visit.agreed) == (visit.phase is Phase.REJOIN_PENDING)
         assert set(visit.agreed) == self.agreed.get(visit.id, set()), "I8: agreements since the last End"
         assert [[s.started_at, s.ended_at] for s in visit.segments] == self.runs.get(visit.id, []), "I10: each run once"

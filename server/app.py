@@ -35,6 +35,7 @@ from server.ledger.ledger import Ledger
 from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.node import MediaNode
+from server.offline import EndsAnyway
 from server.perform import Performer
 from server.ports import StoreAway
 from server.registry import Registry
@@ -185,7 +186,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         clock=clock, fact=lambda fact: performer.media_fact(fact), ask=lambda wish: performer.renegotiate(wish)
     )
     stack.push_async_callback(media.close)
-    rooms = Dispatcher(
+    door = Dispatcher(
         store.rooms,
         clock=clock,
         fresh=lambda: secrets.token_hex(15),
@@ -193,6 +194,15 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         perform=lambda room, effects: performer.perform(room, effects),
         owed=lambda: archiver.wake(),
         learned=lambda room: performer.learned(room),
+    )
+    rooms = EndsAnyway(
+        door,
+        path=data_dir / "ended",
+        sealer=sealer,
+        clock=clock,
+        perform=lambda room, effects: performer.perform(room, effects),
+        tell=lambda room, who, message, connection: hub.send(room, who, message, connection=connection),
+        media_told=lambda room: performer.told(room),
     )
     bus = await connect_bus(store, lambda room, events: hub.deliver(room, events), lambda: hub.gap())
     stack.push_async_callback(bus.close)
@@ -215,7 +225,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         view=view,
         node=node_id,
         clock=clock,
-        may_see=lambda room, who, event: _may_see(rooms.known(room), who, event),
+        may_see=lambda room, who, event: _may_see(door.known(room), who, event),
     )
     registry = Registry.over(
         documents=store.documents,
@@ -223,7 +233,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         room_store=store.rooms,
         clock=clock,
-        close_room=_closing(hub, rooms),
+        close_room=_closing(hub, door),
         private_webhooks=settings.allow_private_webhooks,
     )
     courier = Courier(
@@ -247,9 +257,10 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         nodes=store.nodes,
         rooms=rooms,
         open_due=registry.appointments.open_due,
-        recheck=rooms.recheck,
+        recheck=door.recheck,
         buried=lambda: _send_away(hub),
     )
+    await stack.enter_async_context(rooms)  # before the burial below: what ended had ended by then
     before = files.exchange(data_dir / "node", node_id)
     if before is not None:
         # This directory's last process is certainly gone: its rooms need not wait for its silence to show.
@@ -306,9 +317,9 @@ def _may_see(room: Room | None, who: Who, event: Mapping[str, Any]) -> bool:
     return room is None or may_see(room, who, event.get("visit"))
 
 
-def _closing(hub: Hub, rooms: Dispatcher) -> Callable[[str], Awaitable[None]]:
+def _closing(hub: Hub, door: Dispatcher) -> Callable[[str], Awaitable[None]]:
     async def close_room(room: str) -> None:
-        rooms.forget(room)
+        door.forget(room)
         hub.close_room(room, Close.REVOKED)
 
     return close_room

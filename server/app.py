@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedS
 from server.store.link import BadStoreUrl, StoreFault
 from server.store.redis import RedisStore, WrongNeighbour
 from server.store.redis import connect as connect_store
-from server.telemetry import Telemetry, set_up_logging, tune_collector
+from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging, tune_collector
 from server.web.closes import Close
 from server.web.headers import SecurityHeaders
 from server.web.hub import Hub
@@ -269,6 +269,18 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     await stack.enter_async_context(running(alarms.run(), "alarms"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
+    lag, owed = Lag(), Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
+    await stack.enter_async_context(running(lag.run(), "loop lag"))
+    await stack.enter_async_context(running(owed.run(), "backlog"))
+    telemetry = Telemetry(
+        {
+            "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
+            "rooms": figures_of(lambda: door.counts),
+            "media": figures_of(media.counts, ("visits", "peers", "connected")),
+            "owed": lambda: owed.figures() | {"ends": rooms.waiting},
+            "loop": lag.figures,
+        }
+    )
     services = Services(
         registry=registry,
         rooms=rooms,
@@ -279,7 +291,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         operator_key=operator_key,
         static=STATIC,
         ready=partial(_ready, store, hub),
-        metrics=_telemetry(hub, media).text,
+        metrics=telemetry.text,
         signed_out=hub.close_sign_in,
     )
     https = url.startswith("https")
@@ -357,19 +369,3 @@ async def _ready(store: RedisStore, hub: Hub) -> str | None:
     except (StoreAway, StoreFault):
         return "redis"
     return None
-
-
-def _telemetry(hub: Hub, media: MediaNode) -> Telemetry:
-    return Telemetry(
-        {
-            "ws": lambda: {
-                name if name in ("connections", "present") else f"{name}_total": value
-                for name, value in vars(hub.counts).items()
-                if isinstance(value, int)
-            },
-            "media": lambda: {
-                name if name in ("visits", "peers", "connected") else f"{name}_total": value
-                for name, value in asdict(media.counts()).items()
-            },
-        }
-    )

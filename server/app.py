@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from server.ledger.ledger import Ledger
 from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.node import MediaNode
+from server.offline import EndsAnyway
 from server.perform import Performer
 from server.ports import StoreAway
 from server.registry import Registry
@@ -45,7 +46,7 @@ from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedS
 from server.store.link import BadStoreUrl, StoreFault
 from server.store.redis import RedisStore, WrongNeighbour
 from server.store.redis import connect as connect_store
-from server.telemetry import Telemetry, set_up_logging, tune_collector
+from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging, tune_collector
 from server.web.closes import Close
 from server.web.headers import SecurityHeaders
 from server.web.hub import Hub
@@ -185,7 +186,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         clock=clock, fact=lambda fact: performer.media_fact(fact), ask=lambda wish: performer.renegotiate(wish)
     )
     stack.push_async_callback(media.close)
-    rooms = Dispatcher(
+    door = Dispatcher(
         store.rooms,
         clock=clock,
         fresh=lambda: secrets.token_hex(15),
@@ -193,6 +194,15 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         perform=lambda room, effects: performer.perform(room, effects),
         owed=lambda: archiver.wake(),
         learned=lambda room: performer.learned(room),
+    )
+    rooms = EndsAnyway(
+        door,
+        path=data_dir / "ended",
+        sealer=sealer,
+        clock=clock,
+        perform=lambda room, effects: performer.perform(room, effects),
+        tell=lambda room, who, message, connection: hub.send(room, who, message, connection=connection),
+        media_told=lambda room: performer.told(room),
     )
     bus = await connect_bus(store, lambda room, events: hub.deliver(room, events), lambda: hub.gap())
     stack.push_async_callback(bus.close)
@@ -215,7 +225,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         view=view,
         node=node_id,
         clock=clock,
-        may_see=lambda room, who, event: _may_see(rooms.known(room), who, event),
+        may_see=lambda room, who, event: _may_see(door.known(room), who, event),
     )
     registry = Registry.over(
         documents=store.documents,
@@ -223,7 +233,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         room_store=store.rooms,
         clock=clock,
-        close_room=_closing(hub, rooms),
+        close_room=_closing(hub, door),
         private_webhooks=settings.allow_private_webhooks,
     )
     courier = Courier(
@@ -247,9 +257,10 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         nodes=store.nodes,
         rooms=rooms,
         open_due=registry.appointments.open_due,
-        recheck=rooms.recheck,
+        recheck=door.recheck,
         buried=lambda: _send_away(hub),
     )
+    await stack.enter_async_context(rooms)  # before the burial below: what ended had ended by then
     before = files.exchange(data_dir / "node", node_id)
     if before is not None:
         # This directory's last process is certainly gone: its rooms need not wait for its silence to show.
@@ -258,6 +269,18 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     await stack.enter_async_context(running(alarms.run(), "alarms"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
+    lag, owed = Lag(), Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
+    await stack.enter_async_context(running(lag.run(), "loop lag"))
+    await stack.enter_async_context(running(owed.run(), "backlog"))
+    telemetry = Telemetry(
+        {
+            "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
+            "rooms": figures_of(lambda: door.counts),
+            "media": figures_of(media.counts, ("visits", "peers", "connected")),
+            "owed": lambda: owed.figures() | {"ends": rooms.waiting},
+            "loop": lag.figures,
+        }
+    )
     services = Services(
         registry=registry,
         rooms=rooms,
@@ -268,7 +291,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         operator_key=operator_key,
         static=STATIC,
         ready=partial(_ready, store, hub),
-        metrics=_telemetry(hub, media).text,
+        metrics=telemetry.text,
         signed_out=hub.close_sign_in,
     )
     https = url.startswith("https")
@@ -306,9 +329,9 @@ def _may_see(room: Room | None, who: Who, event: Mapping[str, Any]) -> bool:
     return room is None or may_see(room, who, event.get("visit"))
 
 
-def _closing(hub: Hub, rooms: Dispatcher) -> Callable[[str], Awaitable[None]]:
+def _closing(hub: Hub, door: Dispatcher) -> Callable[[str], Awaitable[None]]:
     async def close_room(room: str) -> None:
-        rooms.forget(room)
+        door.forget(room)
         hub.close_room(room, Close.REVOKED)
 
     return close_room
@@ -348,19 +371,3 @@ async def _ready(store: RedisStore, hub: Hub) -> str | None:
     except (StoreAway, StoreFault):
         return "redis"
     return None
-
-
-def _telemetry(hub: Hub, media: MediaNode) -> Telemetry:
-    return Telemetry(
-        {
-            "ws": lambda: {
-                name if name in ("connections", "present") else f"{name}_total": value
-                for name, value in vars(hub.counts).items()
-                if isinstance(value, int)
-            },
-            "media": lambda: {
-                name if name in ("visits", "peers", "connected") else f"{name}_total": value
-                for name, value in asdict(media.counts()).items()
-            },
-        }
-    )

@@ -122,6 +122,11 @@ class Ledger:
         async with self._database.writing() as connection:
             return await deliveries.stop(connection, practice, webhook, status, error)
 
+    async def pending(self) -> int:
+        """Return how many deliveries are owed."""
+        async with self._database.reading() as connection:
+            return await deliveries.pending(connection)
+
     async def heads(self) -> dict[str, Head]:
         """Return where each practice's chain ends, to be kept elsewhere for a later `verify`."""
         async with self._database.reading() as connection:

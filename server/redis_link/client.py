@@ -85,7 +85,12 @@ class Client:
         async def call(redis: Redis) -> Any:
             async with redis.pipeline(transaction=False) as pipeline:
                 add(pipeline)
-                return await pipeline.execute()
+                # Left to raise errors itself, it would put the command before the server's words.
+                replies = await pipeline.execute(raise_on_error=False)
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+            return replies
 
         return list(await self.ask(call, repeat=True))
 

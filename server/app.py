@@ -38,12 +38,13 @@ from server.media.node import MediaNode
 from server.offline import EndsAnyway
 from server.perform import Performer
 from server.ports import StoreAway
+from server.redis_link.address import BadStoreUrl
+from server.redis_link.faults import StoreFault
 from server.registry import Registry
 from server.registry.documents import Webhook
 from server.running import CannotStart, Server, listen, running, stopped_by_signals
 from server.settings import KEY_FILE, Settings
 from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedServerFailed, NoServerBinary, lock
-from server.store.link import BadStoreUrl, StoreFault
 from server.store.redis import RedisStore, WrongNeighbour
 from server.store.redis import connect as connect_store
 from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging, tune_collector

@@ -20,8 +20,8 @@ from server.ports import (
     Secrets,
     Stored,
 )
-from server.store.envelope import PUBLISH_LIMIT
-from server.store.keys import partition_of
+from server.redis_link.envelope import PUBLISH_LIMIT
+from server.redis_link.keys import partition_of
 
 KEEP_EVENTS: Final = 1000
 T = TypeVar("T")

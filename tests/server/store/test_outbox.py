@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.store.keys import partition_of
+from server.redis_link.keys import partition_of
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
 from tests.server.store.test_rooms import change

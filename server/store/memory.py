@@ -314,6 +314,10 @@ class MemoryOutbox:
             for number, item in self._owed.entries[partition][:share]
         ]
 
+    async def length(self) -> int:
+        """Return how many items wait, in all partitions."""
+        return sum(len(self._owed.entries[partition]) for partition in range(PARTITIONS))
+
     async def trim(self, done: Mapping[int, str]) -> None:
         """Forget everything up to and including the given ids."""
         for partition, id in done.items():

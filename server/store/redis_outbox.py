@@ -36,7 +36,8 @@ class RedisOutbox:
 
     async def length(self) -> int:
         """Return how many items wait, in all partitions."""
-        return sum(await self._pipe.each(("XLEN", outbox_key(partition)) for partition in range(PARTITIONS)))
+        keys = [outbox_key(partition) for partition in range(PARTITIONS)]
+        return sum(await self._client.each(lambda pipeline: [pipeline.xlen(key) for key in keys]))
 
     async def trim(self, done: Mapping[int, str]) -> None:
         """Forget everything up to and including the given ids. By id, never by length: nothing unread may go."""

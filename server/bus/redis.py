@@ -6,7 +6,7 @@ still end at the same server. Without an echo the connection is made anew, all r
 hub is told that it may have missed something.
 
 Not over redis-py's PubSub: it mends its connection by itself and tells nobody, so that what was missed meanwhile
-would stay missed; and it costs three to six times as much a message (docs/decisions/0004).
+would stay missed; and it costs two to seven times as much a message (docs/decisions/0004).
 """
 
 from __future__ import annotations

@@ -53,10 +53,11 @@ class Link(asyncio.Protocol):
                 await connection.connect()  # type: ignore[no-untyped-call]
                 await connection.send_command("PING")  # the server is really there
                 await connection.read_response()
-            # There is no public way to take a stream over. tests/server/redis_link holds that this one works.
-            writer, connection._writer, connection._reader = connection._writer, None, None
-            if writer is None or writer.transport.is_closing():  # it went in the very tick in which it came
-                raise NotConnected
+            reader, writer = connection._reader, connection._writer
+            if reader is None or writer is None or writer.is_closing() or reader.at_eof():
+                raise NotConnected  # it went in the very tick in which it came
+            # redis-py has no public way to hand its stream over; test_pipe.py holds that this one works.
+            connection._reader = connection._writer = None
         except (RedisError, OSError) as error:  # a timeout is an OSError, too
             raise fault_behind(error) or NotConnected from error
         finally:

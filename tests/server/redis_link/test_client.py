@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio import Redis
 
 from server.ports import StoreAway
 from server.redis_link import client as clients
@@ -47,8 +48,14 @@ async def test_cancelled_callers_cost_nobody_a_reply_or_a_connection(client: Cli
             task.cancel()
         assert await asyncio.gather(*tasks[1::2]) == [b"value %d" % n for n in range(1, 60, 2)]
 
-    # All connections of the pool can be had at once.
-    await asyncio.gather(*(client.ask(lambda redis: redis.blpop(["none"], 0.1)) for _ in range(CONNECTIONS)))
+    # All connections of the pool can still be held at once.
+    all_held = asyncio.Barrier(CONNECTIONS)
+
+    async def hold(redis: Redis) -> None:
+        async with redis.client():
+            await all_held.wait()
+
+    await asyncio.gather(*(client.ask(hold) for _ in range(CONNECTIONS)))
 
 
 async def test_connections_that_died_while_idle_cost_nobody_a_call(client: Client, server: Valkey) -> None:

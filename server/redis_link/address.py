@@ -52,7 +52,7 @@ def address_of(url: str) -> Address:
     """Return what `redis://`, `rediss://` or `unix://` says. Raise `BadStoreUrl`."""
     scheme = url.partition("://")[0]
     if scheme in _NOT_YET:
-        raise BadStoreUrl("Sentinel and Cluster URLs are not supported yet; give the URL of one primary server")
+        raise BadStoreUrl("Sentinel and Cluster URLs are not supported yet; give the URL of one primary server.")
     try:
         said: dict[str, Any] = dict(parse_url(url))
     except ValueError:

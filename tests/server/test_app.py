@@ -13,9 +13,9 @@ import pytest
 
 from server import app
 from server.ports import StoreAway
+from server.redis_link.faults import StoreFault
 from server.running import STOPPED_BY, CannotStart, listen, running, stopped_by_signals
 from server.settings import load
-from server.store.link import StoreFault
 from signaling.messages import VisitEnded
 from tests.server.rooms import House
 from tests.signaling.people import ANN, BOB, HOST

@@ -52,18 +52,22 @@ def address_of(url: str) -> Address:
     """Return what `redis://`, `rediss://` or `unix://` says. Raise `BadStoreUrl`."""
     scheme = url.partition("://")[0]
     if scheme in _NOT_YET:
-        raise BadStoreUrl("Sentinel and Cluster URLs are not supported yet; give the URL of one primary server.")
+        raise BadStoreUrl(
+            "CARELOBBY_REDIS_URL: Sentinel and Cluster are not supported yet; give the URL of one primary server."
+        )
     try:
         said: dict[str, Any] = dict(parse_url(url))
     except ValueError:
-        raise BadStoreUrl("the store's URL must begin with redis://, rediss:// or unix:// and be well-formed") from None
+        raise BadStoreUrl(
+            "CARELOBBY_REDIS_URL must begin with redis://, rediss:// or unix:// and be well-formed."
+        ) from None
     if scheme == "unix" and not said.get("path"):
-        raise BadStoreUrl("the store's unix:// URL names no socket")
+        raise BadStoreUrl("CARELOBBY_REDIS_URL names no socket: write unix:///path.")
     if not said.keys() <= _OPTIONS | _PARTS:
-        raise BadStoreUrl(f"the store's URL may have the options {', '.join(sorted(_OPTIONS))}, and no others")
+        raise BadStoreUrl(f"CARELOBBY_REDIS_URL may have the options {', '.join(sorted(_OPTIONS))}, and no others.")
     address = Address(said.pop("connection_class", Connection), said)
     try:
         address.connection(1.0)
     except (TypeError, RedisError):
-        raise BadStoreUrl("the store's URL has an option that does not go with its beginning") from None
+        raise BadStoreUrl("CARELOBBY_REDIS_URL has an option that does not go with its beginning.") from None
     return address

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 import pytest
@@ -178,3 +178,16 @@ async def test_redis_is_killed_and_comes_back_by_itself(day: Day, own: Service) 
                 await asyncio.sleep(0.5)
 
     assert (await client.hear("visit.resumed"))["segment"] == 2
+
+
+async def test_a_redis_that_crashes_again_and_again_ends_the_service(own: Service) -> None:
+    process = own.process
+    assert process is not None
+    while process.poll() is None:
+        for redis in children(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(redis, signal.SIGKILL)
+        await asyncio.sleep(0.2)
+
+    assert process.returncode == 1
+    assert "crashed 5 times in a short time" in own.log()

@@ -34,6 +34,7 @@ from server.ledger.database import LedgerError
 from server.ledger.ledger import Ledger
 from server.media.check import Unsupported
 from server.media.check import check as check_media
+from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
 from server.offline import EndsAnyway
 from server.perform import Performer
@@ -183,8 +184,14 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     stack.push_async_callback(ledger.close)
 
     # Several parts know one another; a lambda names one that is made further down, before anything calls it.
+    ice_servers = IceServers(
+        [(server.urls, server.secret.get_secret_value()) for server in settings.ice_servers], clock=clock
+    )
     media = MediaNode(
-        clock=clock, fact=lambda fact: performer.media_fact(fact), ask=lambda wish: performer.renegotiate(wish)
+        clock=clock,
+        fact=lambda fact: performer.media_fact(fact),
+        ask=lambda wish: performer.renegotiate(wish),
+        private=settings.allow_private_candidates,
     )
     stack.push_async_callback(media.close)
     door = Dispatcher(
@@ -214,6 +221,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         tell=lambda room, who, message, connection: hub.send(room, who, message, connection=connection),
         seen=lambda room: hub.seen(room),
+        ice_servers=ice_servers,
     )
     stack.push_async_callback(performer.close)
     hub = Hub(
@@ -223,10 +231,11 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         secrets=store.secrets,
         nodes=store.nodes,
         shell=performer,
-        view=view,
+        view=lambda room, who: view(room, who, ice_servers=ice_servers()),
         node=node_id,
         clock=clock,
         may_see=lambda room, who, event: _may_see(door.known(room), who, event),
+        ice_servers=ice_servers,
     )
     registry = Registry.over(
         documents=store.documents,

@@ -101,7 +101,7 @@ class Stage:
             rooms=self.node.door,
             tell=self._tell,
             seen=self._seen,
-            ice_servers=({"urls": ["stun:stun.example"]},),
+            ice_servers=lambda: ({"urls": ["stun:stun.example"]},),
         )
         self.node.performs, self.node.learns = self.performer.perform, self.performer.learned
 

@@ -38,9 +38,16 @@ class Ehr:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        try:
+            await self.delete()
+        finally:
+            await self._http.aclose()
+
+    async def delete(self) -> None:
+        """Remove the practice; doing it again is the same."""
         removed = await self._http.delete(f"/v1/practices/{self.practice}", headers=self._operator)
-        await self._http.aclose()
-        removed.raise_for_status()
+        if removed.status_code != 404:
+            removed.raise_for_status()
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the API with the practice's key; return the answer. Raise `httpx.HTTPStatusError`."""

@@ -144,10 +144,10 @@ class Participant:
         """Send a message as it is."""
         await self.send_frame(msgpack.packb(message) if self._binary else json.dumps(message))
 
-    async def send_frame(self, frame: str | bytes) -> None:
-        """Send a frame as it is."""
+    async def send_frame(self, frame: str | bytes, *, text: bool | None = None) -> None:
+        """Send a frame as it is; `text` says of which kind, whatever it holds."""
         assert self._socket is not None, "open() comes first"
-        await self._socket.send(frame)
+        await self._socket.send(frame, text=text)
 
     async def check_in(self, **changes: Any) -> Heard:
         """Check in with answers that any practice accepts."""

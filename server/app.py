@@ -57,6 +57,7 @@ from server.web.routes import routes
 from server.web.services import Services
 from server.web.stored_event import encode
 from server.web.websocket import make_protocol
+from signaling.negotiation import replacements
 from signaling.state import Room, Who
 from signaling.view import may_see, view
 
@@ -236,6 +237,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         clock=clock,
         may_see=lambda room, who, event: _may_see(door.known(room), who, event),
         ice_servers=ice_servers,
+        beside=replacements,
     )
     registry = Registry.over(
         documents=store.documents,
@@ -244,7 +246,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         room_store=store.rooms,
         clock=clock,
         close_room=_closing(hub, door),
-        private_webhooks=settings.allow_private_webhooks,
+        private_webhooks=settings.private_webhooks,
     )
     courier = Courier(
         ledger,
@@ -253,7 +255,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         node=node_id,
         clock=clock,
         gone=partial(_webhook_gone, registry),
-        allow_private=settings.allow_private_webhooks,
+        allow_private=settings.private_webhooks,
     )
     archiver = Archiver(store.outbox, store.nodes, ledger, partial(_endpoints, registry), node_id, then=courier.wake)
     for part in (hub, courier, archiver):

@@ -34,7 +34,7 @@ class Duty:
         node: str,
         every: float = 1.0,
         longest_wait: float = 30.0,
-        ttl: float = 10.0,
+        ttl: float = 3.0,
         patience: float = 5.0,
     ) -> None:
         """`work` says whether there is more to do at once. Seconds: between rounds, at most between failures, of the

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from server.ports import Clock, Media, MediaFact, Renegotiate, Rooms, StoreAway
 from signaling.effects import ClosePeers, Effect, MediaModeChanged
 from signaling.errors import NotFound, Refused
-from signaling.events import MediaChanged
+from signaling.events import Asked, MediaChanged
 from signaling.lookup import provider_ids, seat_of, shown_status
 from signaling.messages import (
     Chat,
@@ -33,6 +33,7 @@ from signaling.messages import (
 from signaling.modality import admitted
 from signaling.negotiation import prepare, visit_for_candidates, visit_for_offer
 from signaling.permissions import demand_role
+from signaling.room import handle
 from signaling.seats import entry_for
 from signaling.state import Attendee, Phase, Room, Stand, Visit, Who
 
@@ -81,6 +82,8 @@ class Performer:
         self._seen = seen
         self._ice_servers = ice_servers
         self._room_of: dict[str, str] = {}
+        self._peers: dict[tuple[str, str], str] = {}
+        """By visit and participant: the browser's name of the peer that was answered last."""
         self._visits: defaultdict[str, set[str]] = defaultdict(set)
         """Visits with media here, by room."""
         self._facts: dict[str, deque[MediaChanged]] = {}
@@ -114,6 +117,8 @@ class Performer:
 
     def _stop(self, visit: str, participant: str | None = None) -> None:
         self._media.stop(visit, participant)
+        for key in [key for key in self._peers if key[0] == visit and participant in (None, key[1])]:
+            del self._peers[key]
         if participant is None and (room := self._room_of.pop(visit, None)) is not None:
             self._visits[room].discard(visit)
             if not self._visits[room]:
@@ -122,7 +127,7 @@ class Performer:
     def _tell_mode(self, room: Room, visit: str, participant: str) -> None:
         found = room.visits[visit]
         attendee = found.attendees.get(participant, Attendee())
-        told = MediaModeTold(participant=participant, mode=attendee.mode, reason=attendee.reason)
+        told = MediaModeTold(participant=participant, mode=attendee.mode, by="participant", reason=attendee.reason)
         self._tell(room.id, _everybody_in(found), told, None)
 
     # --- requests that change no room
@@ -154,7 +159,7 @@ class Performer:
 
     async def _offer(self, room: Room, by: Who, connection: str, offer: MediaOffer) -> None:
         visit = visit_for_offer(room, by, offer.purpose)
-        room = await self._flag(room, by, connection, visit, audio_only=offer.audio_only)
+        flag = self._flag(room, by, connection, visit, audio_only=offer.audio_only)
         self._room_of[visit.id] = room.id
         self._visits[room.id].add(visit.id)
         answer = await self._media.offer(
@@ -166,6 +171,9 @@ class Performer:
             audio_only=offer.audio_only,
             others=[id for id in _everybody_in(visit) if id != by.participant],
         )
+        self._peers[visit.id, by.participant] = offer.peer
+        if flag is not None:
+            await self._rooms.ask(room.id, by, connection, flag)
         # The visit may have ended while the answer was made: then this peer must not outlive it.
         now = await self._rooms.present(room.id, seq=self._seen(room.id))
         still = admitted(now, by) if now is not None else None
@@ -180,19 +188,22 @@ class Performer:
         told = MediaAnswer(peer=offer.peer, round=offer.round, sdp=answer.sdp, tracks=tracks)
         self._tell(room.id, (by.participant,), told, connection)
 
-    async def _flag(self, room: Room, by: Who, connection: str, visit: Visit, *, audio_only: bool) -> Room:
-        """Carry an offer's `audio_only` into the visit: the latest word wins."""
+    def _flag(self, room: Room, by: Who, connection: str, visit: Visit, *, audio_only: bool) -> MediaMode | None:
+        """Return what an offer's `audio_only` asks of the visit, or None. Raise what the room would say to it.
+
+        The latest word wins; but only an offer that can be answered is one, so the room is asked afterwards.
+        """
         attendee = visit.attendees.get(by.participant, Attendee())
         if audio_only == (attendee.mode == "audio"):
-            return room
+            return None
         seat = seat_of(visit, by)
         reason = attendee.reason
         if audio_only and reason is None:
             no_camera = seat is not None and seat.checked_in is not None and not seat.checked_in.devices.camera
             reason = "no_camera" if no_camera else "declined"
         wanted = MediaMode(mode="audio" if audio_only else "video", reason=reason)
-        await self._rooms.ask(room.id, by, connection, wanted)
-        return await self._rooms.present(room.id, seq=room.seq) or room
+        handle(room, Asked(by, connection, wanted, ""), now=self._clock())  # pure: tried, and thrown away
+        return wanted
 
     async def _candidates(self, room: Room, by: Who, request: MediaCandidates) -> None:
         visit = visit_for_candidates(room, by)
@@ -225,7 +236,14 @@ class Performer:
         if room is None:
             return
         self._facts.setdefault(room, deque()).append(
-            MediaChanged(fact.visit, fact.participant, fact.kind, fact.at, self._node)
+            MediaChanged(
+                fact.visit,
+                fact.participant,
+                fact.kind,
+                fact.at,
+                self._node,
+                self._peers.get((fact.visit, fact.participant), ""),
+            )
         )
         if room not in self._telling:
             task = asyncio.get_running_loop().create_task(self._tell_room(room), name="media facts")

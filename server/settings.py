@@ -146,8 +146,10 @@ class Settings(BaseSettings):
         description="Accept media candidates of private networks: for browsers in the same network as the node. Off, "
         "they are still found by the packets they send.",
     )
-    allow_private_webhooks: bool = Field(
-        False, description="Deliver webhooks to addresses of private networks and of this machine too."
+    allow_private_webhooks: bool | None = Field(
+        None,
+        description="Deliver webhooks to addresses of private networks and of this machine too, and by http.",
+        json_schema_extra={"shown": "on in development, off in production"},
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
     config: Path | None = Field(
@@ -214,6 +216,11 @@ class Settings(BaseSettings):
         """Whether unsafe settings are refused."""
         return self.profile == "production"
 
+    @property
+    def private_webhooks(self) -> bool:
+        """Whether webhooks may go to private addresses: as set, else in development alone."""
+        return not self.production if self.allow_private_webhooks is None else self.allow_private_webhooks
+
     def public(self, port: int) -> str:
         """The origin that links are made from when the service listens on `port`; no slash at its end."""
         return self.public_url or f"http://localhost:{port}"
@@ -272,7 +279,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Give `parser` an option for each setting but the keys, which would show in a list of processes."""
     for name, field in Settings.model_fields.items():
         option, text = f"--{name.replace('_', '-')}", (field.description or "").replace("%", "%%")
-        if field.annotation is bool:
+        if field.annotation in (bool, bool | None):
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=text)
         elif name not in ("secret_keys", "operator_key", "ice_servers"):
             parser.add_argument(option, default=argparse.SUPPRESS, help=text, metavar="VALUE")

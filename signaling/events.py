@@ -103,6 +103,8 @@ class MediaChanged(Struct, frozen=True):
     kind: Literal["media_up", "media_down", "video_up", "video_down"]
     at: int
     node: str = ""
+    peer: str = ""
+    """With `media_up`: the browser's name of its peer."""
 
 
 class EndedOffline(Struct, frozen=True):

@@ -16,7 +16,15 @@ SUBPROTOCOL_MSGPACK = "carelobby.v1.msgpack"
 FRAME_LIMIT = 64 * 1024
 SDP_LIMIT = 32 * 1024
 
-Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+$",
+    ),
+]
+"""As somebody wants to be called; without characters that make it look like something else in a list."""
 Short = Annotated[str, Meta(max_length=100)]
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -409,8 +417,9 @@ class MediaModeTold(Message, frozen=True, kw_only=True, tag="media.mode"):
 
     participant: str
     mode: Modality
+    by: str
+    """Who set it: `participant`, themselves; `server`, for a network that carries no picture."""
     reason: AudioReason | None = None
-    by: str = "participant"
 
 
 class ChatLine(Message, frozen=True, kw_only=True, tag="chat"):

@@ -108,9 +108,12 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
             log = replace(log, video=_begun(log.video, at))
         case "video_down":
             log = replace(log, video=ended(log.video, at))
-    node = event.node or visit.media_node
-    if (node, log) != (visit.media_node, visit.media.get(event.participant, MediaLog())):
-        draft.put_visit(replace(visit, media_node=node, media={**visit.media, event.participant: log}))
+    after = replace(visit, media_node=event.node or visit.media_node, media={**visit.media, event.participant: log})
+    if event.kind == "media_up":
+        lost = {id: peer for id, peer in visit.lost_peers.items() if id != event.participant}
+        after = replace(after, peers={**visit.peers, event.participant: event.peer}, lost_peers=lost)
+    if after != visit:
+        draft.put_visit(after)
 
 
 def _begun(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
@@ -127,4 +130,5 @@ def media_gone(draft: Draft, visit: Visit, alive_until: int) -> None:
         at = max(min(alive_until, draft.now), visit.segments[-1].started_at if visit.segments else 0)
         log = visit.media[participant]
         visit = replace(visit, media={**visit.media, participant: MediaLog(ended(log.up, at), ended(log.video, at))})
+    visit = replace(visit, lost_peers={id: peer for id, peer in visit.peers.items() if peer})
     draft.put_visit(replace(visit, media_node=None, faults=(*visit.faults, "media_node_lost")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signaling.errors import Refused
-from signaling.messages import MediaCandidates, MediaOffer, MediaPrepare, Purpose
+from signaling.messages import MediaCandidates, MediaOffer, MediaPrepare, MediaReplace, Purpose
 from signaling.modality import admitted
 from signaling.permissions import demand_role
 from signaling.state import Room, Visit, Who
@@ -32,3 +32,10 @@ def visit_for_candidates(room: Room, by: Who) -> Visit:
     if visit is None:
         raise Refused("not in a visit")
     return visit
+
+
+def replacements(room: Room, who: Who) -> tuple[MediaReplace, ...]:
+    """Return what somebody who is there again must hear of their peer: its node died, which browsers notice late."""
+    visit = admitted(room, who)
+    peer = visit.lost_peers.get(who.participant) if visit is not None else None
+    return (MediaReplace(peer=peer, reason="node_lost"),) if peer is not None else ()

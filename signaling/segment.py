@@ -44,6 +44,8 @@ def begin_segment(draft: Draft, visit: Visit) -> Visit:
         agreed=(),
         rejoin_until=None,
         media_node=None,
+        peers={},
+        lost_peers={},
     )
     return draft.put_visit(with_company(draft, visit))
 

@@ -199,6 +199,10 @@ class Visit(Struct, frozen=True):
     """By participant, providers included; kept from segment to segment."""
     media: dict[str, MediaLog] = {}
     """By participant, providers included."""
+    peers: dict[str, str] = {}
+    """By participant: the browser's name of the peer that last carried their media."""
+    lost_peers: dict[str, str] = {}
+    """Of them, those whose node died and that are still to be replaced."""
     media_node: str | None = None
     """The node that last told of this visit's media."""
     opened_at: int = 0

@@ -98,7 +98,6 @@ class MediaNode:
         this = attached.peer
         this.expect(round)
         self._wake()
-        self.set_mode(visit=visit, participant=participant, audio_only=audio_only)
         async with this.lock:
             this.insist(round)
             this.since = self._monotonic()
@@ -115,6 +114,7 @@ class MediaNode:
             for candidate in self._early.pop((visit, participant, peer), (0.0, []))[1]:
                 await this.add(candidate)
         this.insist(round)
+        self.set_mode(visit=visit, participant=participant, audio_only=audio_only)
         self._wire(here, answering=this)
         attached.told = dict(attached.carried)
         # What this offer lacks is asked for once its answer is on its way.
@@ -161,8 +161,9 @@ class MediaNode:
         self._wire(here)
 
     def _attach(self, here: Visit, person: Participant, peer: str) -> Attached:
-        if len(person.peers) >= MOST_PEERS:
-            raise TooMany
+        while len(person.peers) >= MOST_PEERS:
+            # A page that was reloaded leaves peers behind that notice it late: the oldest is the likeliest to be dead.
+            self._drop(person, next(iter(person.peers)))
         made = Peer(
             next(self._numbers),
             monotonic=self._monotonic,

@@ -18,6 +18,7 @@ LARGEST: Final = 32 * 1024
 """Bytes."""
 MOST_LINES: Final = 32
 
+_TRANSPORT: Final = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=setup:")
 DIRECTIONS: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 EXTENSIONS: Final = frozenset(
     {
@@ -307,10 +308,12 @@ def finish(answer: str, offer: Offer) -> str:
     texts = [text for text in session if text and not text.startswith("a=group:")]
     if offer.bundled:
         texts.append(f"a=group:BUNDLE {' '.join(accepted)}")
+    transport = [text for text in next(iter(sections.values())) if text.startswith(_TRANSPORT)]
     for line in offer.lines:
         if not line.usable:
             texts += [f"m={line.kind} 0 {line.protocol} {line.raw_formats}", "c=IN IP4 0.0.0.0", "a=inactive"]
             texts += [f"a=mid:{line.mid}"] if line.mid else []
+            texts += transport  # means nothing at port 0, but some readers look for it in every section
             continue
         for text in sections[line.mid]:
             texts += [text] if text else []

@@ -12,6 +12,7 @@ class Close(IntEnum):
     GOING_AWAY = 1001
     ABNORMAL = 1006
     """Never sent: how RFC 6455 calls an end without a close frame."""
+    NOT_UTF8 = 1007
     INTERNAL = 1011
     DRAINING = 4001
     STORE_LOST = 4002

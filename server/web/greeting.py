@@ -102,6 +102,8 @@ async def _greet(session: Session, hello: Hello) -> None:
         session.show(room)
     else:
         session.catch_up(hello.resume.seq, missed)
+    for message in hub.beside(room, ticket.by):
+        session.tell(message)
 
 
 async def _redeemed(session: Session, ticket: str) -> Ticket:

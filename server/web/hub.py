@@ -23,6 +23,7 @@ from server.web.resumption import Claims
 from server.web.session import Session
 from server.web.stored_event import Event
 from server.web.wheel import TICK, Wheel
+from signaling.errors import NotFound
 from signaling.events import Disconnected
 from signaling.lookup import live_visit
 from signaling.messages import GoAway, Message
@@ -46,6 +47,10 @@ def _new_secret() -> str:
 
 def _steady() -> int:
     return time.monotonic_ns() // 1_000_000
+
+
+def _nothing(room: Room, who: Who) -> Sequence[Message]:
+    return ()
 
 
 def _everything(room: str, who: Who, event: Mapping[str, Any]) -> bool:
@@ -72,6 +77,7 @@ class Hub:
         clock: Clock,
         may_see: MaySee = _everything,
         ice_servers: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+        beside: Callable[[Room, Who], Sequence[Message]] = _nothing,
         limits: Limits | None = None,
         new_id: Callable[[], str] = _new_id,
         new_secret: Callable[[], str] = _new_secret,
@@ -81,6 +87,7 @@ class Hub:
     ) -> None:
         """`steady` is milliseconds that never jump, for silences; `clock` is the store's time, for rights that end.
 
+        `beside`: what somebody is told after the welcome, beside the view or what they missed.
         `shell` may be set later, if it needs the hub first.
         """
         self.rooms = rooms
@@ -92,6 +99,7 @@ class Hub:
         self.view = view
         self.may_see = may_see
         self._ice_servers = ice_servers
+        self.beside = beside
         self.node = node
         self.clock = clock
         self.steady = steady
@@ -264,6 +272,8 @@ class Hub:
             except StoreAway:
                 await self.sleep(wait)
                 wait = min(2 * wait, _LONGEST_WAIT)
+            except NotFound:
+                return  # the room went with its practice
             else:
                 return
 

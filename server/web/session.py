@@ -122,6 +122,9 @@ class Session:
             return
         self.hub.counts.received += 1
         now = self.hub.steady()
+        if not packed and not _is_text(data):
+            self.close(Close.NOT_UTF8)
+            return
         try:
             request = read(data, packed=packed, expected=self.wire.packed)
         except Unreadable as unreadable:
@@ -360,6 +363,15 @@ class Session:
         self.hub.ended(self, code)
         if not self.working:
             self.hub.depart(self)
+
+
+def _is_text(data: bytes | bytearray) -> bool:
+    """Whether a text frame holds UTF-8 (RFC 6455, 8.1); a parser that skips unknown fields does not look into them."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _refusal(error: SignalingError) -> Error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from loadtests.participants import Told
 from tests.stories.conftest import Day
 from tests.stories.media_peer import MediaPeer, until
 from tests.stories.test_hand_off import record_of
@@ -44,3 +47,25 @@ async def test_the_flag_of_an_offer_is_seen_by_the_other(day: Day) -> None:
         told = await provider.hear("participant.changed", lambda m: m["participant"]["role"] == "client")
 
     assert told["participant"]["mode"] == "audio"
+
+
+async def test_an_offer_that_is_refused_leaves_the_flag_and_the_record_alone(day: Day) -> None:
+    booked = await day.book("ana")
+    provider, client = await day.provider_in(), await day.client_in(booked)
+    await client.check_in()
+    await provider.ask("start", appointment=booked.id)
+    await client.ask("media.mode", mode="audio", reason="bandwidth")
+    mode = await provider.hear("media.mode")
+    assert (mode["mode"], mode["reason"], mode["by"]) == ("audio", "bandwidth", "participant")
+
+    with pytest.raises(Told) as refusal:
+        await client.ask("media.offer", peer="p", round=1, sdp="v=0..", audio_only=False)
+
+    assert refusal.value.code == "bad_sdp"
+    view = await client.ask("sync")
+    (me,) = [p for p in view["participants"] if p["you"]]
+    assert (me["mode"], me["mode_reason"]) == ("audio", "bandwidth")
+    await provider.ask("end", visit=booked.visit)
+    await provider.ask("finish", visit=booked.visit)
+    (who,) = (await record_of(day, booked.visit))["facts"]["clients"]
+    assert len(who["audio_only"]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -71,6 +72,30 @@ async def test_three_bad_messages_close_with_4501(day: Day) -> None:
         await client.send_frame("no json")
 
     assert await client.closing() == 4501
+
+
+async def test_a_text_frame_that_is_no_utf_8_closes_with_1007(day: Day) -> None:
+    client = await day.client_in(await day.book("ana"))
+
+    await client.send_frame(b'{"type":"ping","id":1,"x":"\xff\xfe"}', text=True)
+
+    assert await client.closing() == 1007
+
+
+async def test_a_practice_may_be_deleted_while_people_are_connected(day: Day) -> None:
+    booked = await day.book("ana")
+    client, provider = await day.client_in(booked), await day.provider_in()
+
+    await day.ehr.delete()
+
+    assert (await client.closing(), await provider.closing()) == (4512, 4512)
+
+
+async def test_a_name_that_would_look_like_something_else_is_not_taken(day: Day) -> None:
+    for name in ("Ana\u202enimda", "Ana\u0000", ""):
+        with pytest.raises(httpx.HTTPStatusError) as refusal:
+            await day.ehr.knock(day.provider, name)
+        assert refusal.value.response.json()["code"] == "invalid"
 
 
 async def test_a_frame_over_64_kib_closes_with_1009(day: Day) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from loadtests.participants import Closed, Participant
 from tests.stories.conftest import Day, day_at
+from tests.stories.media_peer import MediaPeer, until
 from tests.stories.service import Service
 from tests.stories.test_end_and_rejoin import in_session
 
@@ -108,6 +109,37 @@ async def test_a_kill_and_restart_loses_nothing(own_service: Service) -> None:
             await back.hear("visit.ended")
             await doctor.ask("finish", visit=booked.visit)
             assert (await back.hear("visit.closed"))["outcome"] == "attended"
+    finally:
+        await service.stop()
+
+
+async def test_after_a_kill_each_side_is_told_which_peer_to_replace(own_service: Service) -> None:
+    service = own_service
+    await service.start()
+    try:
+        async for day in day_at(service):
+            booked, provider, client = await in_session(day)
+            async with MediaPeer(provider) as one, MediaPeer(client) as other:
+                for peer in (one, other):
+                    await peer.connect()
+                await until(lambda: one.frames["audio"] > 20 and other.frames["audio"] > 20)
+                await service.kill()
+                assert await client.closing() and await provider.closing()
+                await service.start()
+                back, doctor = Participant(service.url, device="phone"), Participant(service.url, device="laptop")
+                day.people += [back, doctor]
+                await back.resume(client)
+                await doctor.resume(provider)
+
+                for person, peer in ((back, other), (doctor, one)):
+                    told = await person.hear("media.replace")
+                    assert (told["peer"], told["reason"]) == (peer.name, "node_lost")
+                    assert "seq" not in told
+            async with MediaPeer(doctor) as one, MediaPeer(back) as other:
+                for peer in (one, other):
+                    await peer.connect()
+                await until(lambda: one.frames["audio"] > 20 and other.frames["audio"] > 20)
+            await doctor.ask("end", visit=booked.visit)
     finally:
         await service.stop()
 

@@ -240,13 +240,15 @@ async def test_an_offer_overtaken_by_a_newer_one_has_no_answer(stage: Stage) -> 
     assert not isinstance(newest, BaseException)
 
 
-async def test_a_participant_has_so_many_peers_and_no_more(stage: Stage) -> None:
+async def test_a_further_peer_takes_the_place_of_the_oldest(stage: Stage) -> None:
     for number in range(MOST_PEERS):
         await stage.negotiate("alice", stage.probe("audio"), peer=str(number))
 
-    with pytest.raises(TooMany):
-        await stage.negotiate("alice", stage.probe("audio"), peer="one more")
-    await stage.negotiate("bob", stage.probe("audio"))
+    await stage.negotiate("alice", stage.probe("audio"), peer="after a reload")
+
+    assert stage.node.counts().peers == MOST_PEERS
+    people = stage.node._visits["visit"].people
+    assert list(people["alice"].peers) == [*map(str, range(1, MOST_PEERS)), "after a reload"]
 
 
 async def test_a_new_peer_takes_over_before_the_old_one_is_closed(stage: Stage) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 PROTOCOL_VERSION = 1
 SUBPROTOCOL_JSON = "carelobby.v1.json"
@@ -64,8 +64,8 @@ class ConsentGiven(Struct, frozen=True):
 class Devices(Struct, frozen=True):
     """What the client's check found."""
 
-    camera: bool = False
-    microphone: bool = False
+    camera: bool
+    microphone: bool
 
 
 class OutcomeGiven(Struct, frozen=True, omit_defaults=True):
@@ -130,9 +130,9 @@ class CheckIn(Request, frozen=True, kw_only=True, tag="check_in"):
 
     place: Place
     consent: ConsentGiven | None = None
-    privacy: bool = False
-    devices: Devices = field(default_factory=Devices)
-    media: Modality = "video"
+    privacy: bool
+    devices: Devices
+    media: Modality
     audio_reason: AudioReason | None = None
     display_name: Name | None = None
     address: Annotated[str, Meta(max_length=300)] | None = None

@@ -32,7 +32,11 @@ CLIENTS = (ANN, BOB, EVA, GIA, GUS, GWEN, WALT, WILMA)
 EVERYBODY = (HOST, CO, *CLIENTS)
 
 CHECK_IN = CheckIn(
-    place=Place("CO", "home"), consent=ConsentGiven(CONSENT.version), privacy=True, devices=Devices(True, True)
+    place=Place("CO", "home"),
+    consent=ConsentGiven(CONSENT.version),
+    privacy=True,
+    devices=Devices(True, True),
+    media="video",
 )
 
 

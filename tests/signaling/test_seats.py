@@ -9,7 +9,6 @@ from signaling.errors import ConsentRequired, NotFound, PolicyForbids, Refused, 
 from signaling.events import DeadlinePassed
 from signaling.messages import (
     Acknowledge,
-    CheckIn,
     ClientReady,
     ComeBack,
     ConsentGiven,
@@ -225,9 +224,7 @@ def test_the_providers_hear_each_rev_that_their_next_click_is_judged_by() -> Non
 
 
 def test_check_in_answers_are_kept_with_the_seat() -> None:
-    said = CheckIn(
-        place=CHECK_IN.place, consent=CHECK_IN.consent, privacy=True, address="1 Pier Road", phone="+1 555 0199"
-    )
+    said = replace(CHECK_IN, address="1 Pier Road", phone="+1 555 0199")
 
     played = play((SOON, client(said)))
 

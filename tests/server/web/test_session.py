@@ -17,7 +17,15 @@ from signaling.policy import Policy
 from signaling.state import Phase, Visit
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Browser, Node, World, served, settle
 
-CHECK_IN = {"type": "check_in", "id": 1, "place": {"state": "CO", "kind": "home"}, "consent": {"version": "1"}}
+CHECK_IN = {
+    "type": "check_in",
+    "id": 1,
+    "place": {"state": "CO", "kind": "home"},
+    "consent": {"version": "1"},
+    "privacy": True,
+    "devices": {"camera": True, "microphone": True},
+    "media": "video",
+}
 
 
 def raising(error: Exception):  # type: ignore[no-untyped-def]

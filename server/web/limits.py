@@ -23,6 +23,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Of this node; further upgrades are refused. Descriptors are limited, too."""
     frame: int = FRAME_LIMIT
     heartbeat: int = 10 * SECOND
+    ping_every: int = 9 * SECOND
+    """A little less: the clockwork goes by whole seconds, and what was promised is at the latest."""
     silence: int = 20 * SECOND
     hello_within: int = 5 * SECOND
     close_within: int = 5 * SECOND

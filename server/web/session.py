@@ -320,7 +320,7 @@ class Session:
             self.close(Close.EXPIRED)
         if self.over is not None:
             return
-        if now - self.pinged >= limits.heartbeat:
+        if now - self.pinged >= limits.ping_every:
             self.pinged = now
             self.wire.ping()
         if self.present and now - self.renewed >= limits.refresh:
@@ -331,7 +331,7 @@ class Session:
     def plan(self, now: int) -> None:
         """Let the clockwork come again when the next thing is due."""
         limits = self.hub.limits
-        due = min(self.pinged + limits.heartbeat, self.wire.heard + limits.silence)
+        due = min(self.pinged + limits.ping_every, self.wire.heard + limits.silence)
         if self.caller is None:
             due = min(due, max(self.since + limits.hello_within, now))
         elif self.ends_at is not None:

@@ -15,6 +15,7 @@ from server.registry.links import Links
 from server.registry.names import NewId, NewToken, room_id
 from server.registry.practices import CloseRoom, Practices
 from server.registry.providers import Groups, Providers
+from server.registry.shared import SharedRooms
 from server.registry.shelf import Shelf
 from server.registry.throttle import Throttle
 from server.registry.tickets import Tickets
@@ -33,6 +34,7 @@ class Registry:
     accounts: Accounts
     sign_ins: SignIns
     appointments: Appointments
+    shared: SharedRooms
     links: Links
     webhooks: Webhooks
     tickets: Tickets
@@ -59,7 +61,8 @@ class Registry:
         accounts = Accounts(shelf)
         providers = Providers(shelf, rooms)
         links = Links(shelf, secrets)
-        appointments = Appointments(shelf, links, rooms, providers, new_id, new_token)
+        shared = SharedRooms(shelf)
+        appointments = Appointments(shelf, links, shared, rooms, providers, new_id, new_token)
         return cls(
             shelf=shelf,
             keys=keys,
@@ -69,6 +72,7 @@ class Registry:
             accounts=accounts,
             sign_ins=SignIns(shelf, secrets, new_token),
             appointments=appointments,
+            shared=shared,
             links=links,
             webhooks=Webhooks(shelf, random_bytes, private_webhooks),
             tickets=Tickets(secrets, new_token),

@@ -35,6 +35,7 @@ from server.registry.errors import Clash, Invalid, Missing
 from server.registry.links import Invited, Links
 from server.registry.names import NewId, NewToken, room_id
 from server.registry.providers import Providers
+from server.registry.shared import SharedRooms
 from server.registry.shelf import ATTEMPTS, Deed, Shelf, together
 from signaling import events
 from signaling.errors import NotFound, SignalingError
@@ -89,6 +90,7 @@ class Appointments:
 
     shelf: Shelf
     links: Links
+    shared: SharedRooms
     rooms: Rooms
     providers: Providers
     new_id: NewId
@@ -132,6 +134,8 @@ class Appointments:
                 room = await self.rooms.present(found.room)
                 if room is not None and found.appointment.visit in room.visits:
                     raise Clash("the visit has started")
+                # Closed by this, or in this moment by somebody else: only the room's marker says which.
+                found = replace(found, closed=await self.shelf.get(found.room, Closed, id))
             if found.state == "closed" and found.outcome not in get_args(CancelOutcome):
                 raise Clash("the appointment is closed")
             if found.appointment.state == "open":
@@ -143,6 +147,7 @@ class Appointments:
                     continue
             await self.shelf.documents.schedule(found.room, _agenda(practice, found.room, id), None)
             await self.links.drop(found.appointment.clients)
+            await self.shared.drop(practice, id, found.appointment.providers[1:])
             return await self._must(practice, id)
         raise Clash("too many others change this appointment")
 
@@ -208,8 +213,9 @@ class Appointments:
     async def _announce(self, practice: str, room: str, appointment: Appointment, *, again: bool) -> None:
         """Tell the room of an appointment, and then the agenda that it was told."""
         policy, told = await asyncio.gather(self._policy(practice), self._told(practice, appointment))
-        # Asked last: whatever is told to the room after its visit closed would begin that visit anew.
+        # A room remembers what it closed for a day, and refuses to begin it anew; the marker remembers for ever.
         if await self.shelf.get(room, Closed, appointment.id) is None:
+            await self.shared.put(practice, room, appointment)
             fact = Rescheduled(told, policy) if again else Opened(told, policy)
             await self.rooms.fact(room, fact)
         await self.shelf.documents.schedule(room, _agenda(practice, room, appointment.id), None)
@@ -234,6 +240,7 @@ class Appointments:
     async def _remove(self, practice: str, room: str, appointment: Appointment) -> None:
         id = appointment.id
         await self.links.drop(appointment.clients)
+        await self.shared.drop(practice, id, appointment.providers[1:])
         await self.shelf.documents.schedule(room, _agenda(practice, room, id), None)
         await self.shelf.delete(practice, VisitOf, appointment.visit)
         await self.shelf.delete(practice, Whereabouts, id)
@@ -259,6 +266,8 @@ class Appointments:
         elif changed:
             deed = Deed(practice, by, "appointment.changed", id)
             await self._uninvite(old, new)
+            gone = [one for one in old.appointment.providers[1:] if one not in new.providers[1:]]
+            await self.shared.drop(practice, id, gone)
             await self._save(practice, room, new, deed, expected=old.version, opened=old.appointment.opened)
         # Even when nothing changed: the PUT that is repeated here may have been cut short.
         await self.shelf.put(practice, new.visit, VisitOf(room=room, appointment=id))

@@ -126,6 +126,13 @@ class Whereabouts(Struct, frozen=True):
     room: str
 
 
+class Shared(Struct, frozen=True):
+    """Beside a co-provider's own room: in whose room an opened appointment of theirs is. The appointment decides."""
+
+    kind: ClassVar[str] = "shared"
+    room: str
+
+
 class VisitOf(Struct, frozen=True):
     """Beside the practice: which appointment a visit belongs to."""
 

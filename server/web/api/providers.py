@@ -14,7 +14,7 @@ from server.web import tickets
 from server.web.api.operation import Answer, Call, Nothing, Operation
 from server.web.api.rooms import RoomAnswer, as_answer
 from server.web.problems import FieldError, Problem
-from server.web.tickets import Id, TicketAnswer
+from server.web.tickets import Id, TicketAnswer, TicketBody
 from signaling.messages import Name, Short
 
 MOST_CLIENTS = 40
@@ -104,10 +104,11 @@ async def put_account(call: Call, body: AccountBody) -> Answer:
     return Answer(answer, 201 if new else 200)
 
 
-async def ticket(call: Call, body: Nothing) -> Answer:
+async def ticket(call: Call, body: TicketBody) -> Answer:
     """Return a ticket as that provider."""
-    answer = await tickets.for_provider(call, call.practice, call.id())
-    await call.services.registry.shelf.note(Deed(call.practice, call.who, "provider.acted_as", call.id()))
+    answer = await tickets.for_provider(call, call.practice, call.id(), room=body.room)
+    deed = Deed(call.practice, call.who, "provider.acted_as", call.id(), body.room or "")
+    await call.services.registry.shelf.note(deed)
     return answer
 
 
@@ -181,7 +182,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         path="/v1/providers/{id}/tickets",
         summary="Get a WebSocket ticket as that provider; audited",
         handler=ticket,
-        body=Nothing,
+        body=TicketBody,
         answer=TicketAnswer,
         scope="act",
         created=True,

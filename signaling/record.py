@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, to_builtins
 
-from signaling import proposals
+from signaling.judging import group_size, judged
 from signaling.messages import Outcome
-from signaling.proposals import GROUP_LIMIT, PRESENT, Case
+from signaling.proposals import NO_FEE
 from signaling.spans import Spans, length, overlap, spans, union, without
 from signaling.state import Attendee, Interval, MediaLog, Seat, Visit
 
@@ -36,8 +36,7 @@ def record_of(visit: Visit, outcomes: Mapping[str, Outcome], now: int, revision:
     """Return the record of a visit as it stands at `now`; `outcomes` by participant, else `outcome_of` decides."""
     decided = {id: outcomes.get(id) or outcome_of(visit, seat) for id, seat in visit.seats.items()}
     zone, zone_name = _zone(visit)
-    cases = {id: _case(visit, seat, decided[id], zone, now) for id, seat in visit.seats.items()}
-    present = sum(1 for id, seat in visit.seats.items() if seat.attended and decided[id] in PRESENT)
+    clients = [_client(visit, seat, decided[id], now) for id, seat in visit.seats.items()]
     facts = {
         "appointment": visit.appointment,
         "scheduled": {"start": visit.start, "end": visit.end},
@@ -54,31 +53,20 @@ def record_of(visit: Visit, outcomes: Mapping[str, Outcome], now: int, revision:
             for segment in visit.segments
         ],
         "providers": [{"id": provider.id, "name": provider.name} for provider in visit.providers],
-        "clients": [_client(visit, seat, decided[id], now) for id, seat in visit.seats.items()],
+        "clients": clients,
         "group": visit.group,
-        "group_size": present,
+        "group_size": group_size(clients),
         "faults": list(visit.faults),
     }
-    flags_by_client = {id: proposals.flags(case) for id, case in cases.items()}
-    flags = dict.fromkeys(flag for raised in flags_by_client.values() for flag in raised)
-    if visit.group and present > GROUP_LIMIT:
-        flags["group_over_12"] = None
-    if visit.faults:
-        flags["technical_faults"] = None
+    proposals, flags = judged(facts)
     return Record(
         # One visit has one record: its id follows from the visit's.
         id=f"rec_{visit.id.removeprefix('vis_')}",
         visit=visit.id,
         revision=revision,
         facts=facts,
-        proposals={
-            "clients": [
-                {"id": visit.seats[id].client, "participant": id, "flags": list(flags_by_client[id])}
-                | proposals.propose(case)
-                for id, case in cases.items()
-            ]
-        },
-        flags=tuple(flags),
+        proposals=proposals,
+        flags=flags,
     )
 
 
@@ -126,7 +114,8 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
         "name": seat.name,
         "payer": seat.payer,
         "outcome": outcome,
-        "service_code": seat.service_code,
+        "service_code": None if seat.service_code == NO_FEE else seat.service_code,
+        "no_fee": seat.service_code == NO_FEE,
         "connected_ms": {"video": length(video), "audio": length(audio)},
         "intervals": [
             {"from": start, "to": end, "modality": modality}
@@ -137,6 +126,7 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
         "place": None if said is None else to_builtins(said.place),
         "consent": {"version": said.consent_version, "at": said.at} if said and said.consent_version else None,
         "privacy": said is not None and said.privacy,
+        "audio_only_rule": visit.policy.audio_only_for(seat.payer),
         "audio_only": [
             {
                 "from": span.start,
@@ -149,28 +139,6 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
         "waited_ms": length(spans(seat.waited, now)),
         "attended": [{"from": start, "to": end} for start, end in spans(seat.attended, now)],
     }
-
-
-def _case(visit: Visit, seat: Seat, outcome: Outcome, zone: tzinfo, now: int) -> Case:
-    video, audio = _flowing(visit, seat.participant, now)
-    said = seat.checked_in
-    began = visit.segments[0].started_at if visit.segments else visit.start
-    flagged = visit.attendees.get(seat.participant, Attendee()).audio_only
-    mostly_audio = length(audio) > length(video)
-    return Case(
-        day=datetime.fromtimestamp(began / 1000, zone).date(),
-        outcome=outcome,
-        group=visit.group,
-        video=length(video),
-        audio=length(audio),
-        service_code=seat.service_code,
-        place=None if said is None else said.place.kind,
-        consented=said is not None and bool(said.consent_version),
-        private=said is not None and said.privacy,
-        matched=seat.client is not None,
-        reasons_missing=any(span.reason is None for span in flagged) or (mostly_audio and not flagged),
-        audio_rule=visit.policy.audio_only_for(seat.payer),
-    )
 
 
 def _zone(visit: Visit) -> tuple[tzinfo, str]:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from signaling.messages import Devices, Outcome, Place
 from signaling.policy import HOUR, MINUTE, Policy, PracticeInfo
+from signaling.proposals import NO_FEE
 from signaling.record import Record, connected, outcome_of, record_of
 from signaling.spans import length, overlap, spans, union, without
 from signaling.state import (
@@ -329,6 +330,7 @@ def test_the_facts_of_a_rejoined_visit() -> None:
                 "payer": "medicare",
                 "outcome": "attended",
                 "service_code": "90837",
+                "no_fee": False,
                 "connected_ms": {"video": 34 * MINUTE, "audio": 10 * MINUTE},
                 "intervals": [
                     {"from": BEGAN + MINUTE, "to": BEGAN + 20 * MINUTE, "modality": "video"},
@@ -338,6 +340,7 @@ def test_the_facts_of_a_rejoined_visit() -> None:
                 "place": {"state": "CO", "kind": "home"},
                 "consent": {"version": "2024-1", "at": BEGAN - 5 * MINUTE},
                 "privacy": True,
+                "audio_only_rule": "allowed",
                 "audio_only": [
                     {
                         "from": BEGAN + 40 * MINUTE,
@@ -386,6 +389,15 @@ def test_a_group_is_counted_by_who_was_there() -> None:
     assert {client["service"]["code"] for client in record.proposals["clients"] if client["id"] != "mrn-gone"} == {
         "90853"
     }
+
+
+def test_a_client_who_is_charged_nothing_has_no_code() -> None:
+    record = closed(visit(seat(service_code=NO_FEE)))
+
+    (client,) = record.facts["clients"]
+    assert (client["service_code"], client["no_fee"]) == (None, True)
+    assert record.proposals["clients"][0]["service"] is None
+    assert record.flags == ("no_fee",)
 
 
 def test_a_correction_is_another_revision_of_the_same_record() -> None:

@@ -23,6 +23,7 @@ from server.registry import Registry
 from server.registry.appointments import Found, Plan
 from server.registry.documents import Member, Provider
 from signaling.policy import HOUR, MINUTE, Consent, Policy, PracticeInfo
+from signaling.proposals import NO_FEE
 from signaling.state import Phase, Stand
 
 PRACTICE: Final = "demo"
@@ -80,7 +81,7 @@ SLOTS: Final = (
         (
             Member(id="c-ana", name="Ana Ruiz", payer="Aetna", service_code="90853"),
             Member(id="c-ben", name="Ben Carter", payer="Medicare", service_code="90853"),
-            Member(id="c-chloe", name="Chloe Dubois", payer=None, service_code=None),
+            Member(id="c-chloe", name="Chloe Dubois", payer=None, service_code=NO_FEE),
         ),
         group=True,
     ),

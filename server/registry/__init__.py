@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from server.ports import Clock, Documents, Rooms, RoomStore, Secrets
 from server.registry import names
 from server.registry.accounts import Accounts, SignIns
+from server.registry.amendments import Amendments
 from server.registry.appointments import Appointments
 from server.registry.keys import Keys
 from server.registry.links import Links
@@ -35,6 +36,7 @@ class Registry:
     sign_ins: SignIns
     appointments: Appointments
     shared: SharedRooms
+    amendments: Amendments
     links: Links
     webhooks: Webhooks
     tickets: Tickets
@@ -61,18 +63,19 @@ class Registry:
         accounts = Accounts(shelf)
         providers = Providers(shelf, rooms)
         links = Links(shelf, secrets)
-        shared = SharedRooms(shelf)
+        shared, amendments = SharedRooms(shelf), Amendments(shelf)
         appointments = Appointments(shelf, links, shared, rooms, providers, new_id, new_token)
         return cls(
             shelf=shelf,
             keys=keys,
-            practices=Practices(shelf, rooms, room_store, keys, accounts, appointments, close_room),
+            practices=Practices(shelf, rooms, room_store, keys, accounts, appointments, amendments, close_room),
             providers=providers,
             groups=Groups(shelf),
             accounts=accounts,
             sign_ins=SignIns(shelf, secrets, new_token),
             appointments=appointments,
             shared=shared,
+            amendments=amendments,
             links=links,
             webhooks=Webhooks(shelf, random_bytes, private_webhooks),
             tickets=Tickets(secrets, new_token),

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from msgspec import Struct
 
+from signaling.amending import Change
 from signaling.policy import Policy
 
 # --- Documents: durable, sealed, beside their practice or their room ---------------------------------
@@ -63,6 +64,7 @@ class Member(Struct, frozen=True, omit_defaults=True):
     name: str
     payer: str | None = None
     service_code: str | None = None
+    """None: nothing was said of it; empty (`NO_FEE`): nothing is charged."""
 
 
 class Group(Struct, frozen=True):
@@ -139,6 +141,21 @@ class VisitOf(Struct, frozen=True):
     kind: ClassVar[str] = "visit"
     room: str
     appointment: str
+
+
+class Amended(Struct, frozen=True):
+    """Beside a room: all that was said anew of a closed visit's record, and the latest revision made of it."""
+
+    kind: ClassVar[str] = "amended"
+    revision: int
+    changes: dict[str, Change]
+    """By participant; of several words on one client the last."""
+    said: str
+    """A hash of the latest amendment, by which its repeat is known."""
+    at: int
+    """ms UTC."""
+    by: str
+    reason: str
 
 
 class Webhook(Struct, frozen=True):

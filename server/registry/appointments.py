@@ -139,7 +139,12 @@ class Appointments:
             if found.state == "closed" and found.outcome not in get_args(CancelOutcome):
                 raise Clash("the appointment is closed")
             if found.appointment.state == "open":
-                appointment = replace(found.appointment, state="cancelled", outcome=found.outcome or outcome)
+                appointment = replace(
+                    found.appointment,
+                    state="cancelled",
+                    outcome=found.outcome or outcome,
+                    sequence=found.appointment.sequence + 1,
+                )
                 deed = Deed(practice, by, "appointment.cancelled", id, outcome)
                 try:
                     await self.shelf.put(found.room, id, appointment, deed, expected=found.version)
@@ -162,7 +167,7 @@ class Appointments:
                 raise Missing("client")
             new = replace(old, token=self.new_token())
             clients = tuple(new if one is old else one for one in found.appointment.clients)
-            appointment = replace(found.appointment, clients=clients)
+            appointment = replace(found.appointment, clients=clients, sequence=found.appointment.sequence + 1)
             # First what ends: a replacement that is cut short leaves a dead link, never an open connection.
             await self._revoke(found, (old,))
             deed = Deed(practice, by, "link.replaced", id, client)
@@ -258,6 +263,8 @@ class Appointments:
             if changed:
                 raise Clash("the appointment is over")
             return old, False
+        if old is not None and changed:
+            new = replace(new, sequence=new.sequence + 1)
         if old is None:
             await self.shelf.put(practice, id, Whereabouts(room=room))
             await self._save(practice, room, new, Deed(practice, by, "appointment.created", id), expected=0)
@@ -323,6 +330,7 @@ class Appointments:
             end=plan.end,
             group=plan.group,
             opened=old is not None and old.opened,
+            sequence=0 if old is None else old.sequence,
         )
 
     async def _uninvite(self, old: Found, new: Appointment) -> None:

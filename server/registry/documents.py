@@ -111,6 +111,8 @@ class Appointment(Struct, frozen=True):
     outcome: str | None = None
     opened: bool = False
     """Its visit has been, or is just being, put into the room."""
+    sequence: int = 0
+    """Counts the changes that a calendar should hear of (RFC 5545, 3.8.7.4)."""
 
 
 class Closed(Struct, frozen=True):

@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,18 +36,21 @@ from server.ledger.kept import KeptHeads
 from server.ledger.ledger import Ledger
 from server.media.check import Unsupported
 from server.media.check import check as check_media
+from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
+from server.offline import EndsAnyway
 from server.perform import Performer
 from server.ports import StoreAway
+from server.redis_link.address import BadStoreUrl
+from server.redis_link.faults import StoreFault
 from server.registry import Registry
 from server.registry.documents import Webhook
 from server.running import CannotStart, Server, listen, running, stopped_by_signals
 from server.settings import KEY_FILE, Settings
 from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedServerFailed, NoServerBinary, lock
-from server.store.link import BadStoreUrl, StoreFault
 from server.store.redis import RedisStore, WrongNeighbour
 from server.store.redis import connect as connect_store
-from server.telemetry import Telemetry, set_up_logging, tune_collector
+from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging, tune_collector
 from server.web.closes import Close
 from server.web.headers import SecurityHeaders
 from server.web.hub import Hub
@@ -201,11 +204,17 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     stack.push_async_callback(ledger.close)
 
     # Several parts know one another; a lambda names one that is made further down, before anything calls it.
+    ice_servers = IceServers(
+        [(server.urls, server.secret.get_secret_value()) for server in settings.ice_servers], clock=clock
+    )
     media = MediaNode(
-        clock=clock, fact=lambda fact: performer.media_fact(fact), ask=lambda wish: performer.renegotiate(wish)
+        clock=clock,
+        fact=lambda fact: performer.media_fact(fact),
+        ask=lambda wish: performer.renegotiate(wish),
+        private=settings.allow_private_candidates,
     )
     stack.push_async_callback(media.close)
-    rooms = Dispatcher(
+    door = Dispatcher(
         store.rooms,
         clock=clock,
         fresh=lambda: secrets.token_hex(15),
@@ -213,6 +222,15 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         perform=lambda room, effects: performer.perform(room, effects),
         owed=lambda: archiver.wake(),
         learned=lambda room: performer.learned(room),
+    )
+    rooms = EndsAnyway(
+        door,
+        path=data_dir / "ended",
+        sealer=sealer,
+        clock=clock,
+        perform=lambda room, effects: performer.perform(room, effects),
+        tell=lambda room, who, message, connection: hub.send(room, who, message, connection=connection),
+        media_told=lambda room: performer.told(room),
     )
     bus = await connect_bus(store, lambda room, events: hub.deliver(room, events), lambda: hub.gap())
     stack.push_async_callback(bus.close)
@@ -223,6 +241,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         tell=lambda room, who, message, connection: hub.send(room, who, message, connection=connection),
         seen=lambda room: hub.seen(room),
+        ice_servers=ice_servers,
     )
     stack.push_async_callback(performer.close)
     hub = Hub(
@@ -232,10 +251,11 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         secrets=store.secrets,
         nodes=store.nodes,
         shell=performer,
-        view=view,
+        view=lambda room, who: view(room, who, ice_servers=ice_servers()),
         node=node_id,
         clock=clock,
-        may_see=lambda room, who, event: _may_see(rooms.known(room), who, event),
+        may_see=lambda room, who, event: _may_see(door.known(room), who, event),
+        ice_servers=ice_servers,
     )
     registry = Registry.over(
         documents=store.documents,
@@ -243,7 +263,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         room_store=store.rooms,
         clock=clock,
-        close_room=_closing(hub, rooms),
+        close_room=_closing(hub, door),
         private_webhooks=settings.allow_private_webhooks,
     )
     courier = Courier(
@@ -275,9 +295,10 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         nodes=store.nodes,
         rooms=rooms,
         open_due=registry.appointments.open_due,
-        recheck=rooms.recheck,
+        recheck=door.recheck,
         buried=lambda: _send_away(hub),
     )
+    await stack.enter_async_context(rooms)  # before the burial below: what ended had ended by then
     before = files.exchange(data_dir / "node", node_id)
     if before is not None:
         # This directory's last process is certainly gone: its rooms need not wait for its silence to show.
@@ -286,6 +307,18 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     await stack.enter_async_context(running(alarms.run(), "alarms"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
+    lag, owed = Lag(), Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
+    await stack.enter_async_context(running(lag.run(), "loop lag"))
+    await stack.enter_async_context(running(owed.run(), "backlog"))
+    telemetry = Telemetry(
+        {
+            "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
+            "rooms": figures_of(lambda: door.counts),
+            "media": figures_of(media.counts, ("visits", "peers", "connected")),
+            "owed": lambda: owed.figures() | {"ends": rooms.waiting},
+            "loop": lag.figures,
+        }
+    )
     services = Services(
         registry=registry,
         rooms=rooms,
@@ -296,7 +329,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         operator_key=operator_key,
         static=STATIC,
         ready=partial(_ready, store, hub),
-        metrics=_telemetry(hub, media).text,
+        metrics=telemetry.text,
         signed_out=hub.close_sign_in,
     )
     https = url.startswith("https")
@@ -334,9 +367,9 @@ def _may_see(room: Room | None, who: Who, event: Mapping[str, Any]) -> bool:
     return room is None or may_see(room, who, event.get("visit"))
 
 
-def _closing(hub: Hub, rooms: Dispatcher) -> Callable[[str], Awaitable[None]]:
+def _closing(hub: Hub, door: Dispatcher) -> Callable[[str], Awaitable[None]]:
     async def close_room(room: str) -> None:
-        rooms.forget(room)
+        door.forget(room)
         hub.close_room(room, Close.REVOKED)
 
     return close_room
@@ -376,19 +409,3 @@ async def _ready(store: RedisStore, hub: Hub) -> str | None:
     except (StoreAway, StoreFault):
         return "redis"
     return None
-
-
-def _telemetry(hub: Hub, media: MediaNode) -> Telemetry:
-    return Telemetry(
-        {
-            "ws": lambda: {
-                name if name in ("connections", "present") else f"{name}_total": value
-                for name, value in vars(hub.counts).items()
-                if isinstance(value, int)
-            },
-            "media": lambda: {
-                name if name in ("visits", "peers", "connected") else f"{name}_total": value
-                for name, value in asdict(media.counts()).items()
-            },
-        }
-    )

@@ -103,7 +103,7 @@ class Sealer:
 
 
 class Names:
-    """Hides callers' own names — of documents, of requests — wherever they would become part of a key.
+    """Hides callers' own names — of practices, documents, requests — wherever they would become part of a key.
 
     Keys must be found again, so the same name always gives the same bytes, also after a rotation of the keyring:
     the secret is made once per store and is itself kept sealed in it.
@@ -114,9 +114,10 @@ class Names:
         self._siv = AESSIV(secret)
         self._mac = hashlib.sha256(b"carelobby marks" + secret).digest()
 
-    def mark(self, text: str) -> str:
-        """Return 32 hex digits that stand for `text` and do not tell it."""
-        return hmac.digest(self._mac, text.encode(), "sha256")[:16].hex()
+    def mark(self, kind: str, text: str) -> str:
+        """Return 32 hex digits that stand for `text` and do not tell it; others for each kind of text."""
+        # NUL cannot be in a kind, so no two pairs share what is marked.
+        return hmac.digest(self._mac, f"{kind}\0{text}".encode(), "sha256")[:16].hex()
 
     def hide(self, place: str, text: str) -> bytes:
         """Return bytes that stand for `text` within `place` and can be shown again."""

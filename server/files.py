@@ -27,18 +27,23 @@ def prepare_directory(path: Path) -> Path:
     return path
 
 
-def keep(path: Path, text: str) -> None:
-    """Replace a file with one that only its owner can read."""
+def keep(path: Path, content: str | bytes) -> None:
+    """Replace a file with one that only its owner can read; when this returns, it outlives a power cut."""
     handle, name = tempfile.mkstemp(dir=path.parent)  # 0600 by itself
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
     finally:
         with suppress(FileNotFoundError):
             Path(name).unlink()
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def kept_secret(path: Path) -> str:

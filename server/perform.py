@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from server.ports import Clock, Media, MediaFact, Renegotiate, Rooms, StoreAway
@@ -70,7 +70,7 @@ class Performer:
         rooms: Rooms,
         tell: Tell,
         seen: Callable[[str], int],
-        ice_servers: Sequence[dict[str, Any]] = (),
+        ice_servers: Callable[[], tuple[dict[str, Any], ...]] = tuple,
     ) -> None:
         """`seen` is the newest event number that this node has seen of a room."""
         self._media = media
@@ -79,7 +79,7 @@ class Performer:
         self._rooms = rooms
         self._tell = tell
         self._seen = seen
-        self._ice_servers = tuple(ice_servers)
+        self._ice_servers = ice_servers
         self._room_of: dict[str, str] = {}
         self._visits: defaultdict[str, set[str]] = defaultdict(set)
         """Visits with media here, by room."""
@@ -137,7 +137,7 @@ class Performer:
         match request:
             case MediaPrepare():
                 prepare(room, by, request.purpose)
-                return Ok(ice_servers=self._ice_servers)
+                return Ok(ice_servers=self._ice_servers())
             case MediaOffer():
                 await self._offer(room, by, connection, request)
             case MediaCandidates():

@@ -255,6 +255,10 @@ class Outbox(Protocol):
         """Return (partition, stream id, encoded `Owed`) of all partitions, in order within each."""
         ...
 
+    async def length(self) -> int:
+        """Return how many items wait, in all partitions."""
+        ...
+
     async def trim(self, done: Mapping[int, str]) -> None:
         """Forget, in each partition, everything up to and including that stream id."""
         ...

@@ -141,6 +141,11 @@ class Settings(BaseSettings):
         description="Addresses or networks, by commas, of reverse proxies whose `X-Forwarded-*` is believed.",
         json_schema_extra={"shown": "none"},
     )
+    allow_private_candidates: bool = Field(
+        True,
+        description="Accept media candidates of private networks: for browsers in the same network as the node. Off, "
+        "they are still found by the packets they send.",
+    )
     allow_private_webhooks: bool = Field(
         False, description="Deliver webhooks to addresses of private networks and of this machine too."
     )

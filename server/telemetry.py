@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-Figures = Callable[[], Mapping[str, float]]
-"""Called at each scrape: name → value. A name that ends in `_total` is a counter, all others are gauges."""
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+logger = logging.getLogger("carelobby.telemetry")
+
+LAG_EVERY, LAG_SAMPLES = 0.25, 60
+"""Seconds between two looks at the loop, and how many are remembered: the last quarter of a minute."""
+BACKLOG_EVERY = 10.0
+"""Seconds between two looks at what is owed."""
+
+
+class Labelled(NamedTuple):
+    """Counts by the values of one label: codes, statuses; never somebody."""
+
+    label: str
+    values: Mapping[Any, float]
+
+
+Figure = float | Labelled
+Figures = Callable[[], Mapping[str, Figure]]
+"""Called at each scrape: name → value. A name that ends in `_total` is a counter, all other numbers are gauges."""
 
 
 class _Reading(Collector):
@@ -21,11 +44,85 @@ class _Reading(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for name, value in self._figures().items():
-            full, text = f"carelobby_{self._prefix}_{name}", name.replace("_", " ")
-            if name.endswith("_total"):
-                yield CounterMetricFamily(full.removesuffix("_total"), text, value=value)
-            else:
-                yield GaugeMetricFamily(full, text, value=value)
+            yield _metric(f"carelobby_{self._prefix}_{name}", name.replace("_", " "), value)
+
+
+def _metric(name: str, text: str, value: Figure) -> Metric:
+    counter = name.endswith("_total")
+    family = CounterMetricFamily if counter else GaugeMetricFamily
+    name = name.removesuffix("_total")
+    if not isinstance(value, Labelled):
+        return family(name, text, value=value)
+    labelled = family(name, text, labels=[value.label])
+    for key, number in value.values.items():
+        labelled.add_metric([str(key)], number)
+    return labelled
+
+
+def figures_of(
+    counts: Callable[[], DataclassInstance], gauges: Collection[str] = (), labels: Mapping[str, str] | None = None
+) -> Figures:
+    """Return the figures of a dataclass of counts, asked for at each scrape.
+
+    `gauges` are those that go down, too; `labels` names the label of each that is a mapping.
+    """
+
+    def read() -> dict[str, Figure]:
+        found: dict[str, Figure] = {}
+        now = counts()
+        for field in fields(now):
+            value = getattr(now, field.name)
+            name = field.name if field.name in gauges else f"{field.name}_total"
+            found[name] = Labelled((labels or {})[field.name], dict(value)) if isinstance(value, Mapping) else value
+        return found
+
+    return read
+
+
+class Lag:
+    """How late the event loop is: what everybody waits for, whatever they wait for."""
+
+    def __init__(self) -> None:
+        self._samples: deque[float] = deque(maxlen=LAG_SAMPLES)
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_EVERY
+            await asyncio.sleep(LAG_EVERY)
+            self._samples.append(max(0.0, loop.time() - due))
+
+    def figures(self) -> dict[str, Figure]:
+        """Return the worst of the last quarter of a minute."""
+        return {"lag_seconds": max(self._samples, default=0.0)}
+
+
+class Backlog:
+    """What is owed and not yet done, looked at now and then: asking costs a round trip."""
+
+    def __init__(self, **sources: Callable[[], Awaitable[int]]) -> None:
+        """`sources` by name; what cannot be asked keeps its last number."""
+        self._sources = sources
+        self._found: dict[str, Figure] = {}
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(BACKLOG_EVERY)
+
+    async def look(self) -> None:
+        """Ask every source once."""
+        for name, ask in self._sources.items():
+            try:
+                self._found[name] = await ask()
+            except Exception as error:  # noqa: BLE001 - store or database are away; a figure is not worth more
+                logger.debug("%s is not known: %s", name, type(error).__name__)
+
+    def figures(self) -> dict[str, Figure]:
+        """Return what was found last."""
+        return dict(self._found)
 
 
 class Telemetry:

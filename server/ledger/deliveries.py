@@ -72,6 +72,12 @@ async def due(
     ]
 
 
+async def pending(connection: AsyncConnection) -> int:
+    """Return how many are owed."""
+    found = await connection.execute(select(func.count()).where(deliveries.c.state == "pending"))
+    return int(found.scalar_one())
+
+
 async def delivered(connection: AsyncConnection, id: int, now: int, status: int) -> None:
     """Note that the receiver took it. What waited because the receiver was away is due now."""
     row = (

@@ -122,6 +122,11 @@ class Ledger:
         async with self._database.writing() as connection:
             return await deliveries.stop(connection, practice, webhook, status, error)
 
+    async def pending(self) -> int:
+        """Return how many deliveries are owed."""
+        async with self._database.reading() as connection:
+            return await deliveries.pending(connection)
+
     async def heads(self, practices: Collection[str] | None = None) -> dict[str, Head]:
         """Return where each chain ends, to be kept elsewhere for a later `verify`; of all practices, or of these."""
         query = select(heads.c.practice, heads.c.seq, heads.c.hash, heads.c.records)

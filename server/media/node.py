@@ -173,7 +173,7 @@ class MediaNode:
             chance=self._chance,
         )
         person.peers[peer] = Attached(made)
-        logger.info("%s is made for %s in %s", made.name, person.name, here.name)
+        logger.debug("%s is made for %s in %s", made.name, person.name, here.name)
         return person.peers[peer]
 
     def _forget_unanswered(self, here: Visit, person: Participant, peer: str, this: Peer) -> None:

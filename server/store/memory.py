@@ -20,8 +20,8 @@ from server.ports import (
     Secrets,
     Stored,
 )
-from server.store.envelope import PUBLISH_LIMIT
-from server.store.keys import partition_of
+from server.redis_link.envelope import PUBLISH_LIMIT
+from server.redis_link.keys import partition_of
 
 KEEP_EVENTS: Final = 1000
 T = TypeVar("T")
@@ -313,6 +313,10 @@ class MemoryOutbox:
             for partition in waiting
             for number, item in self._owed.entries[partition][:share]
         ]
+
+    async def length(self) -> int:
+        """Return how many items wait, in all partitions."""
+        return sum(len(self._owed.entries[partition]) for partition in range(PARTITIONS))
 
     async def trim(self, done: Mapping[int, str]) -> None:
         """Forget everything up to and including the given ids."""

@@ -1,4 +1,4 @@
-"""The live state in Redis: everything over one connection, opened only if store and node fit together."""
+"""The live state in Redis: opened only if store and node fit together."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from server.crypto import NAMES_SECRET_BYTES, Names, SealBroken, Sealer
 from server.ports import PARTITIONS, Documents, Nodes, Outbox, RoomStore, Secrets
-from server.store.keys import agreed_key
-from server.store.link import Address, address_of
-from server.store.pipe import ATTEMPT, TOTAL, Pipe
+from server.redis_link.address import Address, address_of
+from server.redis_link.client import Client
+from server.redis_link.keys import agreed_key
+from server.redis_link.patience import ATTEMPT, TOTAL
+from server.redis_link.pipe import Pipe
 from server.store.redis_documents import RedisDocuments
 from server.store.redis_nodes import RedisNodes
 from server.store.redis_outbox import RedisOutbox
@@ -24,7 +26,7 @@ class WrongNeighbour(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RedisStore:
-    """The store's ports, over one connection."""
+    """The store's ports."""
 
     rooms: RoomStore
     documents: Documents
@@ -34,14 +36,16 @@ class RedisStore:
     address: Address
     sealer: Sealer
     pipe: Pipe
+    client: Client
 
     async def ping(self) -> None:
         """Return if the server answers. Raise `StoreAway`."""
-        await self.pipe.call("PING", repeat=True)
+        await self.client.ask(lambda redis: redis.ping(), repeat=True)
 
     async def close(self) -> None:
-        """Drop the connection; calls that still wait end with `StoreAway`."""
+        """Drop all connections; calls that still wait end with `StoreAway`."""
         await self.pipe.close()
+        await self.client.close()
 
 
 async def connect(
@@ -57,23 +61,25 @@ async def connect(
     `attempt`: seconds that the server may be silent; `total`: seconds within which every call ends.
     """
     address = address_of(url)
-    pipe = Pipe(address, attempt=attempt, total=total)
+    client = Client(address, attempt=attempt, total=total)
     try:
-        nodes = RedisNodes(pipe)
+        nodes = RedisNodes(client)
         await _same_partitions(nodes)
-        names = await _names(pipe, nodes, sealer, random)
+        names = await _names(client, nodes, sealer, random)
     except BaseException:
-        await pipe.close()
+        await client.close()
         raise
+    pipe = Pipe(address, attempt=attempt, total=total)
     return RedisStore(
-        rooms=RedisRooms(pipe, sealer, names, random=random),
-        documents=RedisDocuments(pipe, sealer, names),
-        secrets=RedisSecrets(pipe, sealer),
+        rooms=RedisRooms(pipe, client, sealer, names, random=random),
+        documents=RedisDocuments(client, sealer, names),
+        secrets=RedisSecrets(client, sealer),
         nodes=nodes,
-        outbox=RedisOutbox(pipe, sealer),
+        outbox=RedisOutbox(client, sealer),
         address=address,
         sealer=sealer,
         pipe=pipe,
+        client=client,
     )
 
 
@@ -83,7 +89,7 @@ async def _same_partitions(nodes: RedisNodes) -> None:
         raise WrongNeighbour(f"The store has {there} partitions and this version {PARTITIONS}: they cannot share it.")
 
 
-async def _names(pipe: Pipe, nodes: RedisNodes, sealer: Sealer, random: Callable[[int], bytes]) -> Names:
+async def _names(client: Client, nodes: RedisNodes, sealer: Sealer, random: Callable[[int], bytes]) -> Names:
     """Return the store's own secret for names; that it can be opened shows that the keyrings go together."""
     name = "names"
     fresh = sealer.seal(0, name, 0, random(NAMES_SECRET_BYTES)).hex()
@@ -96,5 +102,6 @@ async def _names(pipe: Pipe, nodes: RedisNodes, sealer: Sealer, random: Callable
         ) from None
     if not sealer.is_current(sealed):
         # The keyring was rotated. The same secret under the new key, so that the old one can go some day.
-        await pipe.call("SET", agreed_key(name), sealer.seal(0, name, 0, secret).hex())
+        anew = sealer.seal(0, name, 0, secret).hex()
+        await client.ask(lambda redis: redis.set(agreed_key(name), anew))
     return Names(secret)

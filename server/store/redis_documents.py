@@ -7,28 +7,29 @@ from typing import Final
 
 from server.crypto import Names, Sealer
 from server.ports import PARTITIONS, Changed, Document, StoreAway
-from server.store import envelope
-from server.store.envelope import VERSION_BYTES
-from server.store.keys import agenda_key, documents_key, outbox_key, partition_of
-from server.store.pipe import Pipe, Script
+from server.redis_link import envelope
+from server.redis_link.client import Client
+from server.redis_link.envelope import VERSION_BYTES
+from server.redis_link.keys import agenda_key, documents_key, outbox_key, partition_of
+from server.store.scripts import source
 
 _ROUNDS: Final = 8
-_DOCUMENT: Final = Script("document.lua")
 
 
 class RedisDocuments:
     """`Documents` over Redis."""
 
-    def __init__(self, pipe: Pipe, sealer: Sealer, names: Names) -> None:
-        self._pipe = pipe
+    def __init__(self, client: Client, sealer: Sealer, names: Names) -> None:
+        self._client = client
+        self._script = client.script(source("document"))
         self._sealer = sealer
         self._names = names
 
     async def get(self, place: str, kind: str, id: str) -> Document | None:
         """Return a document as it was last saved."""
-        key = documents_key(place, kind)
+        key = documents_key(self._names, place, kind)
         field = self._names.hide(key, id)
-        value = await self._pipe.call("HGET", key, field, repeat=True)
+        value = await self._client.ask(lambda redis: redis.hget(key, field), repeat=True)
         return None if value is None else self._open(partition_of(place), key, field, value)
 
     async def put(
@@ -42,11 +43,11 @@ class RedisDocuments:
         outbox: Sequence[bytes] = (),
     ) -> int:
         """Save and return the new version. Without `expected` this looks first, and again if another was faster."""
-        partition, key = partition_of(place), documents_key(place, kind)
+        partition, key = partition_of(place), documents_key(self._names, place, kind)
         field = self._names.hide(key, id)
         for _ in range(_ROUNDS if expected is None else 1):
             if expected is None:
-                present = await self._pipe.call("HGET", key, field, repeat=True)
+                present = await self._client.ask(lambda redis: redis.hget(key, field), repeat=True)
                 before = envelope.number(present[:VERSION_BYTES]) if present else 0
             else:
                 before = expected
@@ -60,16 +61,15 @@ class RedisDocuments:
 
     async def delete(self, place: str, kind: str, id: str, *, outbox: Sequence[bytes] = ()) -> bool:
         """Remove a document; False, and nothing owed, if there is none."""
-        key = documents_key(place, kind)
+        key = documents_key(self._names, place, kind)
         return await self._change(partition_of(place), key, self._names.hide(key, id), b"any", b"", outbox)
 
     async def all(self, place: str, kind: str) -> Mapping[str, Document]:
         """Return all documents of a kind by id."""
-        partition, key = partition_of(place), documents_key(place, kind)
-        found = await self._pipe.call("HGETALL", key, repeat=True)
+        partition, key = partition_of(place), documents_key(self._names, place, kind)
+        found = await self._client.ask(lambda redis: redis.hgetall(key), repeat=True)
         return {
-            self._names.show(key, field): self._open(partition, key, field, value)
-            for field, value in zip(found[::2], found[1::2], strict=True)
+            self._names.show(key, field): self._open(partition, key, field, value) for field, value in found.items()
         }
 
     async def schedule(self, place: str, what: str, at: int | None) -> None:
@@ -77,29 +77,22 @@ class RedisDocuments:
         key = agenda_key(partition_of(place))
         hidden = self._names.hide(key, what)
         if at is None:
-            await self._pipe.call("ZREM", key, hidden)
+            await self._client.ask(lambda redis: redis.zrem(key, hidden))
         else:
-            await self._pipe.call("ZADD", key, at, hidden)
+            await self._client.ask(lambda redis: redis.zadd(key, {hidden: at}))
 
     async def scheduled(self, now: int, limit: int = 100) -> Sequence[str]:
         """Return what is on the agenda at or before `now`, the earliest first."""
         keys = [agenda_key(partition) for partition in range(PARTITIONS)]
-        found = await self._pipe.each(
-            ("ZRANGEBYSCORE", key, "-inf", now, "WITHSCORES", "LIMIT", 0, limit) for key in keys
-        )
-        due = [
-            (int(at), key, hidden)
-            for key, part in zip(keys, found, strict=True)
-            for hidden, at in zip(part[::2], part[1::2], strict=True)
-        ]
-        return [self._names.show(key, hidden) for _, key, hidden in sorted(due)[:limit]]
+        found = await self._client.soonest(keys, now, limit)
+        return [self._names.show(key, hidden) for _, key, hidden in found]
 
     async def _change(
         self, partition: int, key: str, field: bytes, expected: bytes, value: bytes, outbox: Sequence[bytes]
     ) -> bool:
         owed_key = outbox_key(partition)
         owed = [self._sealer.seal(partition, owed_key, 0, item) for item in outbox]
-        return bool(await self._pipe.run(_DOCUMENT, [key, owed_key], [field, expected, value, *owed]))
+        return bool(await self._client.ask(lambda _: self._script([key, owed_key], [field, expected, value, *owed])))
 
     def _open(self, partition: int, key: str, field: bytes, value: bytes) -> Document:
         version = envelope.number(value[:VERSION_BYTES])

@@ -6,36 +6,47 @@ from collections.abc import Mapping, Sequence
 
 from server.crypto import Sealer
 from server.ports import PARTITIONS
-from server.store.keys import outbox_key
-from server.store.pipe import Pipe
+from server.redis_link.client import Client
+from server.redis_link.keys import outbox_key
 
 
 class RedisOutbox:
     """`Outbox` over Redis."""
 
-    def __init__(self, pipe: Pipe, sealer: Sealer) -> None:
-        self._pipe = pipe
+    def __init__(self, client: Client, sealer: Sealer) -> None:
+        self._client = client
         self._sealer = sealer
 
     async def read(self, limit: int = 500) -> Sequence[tuple[int, str, bytes]]:
         """Return the oldest of each partition, in order. They share `limit`, so that none waits for a busy one."""
-        lengths = await self._pipe.each(("XLEN", outbox_key(partition)) for partition in range(PARTITIONS))
+        keys = [outbox_key(partition) for partition in range(PARTITIONS)]
+        lengths = await self._client.each(lambda pipeline: [pipeline.xlen(key) for key in keys])
         waiting = [partition for partition, length in enumerate(lengths) if length]
         if not waiting:
             return []
         share = max(1, limit // len(waiting))
-        streams = await self._pipe.each(
-            ("XRANGE", outbox_key(partition), "-", "+", "COUNT", share) for partition in waiting
+        streams = await self._client.each(
+            lambda pipeline: [pipeline.xrange(keys[partition], count=share) for partition in waiting]
         )
         return [
-            (partition, id.decode(), self._sealer.open(partition, outbox_key(partition), 0, fields[1]))
+            (partition, id.decode(), self._sealer.open(partition, keys[partition], 0, fields[b"o"]))
             for partition, entries in zip(waiting, streams, strict=True)
             for id, fields in entries
         ]
 
+    async def length(self) -> int:
+        """Return how many items wait, in all partitions."""
+        keys = [outbox_key(partition) for partition in range(PARTITIONS)]
+        return sum(await self._client.each(lambda pipeline: [pipeline.xlen(key) for key in keys]))
+
     async def trim(self, done: Mapping[int, str]) -> None:
         """Forget everything up to and including the given ids. By id, never by length: nothing unread may go."""
-        await self._pipe.each(("XTRIM", outbox_key(partition), "MINID", _after(id)) for partition, id in done.items())
+        await self._client.each(
+            lambda pipeline: [
+                pipeline.xtrim(outbox_key(partition), minid=_after(id), approximate=False)
+                for partition, id in done.items()
+            ]
+        )
 
 
 def _after(id: str) -> str:

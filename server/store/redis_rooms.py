@@ -1,39 +1,54 @@
-"""Rooms in Redis: every change is one script call, sealed before it leaves."""
+"""Rooms in Redis: every change is one script call, sealed before it leaves.
+
+What a click waits for goes through the pipe, all else through redis-py's client.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
+
+from redis.asyncio import Redis
 
 from server.crypto import Names, Sealer
 from server.ports import PARTITIONS, Commit, Conflict, Repeated, StoreAway, Stored
-from server.store import envelope
-from server.store.envelope import VERSION_BYTES
-from server.store.keys import RoomKeys, deadlines_key, documents_key, room_keys
-from server.store.pipe import Pipe, Script
+from server.redis_link import envelope
+from server.redis_link.client import Client
+from server.redis_link.envelope import VERSION_BYTES
+from server.redis_link.keys import RoomKeys, deadlines_key, documents_key, room_keys
+from server.redis_link.pipe import Pipe, Script
+from server.store.scripts import source
 
 KEEP_EVENTS: Final = 1000
 """Events kept for each room, and up to a hundred more: Redis drops them a block at a time."""
 MARK_BYTES: Final = 8
 _DOCUMENT_ROUNDS: Final = 8
-_COMMIT: Final = Script("commit.lua")
+_COMMIT: Final = Script(source("commit"))
 
 
 class RedisRooms:
     """`RoomStore` over Redis."""
 
     def __init__(
-        self, pipe: Pipe, sealer: Sealer, names: Names, *, random: Callable[[int], bytes] = os.urandom
+        self,
+        pipe: Pipe,
+        client: Client,
+        sealer: Sealer,
+        names: Names,
+        *,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._pipe = pipe
+        self._client = client
         self._sealer = sealer
         self._names = names
         self._random = random
 
     async def time(self) -> int:
         """Return the server's time in milliseconds."""
-        seconds, micros = await self._pipe.call("TIME", repeat=True)
+        seconds, micros = await self._client.ask(lambda redis: redis.time(), repeat=True)
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def load(self, room: str) -> Stored | None:
@@ -45,7 +60,7 @@ class RedisRooms:
         """Save and publish. A lost connection leads to another try: the request id keeps it from counting twice."""
         keys = room_keys(room)
         partition, seal = keys.partition, self._sealer.seal
-        reply_key = keys.reply + self._names.mark(commit.request)
+        reply_key = keys.reply + self._names.mark("request", commit.request)
         # Tells this call's own earlier try from another caller's commit with the same request id.
         mark = self._random(MARK_BYTES)
         events = [(seq, seal(partition, keys.events, seq, payload)) for seq, payload in commit.events]
@@ -88,7 +103,7 @@ class RedisRooms:
     async def reply(self, room: str, request: str) -> tuple[bytes, str] | None:
         """Return the stored (reply, body) of a request id, if it is still kept."""
         keys = room_keys(room)
-        reply_key = keys.reply + self._names.mark(request)
+        reply_key = keys.reply + self._names.mark("request", request)
         kept = await self._pipe.call("GET", reply_key, repeat=True)
         if kept is None:
             return None
@@ -106,30 +121,22 @@ class RedisRooms:
 
     async def due(self, now: int, limit: int = 100) -> Sequence[str]:
         """Return rooms whose deadline is at or before `now`, the longest overdue first."""
-        found = await self._pipe.each(
-            ("ZRANGEBYSCORE", deadlines_key(partition), "-inf", now, "WITHSCORES", "LIMIT", 0, limit)
-            for partition in range(PARTITIONS)
-        )
-        due = [(int(at), room) for part in found for room, at in zip(part[::2], part[1::2], strict=True)]
-        return [room.decode() for _, room in sorted(due)[:limit]]
+        found = await self._client.soonest([deadlines_key(partition) for partition in range(PARTITIONS)], now, limit)
+        return [room.decode() for _, _, room in found]
 
     async def postpone(self, room: str, until: int) -> None:
         """Move the room's deadline, if it has one before `until`."""
-        await self._pipe.call("ZADD", room_keys(room).deadlines, "XX", "GT", until, room)
+        await self._client.ask(lambda redis: redis.zadd(room_keys(room).deadlines, {room: until}, xx=True, gt=True))
 
     async def delete(self, room: str) -> None:
         """Remove the room with its events, deadline and replies."""
         keys = room_keys(room)
-        await self._pipe.call("ZREM", keys.deadlines, room)
-        await self._pipe.call("DEL", keys.room, keys.events)
+        await self._client.ask(lambda redis: redis.zrem(keys.deadlines, room))
+        await self._client.ask(lambda redis: redis.delete(keys.room, keys.events))
         # Replies end by themselves within minutes; a walk over all keys is slow, and rooms are seldom deleted.
-        cursor: bytes | int = 0
-        while True:
-            cursor, replies = await self._pipe.call("SCAN", cursor, "MATCH", keys.reply + "*", "COUNT", 1000)
-            if replies:
-                await self._pipe.call("DEL", *replies)
-            if int(cursor) == 0:
-                return
+        page = await self._client.ask(partial(_remove_some, 0, keys.reply + "*"), repeat=True)
+        while page:
+            page = await self._client.ask(partial(_remove_some, page, keys.reply + "*"), repeat=True)
 
     async def _documents(
         self, room: str, partition: int, commit: Commit
@@ -138,7 +145,7 @@ class RedisRooms:
         if not commit.documents:
             return [], []
         wanted = [
-            (key := documents_key(room, kind), self._names.hide(key, id), value)
+            (key := documents_key(self._names, room, kind), self._names.hide(key, id), value)
             for (kind, id), value in commit.documents.items()
         ]
         present = await self._pipe.each(("HGET", key, field) for key, field, _ in wanted)
@@ -161,3 +168,11 @@ class RedisRooms:
     def _reply(self, partition: int, reply_key: str, kept: bytes) -> tuple[str, bytes]:
         body, reply = envelope.unpair(self._sealer.open(partition, reply_key, 0, kept[MARK_BYTES:]))
         return body.decode(), reply
+
+
+async def _remove_some(cursor: int, pattern: str, redis: Redis) -> int:
+    """Remove the keys like `pattern` on a page of the walk over all keys; return where the next one begins."""
+    next_page, keys = await redis.scan(cursor, match=pattern, count=1000)
+    if keys:
+        await redis.delete(*keys)
+    return next_page

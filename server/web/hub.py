@@ -21,6 +21,7 @@ from server.web.greeting import enter
 from server.web.limits import SECOND, Limits
 from server.web.resumption import Claims
 from server.web.session import Session
+from server.web.stored_event import Event
 from server.web.wheel import TICK, Wheel
 from signaling.events import Disconnected
 from signaling.lookup import live_visit
@@ -70,6 +71,7 @@ class Hub:
         node: str,
         clock: Clock,
         may_see: MaySee = _everything,
+        ice_servers: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         limits: Limits | None = None,
         new_id: Callable[[], str] = _new_id,
         new_secret: Callable[[], str] = _new_secret,
@@ -89,6 +91,7 @@ class Hub:
         self.shell = shell
         self.view = view
         self.may_see = may_see
+        self._ice_servers = ice_servers
         self.node = node
         self.clock = clock
         self.steady = steady
@@ -299,6 +302,11 @@ class Hub:
         feed = self.feeds.get(room)
         if feed is not None:
             feed.deliver(events)
+
+    def packet(self, event: Event) -> Packet:
+        """Return what is sent of an event: as it is stored, but with credentials made in this moment."""
+        servers = self._ice_servers() if "ice_servers" in event.message else ()
+        return Packet({**event.message, "ice_servers": servers}) if servers else event.packet
 
     def gap(self) -> None:
         """Read again what the bus may have missed, in every room."""

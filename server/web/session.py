@@ -270,7 +270,7 @@ class Session:
             return
         if not self.hub.may_see(caller.room, caller.by, event.message):
             return
-        self.send(event.packet)
+        self.send(self.hub.packet(event))
         if event.close is not None:
             self.close(event.close)
 

@@ -143,8 +143,9 @@ def test_hidden_names_are_found_again_and_shown_only_in_their_place() -> None:
         names.show("place", b"short")
 
 
-def test_marks_tell_names_apart_and_depend_on_the_secret() -> None:
+def test_marks_tell_names_and_their_kinds_apart_and_depend_on_the_secret() -> None:
     names = Names(bytes(64))
 
-    assert names.mark("a") == Names(bytes(64)).mark("a")
-    assert len({names.mark("a"), names.mark("b"), Names(bytes(range(64))).mark("a")}) == 3
+    assert names.mark("place", "a") == Names(bytes(64)).mark("place", "a")
+    others = {names.mark("place", "b"), names.mark("request", "a"), Names(bytes(range(64))).mark("place", "a")}
+    assert len(others | {names.mark("place", "a")}) == 4

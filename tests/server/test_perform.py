@@ -53,7 +53,18 @@ class Media:
         self.while_answering: Callable[[], Awaitable[object]] | None = None
         self.refuses: SignalingError | None = None
 
-    async def offer(self, *, visit: str, participant: str, peer: str, round: int, sdp: str, audio_only: bool) -> Answer:
+    async def offer(
+        self,
+        *,
+        visit: str,
+        participant: str,
+        peer: str,
+        round: int,
+        sdp: str,
+        audio_only: bool,
+        others: Sequence[str] = (),
+    ) -> Answer:
+        self.others = list(others)
         self.did.append(("offer", visit, participant, peer, round, audio_only))
         if self.while_answering is not None:
             await self.while_answering()
@@ -90,7 +101,7 @@ class Stage:
             rooms=self.node.door,
             tell=self._tell,
             seen=self._seen,
-            ice_servers=({"urls": ["stun:stun.example"]},),
+            ice_servers=lambda: ({"urls": ["stun:stun.example"]},),
         )
         self.node.performs, self.node.learns = self.performer.perform, self.performer.learned
 
@@ -178,6 +189,7 @@ async def test_an_offer_is_answered_to_the_connection_it_came_from(stage: Stage)
     assert isinstance(answer, MediaAnswer)
     assert (answer.peer, answer.round, answer.sdp) == ("p1", 1, "answer")
     assert answer.tracks == ({"mid": "0", "participant": "dr_host", "kind": "audio", "source": "camera"},)
+    assert stage.media.others == ["dr_host"]  # named before they have come
 
 
 @pytest.mark.parametrize("over", [END, Remove(participant="par_ann")])

@@ -21,6 +21,7 @@ from websockets.exceptions import InvalidStatus
 from loadtests.participants import Participant
 from tests.stories.conftest import Day, day_at
 from tests.stories.service import ROOT, Service
+from tests.stories.test_end_and_rejoin import in_session
 
 SENTENCE = re.compile(r"[A-Z][^\n]*[.?]\n")
 
@@ -269,6 +270,41 @@ async def test_a_draining_node_says_goodbye_and_takes_nobody_in(own: Service) ->
         assert await asyncio.to_thread(own.process.wait, 10) == 0
         await own.stop()
         await own.start()  # for the day's end
+
+
+# --- What an operator sees
+
+
+async def test_the_figures_count_and_name_nobody(day: Day) -> None:
+    booked, provider, client = await in_session(day)
+    before = await figures(day)
+    await client.ask("end", visit=booked.visit)
+    await provider.ask("finish", visit=booked.visit)
+    assert await client.closing() == 4510
+    after = await figures(day)
+
+    assert before["carelobby_ws_connections"] - after["carelobby_ws_connections"] == 1
+    assert after['carelobby_ws_closed_total{code="4510"}'] >= 1
+    assert after["carelobby_rooms_commits_total"] >= before["carelobby_rooms_commits_total"] + 2
+    assert after["carelobby_rooms_commit_seconds_total"] > before["carelobby_rooms_commit_seconds_total"]
+    assert after["process_cpu_seconds_total"] > 0
+    assert after["process_resident_memory_bytes"] > 10**6
+    for name in (
+        *("ws_present", "ws_recovered_total", "ws_resumed_total", "ws_gaps_total", "ws_overflows_total"),
+        *("rooms_conflicts_total", "rooms_repeats_total", "rooms_away_total"),
+        *("media_visits", "media_peers", "media_packets_forwarded_total"),
+        *("owed_outbox", "owed_deliveries", "owed_ends", "loop_lag_seconds"),
+    ):
+        assert f"carelobby_{name}" in after
+
+
+async def figures(day: Day) -> dict[str, float]:
+    async with httpx.AsyncClient(base_url=day.ehr.url) as operator:
+        text = (await operator.get("/metrics")).text
+    for name in ("ana", "rivera", day.ehr.practice):
+        assert not re.search(rf"\b{name}\b", text, re.IGNORECASE)
+    samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in samples}
 
 
 async def late_comer(day: Day, ticket: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.store.keys import partition_of
+from server.redis_link.keys import partition_of
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
 from tests.server.store.test_rooms import change
@@ -37,6 +37,14 @@ async def test_trimming_forgets_what_was_archived_and_nothing_else(store: Store)
     await store.outbox.trim({})
 
     assert {item for _, _, item in await store.outbox.read()} == {b"three", b"other"}
+
+
+async def test_its_length_counts_what_waits_in_all_partitions(store: Store) -> None:
+    assert await store.outbox.length() == 0
+    await store.rooms.commit("r1", change(0, outbox=(b"one", b"two")))
+    await store.rooms.commit("r2", change(0, outbox=(b"other",)))
+
+    assert await store.outbox.length() == 3
 
 
 async def test_items_after_a_trim_have_new_ids(store: Store) -> None:

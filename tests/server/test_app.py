@@ -1,0 +1,138 @@
+"""How a process begins and ends, as far as it can be seen from within; `tests/stories/test_running.py` runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from server import app
+from server.ports import StoreAway
+from server.redis_link.faults import StoreFault
+from server.running import STOPPED_BY, CannotStart, listen, running, stopped_by_signals
+from server.settings import load
+from signaling.messages import VisitEnded
+from tests.server.rooms import House
+from tests.signaling.people import ANN, BOB, HOST
+
+
+@dataclass
+class Store:
+    failure: Exception | None = None
+
+    async def ping(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+@dataclass
+class Hub:
+    draining: bool = False
+
+
+@pytest.mark.parametrize(
+    ("failure", "draining", "reason"),
+    [
+        (None, False, None),
+        (StoreAway(), False, "redis"),
+        (StoreFault("NOAUTH"), False, "redis"),
+        (None, True, "draining"),
+    ],
+)
+async def test_a_node_says_why_it_must_get_nobody_new(
+    failure: Exception | None, draining: bool, reason: str | None
+) -> None:
+    assert await app._ready(Store(failure), Hub(draining)) == reason  # type: ignore[arg-type]
+
+
+async def test_several_processes_are_refused_until_they_are_possible() -> None:
+    with pytest.raises(CannotStart, match="CARELOBBY_WORKERS"):
+        await app.serve(load({"workers": 2}), print_json=False)
+
+
+async def test_the_last_look_before_a_socket_knows_who_is_of_a_visit() -> None:
+    house = House()
+    await house.started()
+    room = await house.saved()
+    told = {"type": VisitEnded.__struct_config__.tag, "visit": "vis_ann"}
+
+    assert [app._may_see(room, who, told) for who in (HOST, ANN, BOB)] == [True, True, False]
+    assert app._may_see(None, BOB, told)
+
+
+# --- Sockets and signals
+
+
+def test_a_free_port_is_taken_and_a_taken_one_refused() -> None:
+    with listen("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(CannotStart, match=f"Port {port} is in use"):
+            listen("127.0.0.1", port)
+        assert not first.getblocking()
+    assert port > 0
+
+
+def test_an_ipv6_address_is_listened_on() -> None:
+    with listen("::1", 0) as listening:
+        assert listening.family == socket.AF_INET6
+
+
+def test_an_address_that_is_not_this_machines_is_refused() -> None:
+    with pytest.raises(CannotStart, match="--host"):
+        listen("192.0.2.1", 0)
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in STOPPED_BY}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", STOPPED_BY)
+async def test_a_signal_ends_what_is_begun_and_a_second_one_does_not_cut_its_end_short(
+    number: signal.Signals, handlers: None
+) -> None:
+    begun, ended = asyncio.Event(), []
+
+    async def start() -> None:
+        with stopped_by_signals():
+            begun.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                os.kill(os.getpid(), number)
+                await asyncio.sleep(0.02)
+                ended.append("in order")
+
+    task = asyncio.create_task(start())
+    await begun.wait()
+    os.kill(os.getpid(), number)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ended == ["in order"]
+    for each in STOPPED_BY:
+        asyncio.get_running_loop().remove_signal_handler(each)
+
+
+async def test_work_beside_the_rest_ends_with_it() -> None:
+    seen = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("ended")
+
+    async with running(work(), "work"):
+        await asyncio.sleep(0)
+        assert seen == []
+
+    assert seen == ["ended"]

@@ -1,0 +1,115 @@
+"""What `/metrics` says: numbers of this process under stable names, and nobody's name."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from server import telemetry
+from server.ports import StoreAway
+from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging
+
+
+@dataclass
+class Counts:
+    open: int = 0
+    done: int = 0
+    closed: Counter[int] = field(default_factory=Counter)
+
+
+def read(text: bytes) -> dict[str, float]:
+    """Every sample by its name and labels."""
+    return {
+        sample.name + "".join(f"{{{k}={v}}}" for k, v in sample.labels.items()): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def test_counts_are_read_at_each_scrape() -> None:
+    counts = Counts()
+    told = Telemetry({"ws": figures_of(lambda: counts, ("open",), {"closed": "code"})})
+    counts.open, counts.done = 2, 5
+    counts.closed[4001] += 3
+
+    first = read(told.text())
+    counts.open = 1
+    second = read(told.text())
+
+    assert first["carelobby_ws_open"] == 2
+    assert first["carelobby_ws_done_total"] == 5
+    assert first["carelobby_ws_closed_total{code=4001}"] == 3
+    assert second["carelobby_ws_open"] == 1
+
+
+def test_the_process_tells_its_cpu_and_memory() -> None:
+    figures = read(Telemetry({}).text())
+
+    assert figures["process_cpu_seconds_total"] > 0
+    assert figures["process_resident_memory_bytes"] > 10**6
+    assert figures["process_open_fds"] > 0
+
+
+async def test_a_loop_that_is_held_up_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry, "LAG_EVERY", 0.005)
+    lag = Lag()
+    assert lag.figures() == {"lag_seconds": 0.0}
+    loop = asyncio.get_running_loop()
+    running = asyncio.create_task(lag.run())
+    await asyncio.sleep(0)
+
+    end = loop.time() + 0.1
+    while loop.time() < end:
+        pass  # holds the loop up
+    await asyncio.sleep(0.01)
+
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert lag.figures()["lag_seconds"] >= 0.08
+
+
+async def test_a_backlog_that_cannot_be_asked_keeps_its_number() -> None:
+    numbers: Iterator[int | Exception] = iter([7, StoreAway(), 9])
+
+    async def outbox() -> int:
+        number = next(numbers)
+        if isinstance(number, Exception):
+            raise number
+        return number
+
+    async def deliveries() -> int:
+        return 1
+
+    backlog = Backlog(outbox=outbox, deliveries=deliveries)
+    seen = []
+    for _ in range(3):
+        await backlog.look()
+        seen.append(backlog.figures())
+
+    assert seen == [{"outbox": 7, "deliveries": 1}, {"outbox": 7, "deliveries": 1}, {"outbox": 9, "deliveries": 1}]
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    root, ours = logging.getLogger(), [logging.getLogger(name) for name in ("carelobby", "server")]
+    before = root.level, root.handlers[:], [one.level for one in ours]
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    for one, level in zip(ours, before[2], strict=True):
+        one.setLevel(level)
+
+
+def test_our_parts_tell_as_much_as_was_asked_and_others_warnings_alone(logging_as_before: None) -> None:
+    set_up_logging("debug")
+
+    assert logging.getLogger("carelobby.hub").isEnabledFor(logging.DEBUG)
+    assert logging.getLogger("server.ledger").isEnabledFor(logging.DEBUG)
+    assert not logging.getLogger("aiortc").isEnabledFor(logging.INFO)
+    assert logging.getLogger("aiortc").isEnabledFor(logging.WARNING)

@@ -1,0 +1,193 @@
+"""Redis freezes or dies during a visit: nobody is let in, nobody is cut off, and End works."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+
+import httpx
+import pytest
+
+from loadtests.participants import Participant, Told
+from tests.stories.conftest import Day, day_at
+from tests.stories.media_peer import MediaPeer, until
+from tests.stories.service import Service
+from tests.stories.test_end_and_rejoin import in_session
+from tests.stories.test_hand_off import record_of
+from tests.stories.test_running import children
+
+
+@pytest.fixture
+async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    service = Service(tmp_path_factory.mktemp("away") / "var")
+    await service.start()
+    yield service
+    await service.stop()
+    assert "Traceback" not in service.log()
+
+
+@pytest.fixture
+async def day(own: Service) -> AsyncIterator[Day]:
+    async for made in day_at(own):
+        yield made
+
+
+@contextmanager
+def frozen(service: Service) -> Iterator[None]:
+    """Let the embedded server keep every connection, and answer nothing."""
+    assert service.process is not None
+    (redis,) = children(service.process.pid)
+    os.kill(redis, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(redis, signal.SIGCONT)
+
+
+def now() -> int:
+    return int(time.time() * 1000)  # the service's Redis runs on this machine
+
+
+async def ready(service: Service) -> int:
+    async with httpx.AsyncClient(base_url=service.url) as browser:
+        return (await browser.get("/readyz")).status_code
+
+
+@pytest.mark.parametrize("side", ["client", "provider"])
+async def test_an_end_while_redis_is_frozen_is_told_at_once_and_recorded_as_measured(
+    day: Day, own: Service, side: str
+) -> None:
+    booked, provider, client = await in_session(day)
+    with frozen(own):
+        begun, at = time.monotonic(), now()
+        await {"client": client, "provider": provider}[side].ask("end", visit=booked.visit)
+        told = [await person.hear("visit.ended") for person in (client, provider)]
+        seconds = time.monotonic() - begun
+        await asyncio.sleep(2)  # a measured end differs from a saved one
+
+    assert seconds < 1.0
+    for message in told:
+        assert (message["pending"], message["by"], message["reason"]) == (True, side, "ended")
+        assert "seq" not in message
+        assert "epoch" not in message
+    for person in (client, provider):
+        saved = await person.hear("visit.ended")
+        assert "pending" not in saved
+        assert saved["seq"] > 0
+    await provider.ask("finish", visit=booked.visit)
+    facts = (await record_of(day, booked.visit))["facts"]
+    (segment,) = facts["segments"]
+    assert abs(segment["ended_at"] - at) <= 1000
+    assert segment["by"] == side
+    assert [record["visit"] for record in await day.records()].count(booked.visit) == 1
+
+
+async def test_an_end_outlives_the_service_and_its_redis(day: Day, own: Service) -> None:
+    booked, provider, client = await in_session(day)
+    assert own.process is not None
+    (redis,) = children(own.process.pid)
+    os.kill(redis, signal.SIGSTOP)
+    at = now()
+    await client.ask("end", visit=booked.visit)
+    assert (await provider.hear("visit.ended"))["pending"] is True
+    assert (own.data_dir / "ended").stat().st_mode & 0o777 == 0o600
+    os.kill(redis, signal.SIGKILL)
+    await own.kill()
+    await asyncio.sleep(1)
+    await own.start()
+
+    doctor = Participant(own.url, device="laptop")
+    day.people.append(doctor)
+    await doctor.join(await day.ehr.provider_ticket(day.provider))
+    (visit,) = doctor.view["visits"]
+    assert visit["phase"] == "ended"
+    assert not (own.data_dir / "ended").exists()
+    await doctor.ask("finish", visit=booked.visit)
+    (segment,) = (await record_of(day, booked.visit))["facts"]["segments"]
+    assert abs(segment["ended_at"] - at) <= 1000
+    assert [record["visit"] for record in await day.records()].count(booked.visit) == 1
+
+
+async def test_while_redis_is_frozen_nobody_is_let_in_and_the_visit_goes_on(day: Day, own: Service) -> None:
+    booked, provider, client = await in_session(day)
+    other = await day.book("ben")
+    ben = await day.client_in(other)
+    ticket = await day.ehr.client_ticket(next(iter((await day.book("eva")).tokens.values())))
+    async with MediaPeer(provider) as one, MediaPeer(client) as another:
+        await one.connect()
+        await another.connect()
+        await until(lambda: one.frames["audio"] > 10 and another.frames["audio"] > 10)
+        with frozen(own):
+            begun = time.monotonic()
+            for person, what in ((ben, "check_in"), (provider, "start")):
+                with pytest.raises(Told) as refusal:
+                    await (ben.check_in() if what == "check_in" else person.ask("start", appointment=other.id))
+                assert (refusal.value.code, refusal.value.error["temporary"]) == ("unavailable", True)
+            assert time.monotonic() - begun < 6
+            eva = Participant(own.url, device="phone")
+            day.people.append(eva)
+            await eva.open()
+            await eva.send({"type": "hello", "protocol": 1, "ticket": ticket, "device": "phone"})
+            assert await eva.closing() == 4002
+            assert await ready(own) == 503
+            heard = one.frames["audio"], another.frames["audio"]
+            await until(lambda: one.frames["audio"] > heard[0] + 20 and another.frames["audio"] > heard[1] + 20)
+            await provider.ask("chat", text="still here")
+            assert (await client.hear("chat"))["text"] == "still here"
+
+            await client.ask("end", visit=booked.visit)
+            await provider.hear("visit.ended")
+            heard = one.frames["audio"], another.frames["audio"]
+            await asyncio.sleep(1)
+            with pytest.raises(Told) as refusal:
+                await client.ask("media.offer", peer="again", round=1, sdp="v=0", audio_only=False)
+            assert refusal.value.code in ("refused", "bad_sdp")
+            still = one.frames["audio"] - heard[0], another.frames["audio"] - heard[1]
+
+    assert max(still) < 25, "half a second of what was under way"
+    assert not provider.heard("visit.started")
+    await provider.hear("visit.ended")
+    begun = time.monotonic()
+    while await ready(own) != 200:
+        assert time.monotonic() - begun < 5
+        await asyncio.sleep(0.1)
+
+
+async def test_redis_is_killed_and_comes_back_by_itself(day: Day, own: Service) -> None:
+    booked, provider, client = await in_session(day)
+    assert own.process is not None
+    (redis,) = children(own.process.pid)
+
+    os.kill(redis, signal.SIGKILL)
+    await client.ask("end", visit=booked.visit)
+    for person in (client, provider):
+        ended = await person.hear("visit.ended")
+        if "pending" in ended:
+            await person.hear("visit.ended")
+    for person in (client, provider):
+        for _ in range(20):
+            try:
+                await person.ask("rejoin", visit=booked.visit)
+                break
+            except Told as told:
+                assert told.error["temporary"]
+                await asyncio.sleep(0.5)
+
+    assert (await client.hear("visit.resumed"))["segment"] == 2
+
+
+async def test_a_redis_that_crashes_again_and_again_ends_the_service(own: Service) -> None:
+    process = own.process
+    assert process is not None
+    while process.poll() is None:
+        for redis in children(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(redis, signal.SIGKILL)
+        await asyncio.sleep(0.2)
+
+    assert process.returncode == 1
+    assert "crashed 5 times in a short time" in own.log()

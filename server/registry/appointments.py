@@ -273,9 +273,9 @@ class Appointments:
         elif changed:
             deed = Deed(practice, by, "appointment.changed", id)
             await self._uninvite(old, new)
+            await self._save(practice, room, new, deed, expected=old.version, opened=old.appointment.opened)
             gone = [one for one in old.appointment.providers[1:] if one not in new.providers[1:]]
             await self.shared.drop(practice, id, gone)
-            await self._save(practice, room, new, deed, expected=old.version, opened=old.appointment.opened)
         # Even when nothing changed: the PUT that is repeated here may have been cut short.
         await self.shelf.put(practice, new.visit, VisitOf(room=room, appointment=id))
         await self.links.put(practice, room, new)

@@ -164,18 +164,23 @@ class TellWaiting(Request, frozen=True, kw_only=True, tag="tell_waiting"):
 
 
 class Start(Request, frozen=True, kw_only=True, tag="start"):
-    """Begins the visit of one appointment, or of one unverified entry."""
+    """Begins the visit of one appointment, or of one unverified entry; with both, the entry is matched to it."""
 
     appointment: Id | None = None
     entry: Id | None = None
+    client: Id | None = None
+    """Whose seat the entry is matched to, where several are free."""
     expect: Count | None = None
     override: Override | None = None
 
 
 class Admit(Request, frozen=True, kw_only=True, tag="admit"):
-    """Lets one more waiting client into a live group visit."""
+    """Lets one more waiting client into a live group visit; an unverified one by naming the appointment."""
 
     entry: Id
+    appointment: Id | None = None
+    client: Id | None = None
+    """As with `start`."""
 
 
 class ReturnToWaiting(Request, frozen=True, kw_only=True, tag="return_to_waiting"):

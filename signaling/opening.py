@@ -68,7 +68,8 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy) -> None:
     if visit is None:
         open_visit(draft, appointment, policy)
         return
-    named = {seat.participant: seat for seat in appointment.seats}
+    # Where a walk-in was matched, the appointment's document still names the participant of the link.
+    named = {visit.matched.get(seat.participant, seat.participant): seat for seat in appointment.seats}
     seats: dict[str, Seat] = {}
     for participant, new in named.items():
         old = visit.seats.get(participant, new)

@@ -102,6 +102,8 @@ def _name(visit: Visit, participant: str, viewer: str) -> str:
     seat = visit.seats.get(participant)
     if seat is None:
         return next((p.name for p in visit.providers if p.id == participant), "")
+    if participant == viewer and seat.called is not None:
+        return seat.called  # matched by hand: were it the wrong person, they would read whose seat it is
     if participant == viewer or viewer not in visit.seats or visit.policy.names_in_group:
         return seat.name
     if seat.checked_in is not None and seat.checked_in.display_name:

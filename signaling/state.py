@@ -162,6 +162,8 @@ class Seat(Struct, frozen=True):
     """Sent back to wait since they were last in: they come in by way of the queue, and not by rejoining."""
     outcome: Outcome | None = None
     """A provider's word."""
+    called: str | None = None
+    """What somebody who walked in and was matched called themselves: all they are shown of their own name."""
 
 
 class Segment(Struct, frozen=True):
@@ -207,6 +209,8 @@ class Visit(Struct, frozen=True):
     """In progress, and one side has nobody connected since then."""
     faults: tuple[str, ...] = ()
     """Codes of technical faults of ours, for the record."""
+    matched: dict[str, str] = {}
+    """By the participant of a join link: the walk-in whom a provider gave that seat."""
 
 
 class Room(Struct, frozen=True):

@@ -84,6 +84,27 @@ FAULTS = (
         "QueueChanged(entry=shown_entry(entry, visit)))\n\n\ndef demand_audio",
         "ClientReady(entry=entry.id))\n\n\ndef demand_audio",
     ),
+    Fault(
+        "a walk-in takes the seat of somebody who waits",
+        "matching.py",
+        "s.stand is Stand.OUT and not s.attended and client",
+        "client",
+    ),
+    Fault(
+        "who is matched reads whose seat it is",
+        "shown.py",
+        "        return seat.called",
+        "        return seat.name",
+    ),
+    Fault(
+        "a walk-in is matched by the name they typed",
+        "starting.py",
+        "    if entry is not None and request.appointment is None:\n",
+        "    for one in draft.room.visits.values() if entry is not None else ():\n"
+        "        if entry is not None and any(entry.name == seat.name for seat in one.seats.values()):\n"
+        "            return match(draft, by, one, entry, None)\n"
+        "    if entry is not None and request.appointment is None:\n",
+    ),
     Fault("rev is not counted", "visit.py", "rev=visit.rev + 1", "rev=visit.rev"),
     Fault(
         "the queue is told to everybody in it",

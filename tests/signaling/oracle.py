@@ -53,7 +53,7 @@ class Oracle:
     """One room under watch."""
 
     def __init__(self, room: Room, clients: tuple[Who, ...]) -> None:
-        self.room = room
+        self.room = self.deciding = room
         self.clients = clients
         self.now = room.time
         self.count = 0
@@ -75,7 +75,7 @@ class Oracle:
         if isinstance(event, Asked) and not event.fresh:
             event = replace(event, fresh=f"{self.count:05}")
         self.count += 1
-        before = self.room
+        before = self.deciding = self.room
         settled = self._time_passes(before, now)
         saved = pack(before)
         try:
@@ -86,6 +86,7 @@ class Oracle:
             return error
         assert step == handle(unpack(saved), event, now=now), "handle is a function of what was saved"
         assert pack(before) == saved, "the room that was decided on stays as it was"
+        self.deciding = step.room
         self._bookkeeping(before, step)
         self._moves(settled, step, event)
         self._tells(before, step)
@@ -194,6 +195,7 @@ class Oracle:
             return
         came = {id for id, s in now.seats.items() if s.stand is Stand.IN and _stand(was, id) is not Stand.IN}
         waited = {id for id, s in was.seats.items() if s.stand is Stand.WAITING}
+        matched = self._matched(was, now, event)
         if not came:
             assert not (now.phase is Phase.IN_PROGRESS and was.phase is not Phase.IN_PROGRESS)
             return
@@ -204,7 +206,7 @@ class Oracle:
             case Start():
                 assert provides
                 assert request.appointment in (was.appointment, None)
-                assert came == waited, "start lets in all who wait for this appointment, and nobody else"
+                assert came == waited | matched, "start lets in all who wait for this appointment, and nobody else"
             case Admit():
                 assert provides
                 assert came == {self.room.entries[request.entry].participant}
@@ -222,6 +224,23 @@ class Oracle:
                     assert not was.seats[id].sent_back
             case _:
                 raise AssertionError(f"{type(request).__name__} let {came} in")
+
+    def _matched(self, was: Visit, now: Visit, event: Asked | Fact) -> set[str]:
+        """Who was given a seat, and by what: nobody is matched but by a click that names entry and appointment."""
+        new = set(now.matched.items()) - set(was.matched.items())
+        if not new:
+            return set()
+        assert isinstance(event, Asked)
+        assert isinstance(event.request, (Start, Admit))
+        assert event.by.participant == HOST.participant, "the lane is the host's"
+        assert event.request.appointment == was.appointment
+        [(before, after)] = new
+        seat = was.seats[before]
+        assert (seat.stand, seat.attended) == (Stand.OUT, ()), "nobody loses a seat they have"
+        assert self.room.entries[event.request.entry or ""].participant == after
+        assert self.room.entries[event.request.entry or ""].visit is None, "only somebody nobody knows is matched"
+        assert event.request.client in (None, seat.client)
+        return {after}
 
     # --- what is counted here and there
 
@@ -304,7 +323,7 @@ class Oracle:
             if participant == CO.participant:
                 text = _text(message)
                 shared = [v for v in (*before.visits.values(), *room.visits.values()) if _provides(v, CO)]
-                allowed = {id for v in shared for id in v.seats}
+                allowed = {id for v in shared for id in (*v.seats, *v.matched)}
                 for client in self.clients:
                     if client.participant not in allowed:
                         assert client.name not in text, "a co-provider hears of the shared appointments alone"
@@ -326,8 +345,13 @@ class Oracle:
         for other in self.clients:
             if other.participant != who.participant:
                 assert other.name not in text, f"{who.participant} reads of {other.participant}"
-                if not (participants and other.visit == who.visit):
+                if not (participants and self._together(who, other)):
                     assert other.participant not in text
+
+    def _together(self, who: Who, other: Who) -> bool:
+        """Tell whether two clients sit, or sat, in one visit."""
+        rooms = (self.room, self.deciding)
+        return any({who.participant, other.participant} <= v.seats.keys() for r in rooms for v in r.visits.values())
 
     # --- what always holds
 
@@ -416,7 +440,7 @@ class Oracle:
             )
             self._nobody_else(who, text, participants=inside)
         text = _text(view(room, CO))
-        shared = {id for v in room.visits.values() if _provides(v, CO) for id in v.seats}
+        shared = {id for v in room.visits.values() if _provides(v, CO) for id in (*v.seats, *v.matched)}
         for client in self.clients:
             assert client.participant in shared or client.name not in text, "a co-provider sees the shared alone"
 

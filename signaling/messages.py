@@ -496,15 +496,20 @@ class VisitResumed(StateEvent, frozen=True, kw_only=True, tag="visit.resumed"):
 
 
 class VisitEnded(StateEvent, frozen=True, kw_only=True, tag="visit.ended"):
-    """Everybody is out."""
+    """Everybody is out, or this client alone."""
 
     visit: str
     rev: int
     reason: str
-    rejoin_until: int
+    rejoin_until: int | None = None
+    """Left out for a client who goes out alone."""
     by: str | None = None
     pending: bool = False
     """Not yet saved: the store is away."""
+    live: bool = False
+    """It goes on without this client, whose own `rejoin` lets them in again at once."""
+    text: str | None = None
+    """The provider's words to a client who was removed or sent back to wait: to them alone."""
 
 
 class VisitRejoinPending(StateEvent, frozen=True, kw_only=True, tag="visit.rejoin_pending"):
@@ -513,7 +518,12 @@ class VisitRejoinPending(StateEvent, frozen=True, kw_only=True, tag="visit.rejoi
     visit: str
     rev: int
     agreed: tuple[str, ...]
-    rejoin_until: int
+    rejoin_until: int | None = None
+    """Left out while it is live: there is no window then."""
+    mine: bool = False
+    """This participant is among those who agreed."""
+    live: bool = False
+    """It was resumed without this client, whose own `rejoin` lets them in at once."""
 
 
 class VisitClosed(StateEvent, frozen=True, kw_only=True, tag="visit.closed"):
@@ -558,6 +568,10 @@ class ClientView(Message, frozen=True, kw_only=True, tag="view"):
     visit: str | None = None
     rejoin_until: int | None = None
     agreed: tuple[str, ...] | None = None
+    mine: bool = False
+    """This client is among those who agreed to rejoin."""
+    live: bool = False
+    """The visit goes on without this client, whose own `rejoin` lets them in at once."""
     participants: tuple[dict[str, Any], ...] | UnsetType = UNSET
     ice_servers: tuple[dict[str, Any], ...] | UnsetType = UNSET
     re: int | None = None

@@ -106,8 +106,9 @@ def _name(visit: Visit, participant: str, viewer: str) -> str:
         return seat.called  # matched by hand: were it the wrong person, they would read whose seat it is
     if participant == viewer or viewer not in visit.seats or visit.policy.names_in_group:
         return seat.name
-    if seat.checked_in is not None and seat.checked_in.display_name:
-        return seat.checked_in.display_name  # the name they chose to be seen by
+    chosen = (seat.checked_in.display_name or "").split() if seat.checked_in is not None else []
+    if chosen:
+        return chosen[0]  # the first name they chose to be seen by, whatever else they typed
     return f"Client {1 + list(visit.seats).index(participant)}"
 
 
@@ -160,6 +161,7 @@ def shown_visit(room: Room, visit: Visit, viewer: str, now: int) -> dict[str, An
     if visit.rejoin_until is not None:
         shown["rejoin_until"] = visit.rejoin_until
         shown["agreed"] = agreed_roles(visit)
+        shown["mine"] = viewer in visit.agreed
     return shown
 
 

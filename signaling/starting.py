@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from signaling.draft import Draft
-from signaling.errors import Busy, NotFound, NotReady, Refused
+from signaling.errors import Busy, NotFound, NotReady, Refused, TooMany
 from signaling.lookup import (
     entry_of,
     hosts,
@@ -23,6 +23,7 @@ from signaling.messages import (
     VisitStarted,
 )
 from signaling.permissions import demand
+from signaling.proposals import GROUP_LIMIT
 from signaling.rejoining import withdraw_elsewhere
 from signaling.seats import entry_for, leave_queue
 from signaling.segment import begin_segment, join_segment
@@ -56,6 +57,8 @@ def start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
     waiting = [seat for seat in visit.seats.values() if seat.stand is Stand.WAITING]
     if not waiting:
         raise NotReady("nobody of this appointment waits")
+    if len(waiting) > GROUP_LIMIT:  # those who came first; the provider may make room for the others later
+        waiting = sorted(waiting, key=lambda seat: seat.waited[-1].start)[:GROUP_LIMIT]
 
     for seat in waiting:
         visit = _let_in(draft, visit, seat)
@@ -151,6 +154,8 @@ def admit(draft: Draft, by: Who, request: Admit) -> Visit:
     else:
         raise Refused("a walk-in is started, or matched")
     demand(by.role, situation_of(draft.room, by, visit), Admit)
+    if len(list(present_seats(visit))) >= GROUP_LIMIT:
+        raise TooMany("clients in one visit")
     if entry.visit is None:
         visit = match(draft, by, visit, entry, request.client)
     visit = _let_in(draft, visit, visit.seats[entry.participant])

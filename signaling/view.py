@@ -62,7 +62,14 @@ def _client_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]) 
             ice_servers=ice_servers,
         )
     elif situation in (Situation.ENDED, Situation.REJOIN_PENDING):
-        base = replace(base, visit=visit.id, rejoin_until=visit.rejoin_until, agreed=agreed_roles(visit))
+        base = replace(
+            base,
+            visit=visit.id,
+            rejoin_until=visit.rejoin_until,
+            agreed=agreed_roles(visit),
+            mine=who.participant in visit.agreed,
+            live=visit.phase is Phase.IN_PROGRESS,
+        )
     return base
 
 

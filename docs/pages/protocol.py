@@ -69,7 +69,7 @@ OBJECTS: Mapping[str, str] = {
     "clients[{id participant name seat presence}]",
     "participant": "id role name presence microphone camera screen mode mode_reason? you client?",
     "visit, in a provider's view": "id appointment rev phase segment participants started_at "
-    "connected_ms{client{video audio}} rejoin_until? agreed?",
+    "connected_ms{client{video audio}} rejoin_until? agreed? mine?",
     "provider, in a client's view": "name status minutes?",
     "practice, in a client's view": "name help consent{version text} backup?",
 }

@@ -105,6 +105,20 @@ FAULTS = (
         "            return match(draft, by, one, entry, None)\n"
         "    if entry is not None and request.appointment is None:\n",
     ),
+    Fault("a group has no limit", "starting.py", "        raise TooMany(", "        pass  # raise TooMany("),
+    Fault(
+        "who stays out is not told that it goes on",
+        "rejoining.py",
+        "if may_rejoin(seat)]\n    draft.tell(outside",
+        "if not seat]\n    draft.tell(outside",
+    ),
+    Fault(
+        "why somebody is removed is told to the others",
+        "ending.py",
+        "draft.tell((participant,), told, close=4511)",
+        "draft.tell((participant,), told, close=4511)\n"
+        "    draft.tell(roster(visit) if visit is not None else (), told)",
+    ),
     Fault("rev is not counted", "visit.py", "rev=visit.rev + 1", "rev=visit.rev"),
     Fault(
         "the queue is told to everybody in it",

@@ -24,7 +24,7 @@ from signaling.messages import (
     VisitEnded,
 )
 from signaling.permissions import demand
-from signaling.seats import leave_queue, move_seat, seat_meant, tell_waiting_status
+from signaling.seats import leave_queue, move_seat, seat_meant
 from signaling.segment import stop_media_log, stop_segment, tell_participant, with_company
 from signaling.shown import (
     shown_entry,
@@ -39,6 +39,7 @@ from signaling.state import (
     Who,
 )
 from signaling.visit import advance, demand_rev
+from signaling.waiting import tell_waiting_status
 
 
 def end(draft: Draft, by: Who, request: End) -> Visit:

@@ -27,6 +27,7 @@ PlaceKind = Literal["home", "lodging", "other"]
 Modality = Literal["video", "audio"]
 AudioReason = Literal["no_camera", "camera_failed", "bandwidth", "declined", "policy"]
 StatusKind = Literal["available", "away", "late"]
+ShownStatusKind = Literal["available", "with_someone", "away", "late"]
 Purpose = Literal["visit", "check", "warm"]
 Outcome = Literal[
     "attended",
@@ -461,7 +462,7 @@ class ClientReady(StateEvent, frozen=True, kw_only=True, tag="client.ready"):
 class WaitingChanged(StateEvent, frozen=True, kw_only=True, tag="waiting.changed"):
     """What a waiting client is told: nothing about anyone else."""
 
-    status: str
+    status: ShownStatusKind
     minutes: int | None = None
     ahead: int | None = None
 
@@ -470,7 +471,7 @@ class WaitingText(Message, frozen=True, kw_only=True, tag="waiting.changed"):
     """The provider's words to one waiting client: passing, never stored."""
 
     text: str
-    status: str
+    status: ShownStatusKind
     minutes: int | None = None
 
 

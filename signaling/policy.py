@@ -46,7 +46,11 @@ class Policy(Struct, frozen=True):
     no_show_after: int = 15 * MINUTE
     """After the scheduled start, when nobody came."""
     waiting_limit: int = 4 * HOUR
-    """After the scheduled start, when somebody waits and no provider comes."""
+    """After the scheduled start, when somebody waits and no provider comes; of a walk-in, after they came."""
+    window_before: int = 5 * HOUR
+    """Before the scheduled start: earlier nobody checks in."""
+    window_after: int = 5 * HOUR
+    """After the scheduled end: later nobody checks in, unless the no-show time lasts longer."""
     grace: int = 5 * MINUTE
     """A waiting client whose connection dropped keeps the place this long."""
     abandoned_after: int = 5 * MINUTE

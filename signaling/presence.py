@@ -5,10 +5,10 @@ from __future__ import annotations
 from signaling.draft import Draft
 from signaling.errors import Busy, Refused
 from signaling.events import Connected, Disconnected, LinkRevoked, NodeGone
-from signaling.lookup import entry_of, is_connected, shown_status
+from signaling.lookup import entry_of, is_connected
 from signaling.messages import Displaced
 from signaling.modality import media_gone
-from signaling.seats import drop_waiting, leave_entry, leave_waiting, return_waiting, tell_waiting_status
+from signaling.seats import drop_waiting, leave_entry, leave_waiting, return_waiting
 from signaling.segment import tell_participant, with_company
 from signaling.state import Connection, Phase, Role, Room, Stand, Visit, Who
 
@@ -52,10 +52,7 @@ def _came(draft: Draft, by: Who) -> None:
     """The participant had no connection a moment ago."""
     room = draft.room
     if by.participant == room.host.id:
-        before = shown_status(room)
         draft.change(host_gone_since=None, host_away=False)
-        if shown_status(draft.room) != before:
-            tell_waiting_status(draft)
     return_waiting(draft, by.participant)
     _presence_changed(draft, by.participant)
 
@@ -105,10 +102,7 @@ def node_gone(draft: Draft, event: NodeGone) -> None:
 
 def host_away(draft: Draft) -> None:
     """The host has been gone for longer than a blink: waiting clients see it."""
-    before = shown_status(draft.room)
     draft.change(host_away=True, host_gone_since=None)
-    if shown_status(draft.room) != before:
-        tell_waiting_status(draft)
 
 
 def link_revoked(draft: Draft, event: LinkRevoked) -> None:

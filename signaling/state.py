@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from signaling.messages import AudioReason, Devices, Modality, Outcome, Place, StatusKind
+from signaling.messages import AudioReason, Devices, Modality, Outcome, Place, ShownStatusKind
 from signaling.policy import Policy, PracticeInfo
 
 
@@ -63,7 +63,8 @@ class Person(Struct, frozen=True):
 class Status(Struct, frozen=True):
     """What waiting clients are told of the provider."""
 
-    kind: StatusKind = "available"
+    kind: ShownStatusKind = "available"
+    """`with_someone` is never set: it is shown while a visit is in progress in the room."""
     minutes: int | None = None
 
 

@@ -119,6 +119,32 @@ FAULTS = (
         "draft.tell((participant,), told, close=4511)\n"
         "    draft.tell(roster(visit) if visit is not None else (), told)",
     ),
+    Fault("a client comes a day too early", "waiting.py", "    if now < opens(visit):", "    if now < 0:"),
+    Fault(
+        "a walk-in waits for ever",
+        "room.py",
+        "        if entry.visit is None:\n            yield",
+        "        if False:\n            yield",
+    ),
+    Fault(
+        "the waiting are not told that the provider is with someone",
+        "lookup.py",
+        'WITH_SOMEONE if status.kind == "available"',
+        'WITH_SOMEONE if status.kind == "with_someone"',
+    ),
+    Fault("a new co-provider is not told who waits", "opening.py", "        draft.tell(new,", "        draft.tell((),"),
+    Fault(
+        "who no longer hosts an appointment is not told",
+        "opening.py",
+        '    draft.tell(gone, VisitClosed(visit=visit.id, rev=visit.rev, outcome="cancelled"))\n',
+        "",
+    ),
+    Fault(
+        "an acknowledged notice rings again when its client checks in again",
+        "seats.py",
+        "media_reason=reason, away=False)",
+        "media_reason=reason, away=False, acknowledged=False)",
+    ),
     Fault("rev is not counted", "visit.py", "rev=visit.rev + 1", "rev=visit.rev"),
     Fault(
         "the queue is told to everybody in it",

@@ -38,11 +38,11 @@ from signaling.messages import (
 )
 from signaling.modality import admitted
 from signaling.room import deadline, handle
-from signaling.seats import ahead
 from signaling.snapshot import pack, unpack
 from signaling.state import Interval, Phase, Role, Room, Seat, Stand, Visit, Who
 from signaling.view import view
 from signaling.visit import NEXT
+from signaling.waiting import ahead
 from tests.signaling.people import CO, HOST
 
 QUEUE = (QueueEntered, QueueChanged, QueueLeft, ClientReady)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from signaling.draft import Draft
 from signaling.errors import Busy, Refused
 from signaling.events import Connected, Disconnected, LinkRevoked, NodeGone
@@ -94,10 +96,19 @@ def node_gone(draft: Draft, event: NodeGone) -> None:
     """A node died: its connections are gone, and the media it carried, since it was last alive."""
     for id, connection in list(draft.room.connections.items()):
         if connection.node == event.node:
+            _note_fault(draft, connection.who.participant)
             disconnected(draft, Disconnected(id))
     for visit in list(draft.room.visits.values()):
         if visit.phase is Phase.IN_PROGRESS and visit.media_node == event.node:
             media_gone(draft, visit, event.alive_until)
+
+
+def _note_fault(draft: Draft, participant: str) -> None:
+    """Who lost their place in the queue because a node died is no client who left."""
+    entry = entry_of(draft.room, participant)
+    visit = draft.room.visits.get(entry.visit or "") if entry is not None else None
+    if visit is not None and "node_lost" not in visit.faults:
+        draft.put_visit(replace(visit, faults=(*visit.faults, "node_lost")))
 
 
 def host_away(draft: Draft) -> None:

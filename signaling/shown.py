@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from signaling.lookup import is_connected, present_seats, roster
-from signaling.record import connected
+from signaling.minutes import connected
 from signaling.state import Attendee, Entry, Person, Phase, Role, Room, Seat, Stand, Visit
 
 

@@ -66,15 +66,15 @@ FAULTS = (
     Fault(
         "the record is handed off twice",
         "closing.py",
-        "    overall = _overall",
-        "    draft.hand_off(record_of(visit, outcomes, draft.now))\n    overall = _overall",
+        "    whole = overall(",
+        "    draft.hand_off(record_of(visit, outcomes, draft.now))\n    whole = overall(",
     ),
     Fault(
         "billing hears at every End",
         "ending.py",
         "    draft.close_peers(visit.id)\n    draft.notify(",
-        "    from signaling.record import outcome_of, record_of\n\n"
-        "    found = {id: outcome_of(visit, seat) for id, seat in visit.seats.items()}\n"
+        "    from signaling.outcomes import outcome_of\n    from signaling.record import record_of\n\n"
+        "    found = {id: outcome_of(visit, seat, draft.now) for id, seat in visit.seats.items()}\n"
         "    draft.hand_off(record_of(visit, found, draft.now))\n"
         "    draft.close_peers(visit.id)\n    draft.notify(",
     ),
@@ -144,6 +144,33 @@ FAULTS = (
         "seats.py",
         "media_reason=reason, away=False)",
         "media_reason=reason, away=False, acknowledged=False)",
+    ),
+    Fault(
+        "who waited in vain and went is a no-show",
+        "outcomes.py",
+        "came=bool(seat.waited)",
+        "came=seat.stand is Stand.WAITING",
+    ),
+    Fault("minutes before the start are counted as absence", "outcomes.py", "((awaited, max(", "((0, max("),
+    Fault(
+        "who lost the place by a dead node is said to have left",
+        "presence.py",
+        "            _note_fault(draft, connection.who.participant)\n",
+        "",
+    ),
+    Fault(
+        "who waits to the end is judged as if they had left",
+        "closing.py",
+        "    outcomes = {id: _outcome(visit, seat, cancelled, draft.now) for id, seat in visit.seats.items()}\n"
+        '    visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)\n',
+        '    visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)\n'
+        "    outcomes = {id: _outcome(visit, seat, cancelled, draft.now) for id, seat in visit.seats.items()}\n",
+    ),
+    Fault(
+        "a late cancel is held against who waited for nobody",
+        "closing.py",
+        'return "provider_absent" if in_vain else cancelled',
+        "return cancelled",
     ),
     Fault("rev is not counted", "visit.py", "rev=visit.rev + 1", "rev=visit.rev"),
     Fault(

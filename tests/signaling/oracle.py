@@ -22,6 +22,7 @@ from signaling.messages import (
     ClientReady,
     ClientView,
     End,
+    Finish,
     Leave,
     ParticipantChanged,
     QueueChanged,
@@ -58,6 +59,8 @@ class Oracle:
         self.now = room.time
         self.count = 0
         self.arrivals: set[str] = set()
+        self.came: set[tuple[str, str]] = set()
+        self.said: set[str] = set()
         self.announced: Counter[str] = Counter()
         self.notified: Counter[str] = Counter()
         self.hand_offs: Counter[str] = Counter()
@@ -78,6 +81,8 @@ class Oracle:
         before = self.deciding = self.room
         settled = self._time_passes(before, now)
         saved = pack(before)
+        if isinstance(event, Asked) and isinstance(event.request, Finish) and event.request.outcomes:
+            self.said.add(event.request.visit)  # a provider's word goes first
         try:
             step = handle(before, event, now=now)
         except SignalingError as error:
@@ -271,6 +276,7 @@ class Oracle:
         self.arrivals |= {
             id for id, e in room.entries.items() if id not in before.entries and not e.acknowledged and e.checked_in
         }
+        self.came |= {(e.visit, e.participant) for e in room.entries.values() if e.visit is not None}
         for entry in step.entries:
             match entry:
                 case Told(to, message):
@@ -294,6 +300,8 @@ class Oracle:
             for client in facts["clients"]:
                 minutes = client["connected_ms"]
                 assert client["outcome"], "whatever became of it has a name"
+                theirs = client["outcome"] == "no_show" and record.visit not in self.said
+                assert not theirs or (record.visit, client["participant"]) not in self.came, "who came is no no-show"
                 assert min(minutes.values()) >= 0
                 assert sum(minutes.values()) <= longest, "no minute is counted twice, and none without a run"
 

@@ -1,8 +1,7 @@
 """The closed visit's record, as billing gets it: measured facts, dated proposals, flags. Never a verdict.
 
-The commonest audit error is a record filled in from the schedule. Here every minute was measured: an instant counts
-for a client when both sides' transports were up while the client was in a running segment, as video if pictures
-flowed both ways, else as audio.
+The commonest audit error is a record filled in from the schedule. Here every minute was measured: `minutes.py` says
+what counts, `outcomes.py` what is said of attendance.
 """
 
 from __future__ import annotations
@@ -16,9 +15,11 @@ from msgspec import Struct, to_builtins
 
 from signaling.judging import group_size, judged
 from signaling.messages import Outcome
+from signaling.minutes import flowing
+from signaling.outcomes import outcome_of
 from signaling.proposals import NO_FEE
-from signaling.spans import Spans, length, overlap, spans, union, without
-from signaling.state import Attendee, Interval, MediaLog, Seat, Visit
+from signaling.spans import length, spans
+from signaling.state import Attendee, Seat, Visit
 
 
 class Record(Struct, frozen=True):
@@ -34,7 +35,7 @@ class Record(Struct, frozen=True):
 
 def record_of(visit: Visit, outcomes: Mapping[str, Outcome], now: int, revision: int = 1) -> Record:
     """Return the record of a visit as it stands at `now`; `outcomes` by participant, else `outcome_of` decides."""
-    decided = {id: outcomes.get(id) or outcome_of(visit, seat) for id, seat in visit.seats.items()}
+    decided = {id: outcomes.get(id) or outcome_of(visit, seat, now) for id, seat in visit.seats.items()}
     zone, zone_name = _zone(visit)
     clients = [_client(visit, seat, decided[id], now) for id, seat in visit.seats.items()]
     facts = {
@@ -70,43 +71,8 @@ def record_of(visit: Visit, outcomes: Mapping[str, Outcome], now: int, revision:
     )
 
 
-def outcome_of(visit: Visit, seat: Seat) -> Outcome:
-    """Return what is said of a client's attendance: a provider's word, else what the visit shows."""
-    if seat.outcome is not None:
-        return seat.outcome
-    if seat.attended:
-        return "attended"
-    if seat.waited:
-        # A fault of the provider's never becomes a client's no-show: they came.
-        return "left_early" if visit.segments else "provider_absent"
-    # Nor does one of ours.
-    return "technical_failure" if visit.faults else "no_show"
-
-
-def connected(visit: Visit, participant: str, now: int) -> dict[str, int]:
-    """Return a client's connected milliseconds up to `now`: `{video, audio}`, gaps left out."""
-    video, audio = _flowing(visit, participant, now)
-    return {"video": length(video), "audio": length(audio)}
-
-
-def _flowing(visit: Visit, participant: str, now: int) -> tuple[Spans, Spans]:
-    """Return when media connected this client with the provider's side: (video, audio), apart from one another."""
-    seat = visit.seats.get(participant)
-    if seat is None:
-        return (), ()
-    running = spans((Interval(segment.started_at, segment.ended_at) for segment in visit.segments), now)
-    theirs = visit.media.get(participant, MediaLog())
-    # The provider's side is there while any of the providers is.
-    ours = [visit.media.get(provider.id, MediaLog()) for provider in visit.providers]
-    our_up = union(span for log in ours for span in spans(log.up, now))
-    our_video = union(span for log in ours for span in overlap(spans(log.video, now), spans(log.up, now)))
-    both = overlap(overlap(spans(theirs.up, now), our_up), overlap(running, spans(seat.attended, now)))
-    video = overlap(both, overlap(spans(theirs.video, now), our_video))
-    return video, without(both, video)
-
-
 def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, Any]:
-    video, audio = _flowing(visit, seat.participant, now)
+    video, audio = flowing(visit, seat.participant, now)
     said = seat.checked_in
     return {
         "id": seat.client,

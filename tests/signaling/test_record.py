@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from signaling.messages import Devices, Outcome, Place
+from signaling.minutes import connected
 from signaling.policy import HOUR, MINUTE, Policy, PracticeInfo
 from signaling.proposals import NO_FEE
-from signaling.record import Record, connected, outcome_of, record_of
+from signaling.record import Record, record_of
 from signaling.spans import length, overlap, spans, union, without
 from signaling.state import (
     Attendee,
@@ -244,26 +245,6 @@ def test_spans_divide_without_rest(one: tuple[Interval, ...], other: tuple[Inter
 
 
 # --- Outcomes ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("client", "ran", "faults", "outcome"),
-    [
-        (seat(), True, (), "attended"),
-        (seat(outcome="late_arrival"), True, (), "late_arrival"),
-        (seat(outcome="no_show"), True, (), "no_show"),
-        (seat(attended=(), checked_in=None), False, (), "no_show"),
-        (seat(attended=(), checked_in=None), True, (), "no_show"),
-        (seat(attended=(), checked_in=None), False, ("media_failed",), "technical_failure"),
-        (seat(attended=(), waited=at((-5, 20))), False, (), "provider_absent"),
-        (seat(attended=(), waited=at((-5, 20))), False, ("media_failed",), "provider_absent"),
-        (seat(attended=(), waited=at((-5, -1))), True, (), "left_early"),
-    ],
-)
-def test_what_is_said_of_a_client(client: Seat, ran: bool, faults: tuple[str, ...], outcome: str) -> None:
-    whole = visit(client, faults=faults)
-
-    assert outcome_of(whole if ran else replace(whole, segments=()), client) == outcome
 
 
 def test_a_visit_that_never_started_has_an_outcome_and_no_minutes() -> None:

@@ -89,6 +89,7 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
                 [(*span, "video") for span in video] + [(*span, "audio") for span in audio]
             )
         ],
+        "identity": _identity(visit, seat),
         "place": None if said is None else to_builtins(said.place),
         "consent": {"version": said.consent_version, "at": said.at} if said and said.consent_version else None,
         "privacy": said is not None and said.privacy,
@@ -105,6 +106,15 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
         "waited_ms": length(spans(seat.waited, now)),
         "attended": [{"from": start, "to": end} for start, end in spans(seat.attended, now)],
     }
+
+
+def _identity(visit: Visit, seat: Seat) -> str | None:
+    """Return how we know who came: by the `link` that is theirs alone, `matched` by a provider, or only `walk_in`."""
+    if seat.checked_in is None:
+        return None
+    if seat.participant in visit.matched.values():
+        return "matched"
+    return "walk_in" if seat.client is None else "link"
 
 
 def _zone(visit: Visit) -> tuple[tzinfo, str]:

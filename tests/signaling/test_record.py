@@ -318,6 +318,7 @@ def test_the_facts_of_a_rejoined_visit() -> None:
                     {"from": BEGAN + 25 * MINUTE, "to": BEGAN + 40 * MINUTE, "modality": "video"},
                     {"from": BEGAN + 40 * MINUTE, "to": BEGAN + 50 * MINUTE, "modality": "audio"},
                 ],
+                "identity": "link",
                 "place": {"state": "CO", "kind": "home"},
                 "consent": {"version": "2024-1", "at": BEGAN - 5 * MINUTE},
                 "privacy": True,
@@ -370,6 +371,20 @@ def test_a_group_is_counted_by_who_was_there() -> None:
     assert {client["service"]["code"] for client in record.proposals["clients"] if client["id"] != "mrn-gone"} == {
         "90853"
     }
+
+
+@pytest.mark.parametrize(
+    ("client", "matched", "identity"),
+    [
+        (seat(), {}, "link"),
+        (seat(), {"other": "ann"}, "matched"),
+        (seat(), {"ann": "other"}, "link"),
+        (seat(client=None), {}, "walk_in"),
+        (seat(checked_in=None), {}, None),
+    ],
+)
+def test_how_we_know_who_came(client: Seat, matched: dict[str, str], identity: str | None) -> None:
+    assert closed(visit(client, matched=matched)).facts["clients"][0]["identity"] == identity
 
 
 def test_a_client_who_is_charged_nothing_has_no_code() -> None:

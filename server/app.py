@@ -29,8 +29,10 @@ from server.clock import StoreClock
 from server.crypto import BadKeyring, Sealer
 from server.dispatch import Dispatcher
 from server.ledger.archive import Archiver
+from server.ledger.chain import Head
 from server.ledger.command import verify_command
 from server.ledger.database import LedgerError
+from server.ledger.kept import KeptHeads
 from server.ledger.ledger import Ledger
 from server.media.check import Unsupported
 from server.media.check import check as check_media
@@ -77,7 +79,25 @@ async def verify_audit(settings: Settings) -> int:
             file=sys.stderr,
         )
         return 2
-    return await verify_command(settings.ledger(), _sealer(settings))
+    sealer = _sealer(settings)
+    return await verify_command(settings.ledger(), sealer, await _kept_heads(settings, sealer))
+
+
+async def _kept_heads(settings: Settings, sealer: Sealer) -> Mapping[str, Head] | None:
+    """Return the heads that the store keeps; None if it does not answer, as an embedded one without its service."""
+    url, endpoint = settings.redis_url, settings.data_dir / "redis" / "endpoint"
+    if not url and endpoint.exists():
+        url = f"unix://{endpoint.read_text(encoding='utf-8')}"
+    if not url:
+        return None
+    try:
+        store = await connect_store(url, sealer)
+        try:
+            return await KeptHeads(store.documents).all()
+        finally:
+            await store.close()
+    except (StoreAway, StoreFault, BadStoreUrl, WrongNeighbour):
+        return None
 
 
 async def serve(settings: Settings, *, print_json: bool) -> int:
@@ -257,7 +277,15 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         gone=partial(_webhook_gone, registry),
         allow_private=settings.private_webhooks,
     )
-    archiver = Archiver(store.outbox, store.nodes, ledger, partial(_endpoints, registry), node_id, then=courier.wake)
+    archiver = Archiver(
+        store.outbox,
+        store.nodes,
+        ledger,
+        partial(_endpoints, registry),
+        node_id,
+        kept=KeptHeads(store.documents),
+        then=courier.wake,
+    )
     for part in (hub, courier, archiver):
         await stack.enter_async_context(part)
 

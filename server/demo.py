@@ -22,7 +22,9 @@ from server.ports import Changed
 from server.registry import Registry
 from server.registry.appointments import Found, Plan
 from server.registry.documents import Member, Provider
+from server.registry.keys import SCOPES
 from signaling.policy import HOUR, MINUTE, Consent, Policy, PracticeInfo
+from signaling.proposals import NO_FEE
 from signaling.state import Phase, Stand
 
 PRACTICE: Final = "demo"
@@ -80,7 +82,7 @@ SLOTS: Final = (
         (
             Member(id="c-ana", name="Ana Ruiz", payer="Aetna", service_code="90853"),
             Member(id="c-ben", name="Ben Carter", payer="Medicare", service_code="90853"),
-            Member(id="c-chloe", name="Chloe Dubois", payer=None, service_code=None),
+            Member(id="c-chloe", name="Chloe Dubois", payer=None, service_code=NO_FEE),
         ),
         group=True,
     ),
@@ -178,7 +180,7 @@ async def prepare(registry: Registry, data_dir: Path, *, operator_key: str) -> D
         # The key is the memo's, not one that is made for us.
         await registry.keys.add(PRACTICE, by=BY, token=memo.api_key)
         await registry.practices.put(POLICY, by=BY)
-    elif await registry.keys.find(memo.api_key) is None:
+    elif (known := await registry.keys.find(memo.api_key)) is None or known.scopes != SCOPES:
         await registry.keys.add(PRACTICE, by=BY, token=memo.api_key)
     for provider in PROVIDERS:
         if await registry.providers.get(PRACTICE, provider.id) is None:

@@ -17,9 +17,10 @@ from signaling.messages import (
     Outcome,
     VisitClosed,
 )
+from signaling.outcomes import facts_of, outcome_of, overall
 from signaling.permissions import demand
 from signaling.policy import DAY
-from signaling.record import outcome_of, record_of
+from signaling.record import record_of
 from signaling.seats import forget_waiting
 from signaling.state import (
     Phase,
@@ -52,35 +53,33 @@ def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = No
     """
     rev = visit.rev
     draft.put_visit(visit)
+    # Judged before the queue is emptied: who waits to this very moment did not leave.
+    outcomes = {id: _outcome(visit, seat, cancelled, draft.now) for id, seat in visit.seats.items()}
     visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)
-    outcomes = {id: _outcome(visit, seat, cancelled) for id, seat in visit.seats.items()}
     draft.hand_off(record_of(visit, outcomes, draft.now))
-    overall = _overall(list(outcomes.values()))
-    draft.tell(provider_ids(visit), VisitClosed(visit=visit.id, rev=visit.rev, outcome=overall))
+    whole = overall(list(outcomes.values()))
+    draft.tell(provider_ids(visit), VisitClosed(visit=visit.id, rev=visit.rev, outcome=whole))
     for id, outcome in outcomes.items():
         draft.tell((id,), VisitClosed(visit=visit.id, rev=visit.rev, outcome=outcome), close=4510)
     draft.close_peers(visit.id)
-    draft.notify("visit.closed", visit=visit.id, appointment=visit.appointment, outcome=overall)
-    draft.audit("close", by, visit.id, overall)
+    draft.notify("visit.closed", visit=visit.id, appointment=visit.appointment, outcome=whole)
+    draft.audit("close", by, visit.id, whole)
     if visit.appointment is not None:
-        draft.close_appointment(visit.appointment, overall)
+        draft.close_appointment(visit.appointment, whole)
     draft.drop_visit(visit.id)
     late = {id: at for id, at in draft.room.closed.items() if at > draft.now - DAY}
     draft.change(closed={**late, visit.id: draft.now})
     return visit
 
 
-def _outcome(visit: Visit, seat: Seat, cancelled: Outcome | None) -> Outcome:
-    # Who was in a segment and then sent back to wait was there, whatever the EHR cancels afterwards.
-    return cancelled if cancelled is not None and not seat.attended else outcome_of(visit, seat)
-
-
-def _overall(outcomes: list[Outcome]) -> Outcome:
-    """Return what is said of the visit as a whole: attended, if anybody did."""
-    for best in ("attended", "late_arrival", "left_early"):
-        if best in outcomes:
-            return best
-    return outcomes[0] if outcomes else "no_show"
+def _outcome(visit: Visit, seat: Seat, cancelled: Outcome | None, now: int) -> Outcome:
+    shown = outcome_of(visit, seat, now)
+    if cancelled is None or seat.attended:
+        # Who was in a segment and then sent back to wait was there, whatever the EHR cancels afterwards.
+        return shown
+    # A late cancellation is held against the client, and must not be when they had waited for nobody.
+    in_vain = cancelled == "late_cancel" and facts_of(visit, seat, now).waited >= visit.policy.no_show_after
+    return "provider_absent" if in_vain else cancelled
 
 
 def close_by_deadline(draft: Draft, visit: Visit) -> Visit:

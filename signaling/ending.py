@@ -24,7 +24,7 @@ from signaling.messages import (
     VisitEnded,
 )
 from signaling.permissions import demand
-from signaling.seats import leave_queue, move_seat, seat_meant, tell_waiting_status
+from signaling.seats import leave_queue, move_seat, seat_meant
 from signaling.segment import stop_media_log, stop_segment, tell_participant, with_company
 from signaling.shown import (
     shown_entry,
@@ -39,6 +39,7 @@ from signaling.state import (
     Who,
 )
 from signaling.visit import advance, demand_rev
+from signaling.waiting import tell_waiting_status
 
 
 def end(draft: Draft, by: Who, request: End) -> Visit:
@@ -78,13 +79,14 @@ def _take_out(
         return end_segment(draft, replace(visit, rev=rev), event, by=by, reason=reason)
     visit = draft.put_visit(with_company(draft, visit))
     if stand is Stand.OUT:
-        draft.tell((participant,), _ended_for(visit, reason, by))
+        draft.tell((participant,), replace(_ended_for(visit, reason, by), live=True))
     tell_participant(draft, visit, participant)
     return visit
 
 
-def _ended_for(visit: Visit, reason: str, by: Who) -> VisitEnded:
-    return VisitEnded(visit=visit.id, rev=visit.rev, reason=reason, rejoin_until=0, by=by.role.value)
+def _ended_for(visit: Visit, reason: str, by: Who, text: str | None = None) -> VisitEnded:
+    # `text` is for the client alone: it is neither in the room, nor in the trail, nor in the record.
+    return VisitEnded(visit=visit.id, rev=visit.rev, reason=reason, by=by.role.value, text=text)
 
 
 def end_segment(
@@ -145,18 +147,16 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
     draft.put_entry(entry)
     visit = move_seat(draft, replace(visit, rev=rev), replace(seat, entry=entry.id, sent_back=True), Stand.WAITING)
     draft.close_peers(visit.id, None if last_one else participant)
-    _tell_returned(draft, visit, entry, by, last_one=last_one)
-    draft.audit("return_to_waiting", by.participant, visit.id, participant)
-    return visit
-
-
-def _tell_returned(draft: Draft, visit: Visit, entry: Entry, by: Who, *, last_one: bool) -> None:
     told = _ended_for(visit, "returned", by)
-    draft.tell((*provider_ids(visit), entry.participant) if last_one else (entry.participant,), told)
+    draft.tell((entry.participant,), replace(told, text=request.reason))
+    if last_one:
+        draft.tell(provider_ids(visit), told)
     draft.tell(provider_ids(visit), QueueEntered(entry=shown_entry(entry, visit)))
     tell_waiting_status(draft, behind=entry)
     if not last_one:
         tell_participant(draft, visit, entry.participant)
+    draft.audit("return_to_waiting", by.participant, visit.id, participant)
+    return visit
 
 
 def remove(draft: Draft, by: Who, request: Remove) -> None:
@@ -169,13 +169,12 @@ def remove(draft: Draft, by: Who, request: Remove) -> None:
         visit = _take_out(draft, by, visit, participant, Stand.REMOVED, Remove, "removed")
     else:
         raise Refused("neither waiting nor in")
-    # The words of `reason` are for the client alone and are not kept.
     told = VisitEnded(
         visit=visit.id if visit else "",
         rev=visit.rev if visit else 0,
         reason="removed",
-        rejoin_until=0,
         by=by.role.value,
+        text=request.reason,
     )
     draft.tell((participant,), told, close=4511)
     draft.audit("remove", by.participant, visit.id if visit else "", participant)

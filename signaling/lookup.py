@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from signaling.errors import NotFound
 from signaling.permissions import Situation
 from signaling.state import Entry, Phase, Role, Room, Seat, Stand, Status, Visit, Who
+
+AWAY: Final = Status("away")
+WITH_SOMEONE: Final = Status("with_someone")
 
 
 def visit_of(room: Room, who: Who) -> Visit | None:
@@ -103,6 +107,12 @@ def roster(visit: Visit) -> tuple[str, ...]:
     return (*provider_ids(visit), *clients)
 
 
+def host_status(room: Room) -> Status:
+    """Return how the host is: nobody there is `away`, whatever was set."""
+    return AWAY if room.host_away else room.status
+
+
 def shown_status(room: Room) -> Status:
-    """Return what waiting clients see of their provider: nobody there is `away`, whatever was set."""
-    return Status("away") if room.host_away else room.status
+    """Return what waiting clients see of their provider. `with_someone` says less than what the provider says."""
+    status = host_status(room)
+    return WITH_SOMEONE if status.kind == "available" and live_visit(room) is not None else status

@@ -35,6 +35,7 @@ PlaceKind = Literal["home", "lodging", "other"]
 Modality = Literal["video", "audio"]
 AudioReason = Literal["no_camera", "camera_failed", "bandwidth", "declined", "policy"]
 StatusKind = Literal["available", "away", "late"]
+ShownStatusKind = Literal["available", "with_someone", "away", "late"]
 Purpose = Literal["visit", "check", "warm"]
 Outcome = Literal[
     "attended",
@@ -172,18 +173,23 @@ class TellWaiting(Request, frozen=True, kw_only=True, tag="tell_waiting"):
 
 
 class Start(Request, frozen=True, kw_only=True, tag="start"):
-    """Begins the visit of one appointment, or of one unverified entry."""
+    """Begins the visit of one appointment, or of one unverified entry; with both, the entry is matched to it."""
 
     appointment: Id | None = None
     entry: Id | None = None
+    client: Id | None = None
+    """Whose seat the entry is matched to, where several are free."""
     expect: Count | None = None
     override: Override | None = None
 
 
 class Admit(Request, frozen=True, kw_only=True, tag="admit"):
-    """Lets one more waiting client into a live group visit."""
+    """Lets one more waiting client into a live group visit; an unverified one by naming the appointment."""
 
     entry: Id
+    appointment: Id | None = None
+    client: Id | None = None
+    """As with `start`."""
 
 
 class ReturnToWaiting(Request, frozen=True, kw_only=True, tag="return_to_waiting"):
@@ -465,7 +471,7 @@ class ClientReady(StateEvent, frozen=True, kw_only=True, tag="client.ready"):
 class WaitingChanged(StateEvent, frozen=True, kw_only=True, tag="waiting.changed"):
     """What a waiting client is told: nothing about anyone else."""
 
-    status: str
+    status: ShownStatusKind
     minutes: int | None = None
     ahead: int | None = None
 
@@ -474,7 +480,7 @@ class WaitingText(Message, frozen=True, kw_only=True, tag="waiting.changed"):
     """The provider's words to one waiting client: passing, never stored."""
 
     text: str
-    status: str
+    status: ShownStatusKind
     minutes: int | None = None
 
 
@@ -500,15 +506,20 @@ class VisitResumed(StateEvent, frozen=True, kw_only=True, tag="visit.resumed"):
 
 
 class VisitEnded(StateEvent, frozen=True, kw_only=True, tag="visit.ended"):
-    """Everybody is out."""
+    """Everybody is out, or this client alone."""
 
     visit: str
     rev: int
     reason: str
-    rejoin_until: int
+    rejoin_until: int | None = None
+    """Left out for a client who goes out alone."""
     by: str | None = None
     pending: bool = False
     """Not yet saved: the store is away."""
+    live: bool = False
+    """It goes on without this client, whose own `rejoin` lets them in again at once."""
+    text: str | None = None
+    """The provider's words to a client who was removed or sent back to wait: to them alone."""
 
 
 class VisitRejoinPending(StateEvent, frozen=True, kw_only=True, tag="visit.rejoin_pending"):
@@ -517,7 +528,12 @@ class VisitRejoinPending(StateEvent, frozen=True, kw_only=True, tag="visit.rejoi
     visit: str
     rev: int
     agreed: tuple[str, ...]
-    rejoin_until: int
+    rejoin_until: int | None = None
+    """Left out while it is live: there is no window then."""
+    mine: bool = False
+    """This participant is among those who agreed."""
+    live: bool = False
+    """It was resumed without this client, whose own `rejoin` lets them in at once."""
 
 
 class VisitClosed(StateEvent, frozen=True, kw_only=True, tag="visit.closed"):
@@ -562,6 +578,10 @@ class ClientView(Message, frozen=True, kw_only=True, tag="view"):
     visit: str | None = None
     rejoin_until: int | None = None
     agreed: tuple[str, ...] | None = None
+    mine: bool = False
+    """This client is among those who agreed to rejoin."""
+    live: bool = False
+    """The visit goes on without this client, whose own `rejoin` lets them in at once."""
     participants: tuple[dict[str, Any], ...] | UnsetType = UNSET
     ice_servers: tuple[dict[str, Any], ...] | UnsetType = UNSET
     re: int | None = None

@@ -13,6 +13,8 @@ from signaling.lookup import (
 )
 from signaling.messages import (
     Outcome,
+    QueueEntered,
+    QueueLeft,
     VisitChanged,
     VisitClosed,
 )
@@ -20,6 +22,7 @@ from signaling.policy import Policy
 from signaling.segment import with_company
 from signaling.shown import (
     shown_appointment,
+    shown_entry,
 )
 from signaling.state import (
     Phase,
@@ -68,7 +71,8 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy) -> None:
     if visit is None:
         open_visit(draft, appointment, policy)
         return
-    named = {seat.participant: seat for seat in appointment.seats}
+    # Where a walk-in was matched, the appointment's document still names the participant of the link.
+    named = {visit.matched.get(seat.participant, seat.participant): seat for seat in appointment.seats}
     seats: dict[str, Seat] = {}
     for participant, new in named.items():
         old = visit.seats.get(participant, new)
@@ -92,9 +96,21 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy) -> None:
     changed = draft.put_visit(replace(changed, rev=visit.rev + 1))
     if changed.phase is Phase.IN_PROGRESS:
         draft.put_visit(with_company(draft, changed))
+    _tell_providers(draft, visit, changed)
     for participant in [id for id in visit.seats if id not in seats]:
         # Their page must not go on asking for a seat that is not there.
         draft.tell((participant,), VisitClosed(visit=visit.id, rev=changed.rev, outcome="cancelled"), close=4510)
+
+
+def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
+    """Show those who host it from now on who waits, and have those who do not forget it."""
+    entries = [entry for entry in draft.room.entries.values() if entry.visit == visit.id]
+    new = [id for id in provider_ids(visit) if id not in provider_ids(before)]
+    gone = [id for id in provider_ids(before) if id not in provider_ids(visit)]
+    for entry in entries:
+        draft.tell(new, QueueEntered(entry=shown_entry(entry, visit)))
+        draft.tell(gone, QueueLeft(entry=entry.id, reason="closed"))
+    draft.tell(gone, VisitClosed(visit=visit.id, rev=visit.rev, outcome="cancelled"))
 
 
 def cancel(draft: Draft, appointment: str, outcome: Outcome) -> None:

@@ -44,9 +44,17 @@ class Policy(Struct, frozen=True):
     rejoin_window: int = 15 * MINUTE
     """Counted anew from each End."""
     no_show_after: int = 15 * MINUTE
-    """After the scheduled start, when nobody came."""
+    """After the scheduled start, when nobody came; and what a client waits until it is the provider who is absent."""
+    late_after: int = 10 * MINUTE
+    """After the scheduled start: who comes later is said to have come late."""
+    early_before: int = 10 * MINUTE
+    """Before the end: who goes out of a group sooner is said to have left early."""
     waiting_limit: int = 4 * HOUR
-    """After the scheduled start, when somebody waits and no provider comes."""
+    """After the scheduled start, when somebody waits and no provider comes; of a walk-in, after they came."""
+    window_before: int = 5 * HOUR
+    """Before the scheduled start: earlier nobody checks in."""
+    window_after: int = 5 * HOUR
+    """After the scheduled end: later nobody checks in, unless the no-show time lasts longer."""
     grace: int = 5 * MINUTE
     """A waiting client whose connection dropped keeps the place this long."""
     abandoned_after: int = 5 * MINUTE

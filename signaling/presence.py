@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from signaling.draft import Draft
 from signaling.errors import Busy, Refused
 from signaling.events import Connected, Disconnected, LinkRevoked, NodeGone
-from signaling.lookup import entry_of, is_connected, shown_status
+from signaling.lookup import entry_of, is_connected
 from signaling.messages import Displaced
 from signaling.modality import media_gone
-from signaling.seats import drop_waiting, leave_entry, leave_waiting, return_waiting, tell_waiting_status
+from signaling.seats import drop_waiting, leave_entry, leave_waiting, return_waiting
 from signaling.segment import tell_participant, with_company
 from signaling.state import Connection, Phase, Role, Room, Stand, Visit, Who
 
@@ -52,10 +54,7 @@ def _came(draft: Draft, by: Who) -> None:
     """The participant had no connection a moment ago."""
     room = draft.room
     if by.participant == room.host.id:
-        before = shown_status(room)
         draft.change(host_gone_since=None, host_away=False)
-        if shown_status(draft.room) != before:
-            tell_waiting_status(draft)
     return_waiting(draft, by.participant)
     _presence_changed(draft, by.participant)
 
@@ -97,18 +96,24 @@ def node_gone(draft: Draft, event: NodeGone) -> None:
     """A node died: its connections are gone, and the media it carried, since it was last alive."""
     for id, connection in list(draft.room.connections.items()):
         if connection.node == event.node:
+            _note_fault(draft, connection.who.participant)
             disconnected(draft, Disconnected(id))
     for visit in list(draft.room.visits.values()):
         if visit.phase is Phase.IN_PROGRESS and visit.media_node == event.node:
             media_gone(draft, visit, event.alive_until)
 
 
+def _note_fault(draft: Draft, participant: str) -> None:
+    """Who lost their place in the queue because a node died is no client who left."""
+    entry = entry_of(draft.room, participant)
+    visit = draft.room.visits.get(entry.visit or "") if entry is not None else None
+    if visit is not None and "node_lost" not in visit.faults:
+        draft.put_visit(replace(visit, faults=(*visit.faults, "node_lost")))
+
+
 def host_away(draft: Draft) -> None:
     """The host has been gone for longer than a blink: waiting clients see it."""
-    before = shown_status(draft.room)
     draft.change(host_away=True, host_gone_since=None)
-    if shown_status(draft.room) != before:
-        tell_waiting_status(draft)
 
 
 def link_revoked(draft: Draft, event: LinkRevoked) -> None:

@@ -20,13 +20,14 @@ class Rule(Struct, frozen=True, kw_only=True):
 
     id: str
     source: str
-    effective: date
+    effective: date | None = None
+    """The first day on which it holds; None: always, as far as we know."""
     until: date | None = None
     """The first day on which it no longer holds."""
 
     def holds(self, day: date) -> bool:
         """Whether the rule applies to a service of that day."""
-        return self.effective <= day and (self.until is None or day < self.until)
+        return (self.effective is None or self.effective <= day) and (self.until is None or day < self.until)
 
 
 class Band(Rule, frozen=True, kw_only=True):
@@ -52,14 +53,14 @@ class Modifier(Rule, frozen=True, kw_only=True):
     code: str
 
 
-CPT_2013: Final = date(2013, 1, 1)
-CPT_TIMES: Final = "CPT psychotherapy time rules (2013 and later)"
+CPT_TIMES: Final = "CPT time rules"
 CPT_UNTIMED: Final = "CPT, no time band"
+CPT_GROUP: Final = "CPT, no time band; NGS LCD L33632"
 HOME: Final = "CMS Transmittal 11045, CR 12427"
 
 
 def _band(family: str, code: str, least: int, source: str = CPT_TIMES) -> Band:
-    return Band(id=f"cpt-{code}-{least}", source=source, effective=CPT_2013, family=family, code=code, least=least)
+    return Band(id=f"cpt-{code}-{least}", source=source, family=family, code=code, least=least)
 
 
 BANDS: Final = (
@@ -72,7 +73,7 @@ BANDS: Final = (
     _band("crisis", "90839", 30),
     _band("family without client", "90846", 26),
     _band("family", "90847", 26),
-    _band("group", "90853", 0, CPT_UNTIMED),
+    _band("group", "90853", 0, CPT_GROUP),
     _band("evaluation", "90791", 0, CPT_UNTIMED),
     _band("medical evaluation", "90792", 0, CPT_UNTIMED),
 )
@@ -84,10 +85,12 @@ PLACES: Final = (
 )
 
 MODIFIERS: Final = (
-    Modifier(id="mod-95", source="CPT Appendix P", effective=date(2017, 1, 1), modality="video", code="95"),
-    Modifier(id="mod-93", source="CPT Appendix T", effective=date(2022, 1, 1), modality="audio", code="93"),
+    Modifier(id="mod-95", source="CPT Appendix P", modality="video", code="95"),
+    Modifier(id="mod-93", source="CPT Appendix T", modality="audio", code="93"),
 )
 
+NO_FEE: Final = ""
+"""The service code of a client whom the practice charges nothing; None is one that it said nothing of."""
 GROUP_LIMIT: Final = 12
 """NGS LCD L33632: at most 12 participants."""
 SHORTEST: Final = 16
@@ -108,6 +111,8 @@ class Case(Struct, frozen=True, kw_only=True):
     audio: int
     """Milliseconds connected otherwise."""
     service_code: str | None = None
+    no_fee: bool = False
+    """The practice charges nothing for it."""
     place: PlaceKind | None = None
     consented: bool = False
     private: bool = False
@@ -119,13 +124,13 @@ class Case(Struct, frozen=True, kw_only=True):
 
 
 def propose(case: Case) -> dict[str, Any]:
-    """Return `{service, place_of_service, modifier}`, each with its rule's id, source and date, or None."""
+    """Return `{service, place_of_service, modifier}`, each with its rule's id, source and known date, or None."""
     if case.outcome not in PRESENT or case.video + case.audio == 0:
         return {"service": None, "place_of_service": None, "modifier": None}
     place = next((row for row in PLACES if row.kind == case.place and row.holds(case.day)), None)
     modifier = next((row for row in MODIFIERS if row.modality == modality(case) and row.holds(case.day)), None)
     return {
-        "service": _service(case),
+        "service": None if case.no_fee else _service(case),
         "place_of_service": None if place is None else _shown(place, place.code),
         "modifier": None if modifier is None else _shown(modifier, modifier.code),
     }
@@ -136,7 +141,7 @@ def flags(case: Case) -> tuple[str, ...]:
     if case.outcome not in PRESENT:
         return ()
     connected = case.video + case.audio
-    timed = not case.group and _family(case) in ("psychotherapy", "psychotherapy add-on")
+    timed = not (case.group or case.no_fee) and _family(case) in ("psychotherapy", "psychotherapy add-on")
     raised = {
         "no_connected_minutes": connected < MINUTE,
         "under_16_minutes": timed and connected < SHORTEST * MINUTE,
@@ -147,6 +152,7 @@ def flags(case: Case) -> tuple[str, ...]:
         "privacy_not_confirmed": not case.private,
         "place_missing": case.place is None,
         "client_not_matched": not case.matched,
+        "no_fee": case.no_fee,
     }
     return tuple(flag for flag, up in raised.items() if up)
 
@@ -179,4 +185,5 @@ def _service(case: Case) -> dict[str, Any] | None:
 
 
 def _shown(rule: Rule, code: str) -> dict[str, Any]:
-    return {"code": code, "rule": rule.id, "source": rule.source, "effective": rule.effective.isoformat()}
+    effective = None if rule.effective is None else rule.effective.isoformat()
+    return {"code": code, "rule": rule.id, "source": rule.source, "effective": effective}

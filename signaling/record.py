@@ -1,8 +1,7 @@
 """The closed visit's record, as billing gets it: measured facts, dated proposals, flags. Never a verdict.
 
-The commonest audit error is a record filled in from the schedule. Here every minute was measured: an instant counts
-for a client when both sides' transports were up while the client was in a running segment, as video if pictures
-flowed both ways, else as audio.
+The commonest audit error is a record filled in from the schedule. Here every minute was measured: `minutes.py` says
+what counts, `outcomes.py` what is said of attendance.
 """
 
 from __future__ import annotations
@@ -14,11 +13,13 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, to_builtins
 
-from signaling import proposals
+from signaling.judging import group_size, judged
 from signaling.messages import Outcome
-from signaling.proposals import GROUP_LIMIT, PRESENT, Case
-from signaling.spans import Spans, length, overlap, spans, union, without
-from signaling.state import Attendee, Interval, MediaLog, Seat, Visit
+from signaling.minutes import flowing
+from signaling.outcomes import outcome_of
+from signaling.proposals import NO_FEE
+from signaling.spans import length, spans
+from signaling.state import Attendee, Seat, Visit
 
 
 class Record(Struct, frozen=True):
@@ -34,10 +35,9 @@ class Record(Struct, frozen=True):
 
 def record_of(visit: Visit, outcomes: Mapping[str, Outcome], now: int, revision: int = 1) -> Record:
     """Return the record of a visit as it stands at `now`; `outcomes` by participant, else `outcome_of` decides."""
-    decided = {id: outcomes.get(id) or outcome_of(visit, seat) for id, seat in visit.seats.items()}
+    decided = {id: outcomes.get(id) or outcome_of(visit, seat, now) for id, seat in visit.seats.items()}
     zone, zone_name = _zone(visit)
-    cases = {id: _case(visit, seat, decided[id], zone, now) for id, seat in visit.seats.items()}
-    present = sum(1 for id, seat in visit.seats.items() if seat.attended and decided[id] in PRESENT)
+    clients = [_client(visit, seat, decided[id], now) for id, seat in visit.seats.items()]
     facts = {
         "appointment": visit.appointment,
         "scheduled": {"start": visit.start, "end": visit.end},
@@ -54,71 +54,25 @@ def record_of(visit: Visit, outcomes: Mapping[str, Outcome], now: int, revision:
             for segment in visit.segments
         ],
         "providers": [{"id": provider.id, "name": provider.name} for provider in visit.providers],
-        "clients": [_client(visit, seat, decided[id], now) for id, seat in visit.seats.items()],
+        "clients": clients,
         "group": visit.group,
-        "group_size": present,
+        "group_size": group_size(clients),
         "faults": list(visit.faults),
     }
-    flags_by_client = {id: proposals.flags(case) for id, case in cases.items()}
-    flags = dict.fromkeys(flag for raised in flags_by_client.values() for flag in raised)
-    if visit.group and present > GROUP_LIMIT:
-        flags["group_over_12"] = None
-    if visit.faults:
-        flags["technical_faults"] = None
+    proposals, flags = judged(facts)
     return Record(
         # One visit has one record: its id follows from the visit's.
         id=f"rec_{visit.id.removeprefix('vis_')}",
         visit=visit.id,
         revision=revision,
         facts=facts,
-        proposals={
-            "clients": [
-                {"id": visit.seats[id].client, "participant": id, "flags": list(flags_by_client[id])}
-                | proposals.propose(case)
-                for id, case in cases.items()
-            ]
-        },
-        flags=tuple(flags),
+        proposals=proposals,
+        flags=flags,
     )
 
 
-def outcome_of(visit: Visit, seat: Seat) -> Outcome:
-    """Return what is said of a client's attendance: a provider's word, else what the visit shows."""
-    if seat.outcome is not None:
-        return seat.outcome
-    if seat.attended:
-        return "attended"
-    if seat.waited:
-        # A fault of the provider's never becomes a client's no-show: they came.
-        return "left_early" if visit.segments else "provider_absent"
-    # Nor does one of ours.
-    return "technical_failure" if visit.faults else "no_show"
-
-
-def connected(visit: Visit, participant: str, now: int) -> dict[str, int]:
-    """Return a client's connected milliseconds up to `now`: `{video, audio}`, gaps left out."""
-    video, audio = _flowing(visit, participant, now)
-    return {"video": length(video), "audio": length(audio)}
-
-
-def _flowing(visit: Visit, participant: str, now: int) -> tuple[Spans, Spans]:
-    """Return when media connected this client with the provider's side: (video, audio), apart from one another."""
-    seat = visit.seats.get(participant)
-    if seat is None:
-        return (), ()
-    running = spans((Interval(segment.started_at, segment.ended_at) for segment in visit.segments), now)
-    theirs = visit.media.get(participant, MediaLog())
-    # The provider's side is there while any of the providers is.
-    ours = [visit.media.get(provider.id, MediaLog()) for provider in visit.providers]
-    our_up = union(span for log in ours for span in spans(log.up, now))
-    our_video = union(span for log in ours for span in overlap(spans(log.video, now), spans(log.up, now)))
-    both = overlap(overlap(spans(theirs.up, now), our_up), overlap(running, spans(seat.attended, now)))
-    video = overlap(both, overlap(spans(theirs.video, now), our_video))
-    return video, without(both, video)
-
-
 def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, Any]:
-    video, audio = _flowing(visit, seat.participant, now)
+    video, audio = flowing(visit, seat.participant, now)
     said = seat.checked_in
     return {
         "id": seat.client,
@@ -126,7 +80,8 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
         "name": seat.name,
         "payer": seat.payer,
         "outcome": outcome,
-        "service_code": seat.service_code,
+        "service_code": None if seat.service_code == NO_FEE else seat.service_code,
+        "no_fee": seat.service_code == NO_FEE,
         "connected_ms": {"video": length(video), "audio": length(audio)},
         "intervals": [
             {"from": start, "to": end, "modality": modality}
@@ -134,9 +89,11 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
                 [(*span, "video") for span in video] + [(*span, "audio") for span in audio]
             )
         ],
+        "identity": _identity(visit, seat),
         "place": None if said is None else to_builtins(said.place),
         "consent": {"version": said.consent_version, "at": said.at} if said and said.consent_version else None,
         "privacy": said is not None and said.privacy,
+        "audio_only_rule": visit.policy.audio_only_for(seat.payer),
         "audio_only": [
             {
                 "from": span.start,
@@ -151,26 +108,13 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
     }
 
 
-def _case(visit: Visit, seat: Seat, outcome: Outcome, zone: tzinfo, now: int) -> Case:
-    video, audio = _flowing(visit, seat.participant, now)
-    said = seat.checked_in
-    began = visit.segments[0].started_at if visit.segments else visit.start
-    flagged = visit.attendees.get(seat.participant, Attendee()).audio_only
-    mostly_audio = length(audio) > length(video)
-    return Case(
-        day=datetime.fromtimestamp(began / 1000, zone).date(),
-        outcome=outcome,
-        group=visit.group,
-        video=length(video),
-        audio=length(audio),
-        service_code=seat.service_code,
-        place=None if said is None else said.place.kind,
-        consented=said is not None and bool(said.consent_version),
-        private=said is not None and said.privacy,
-        matched=seat.client is not None,
-        reasons_missing=any(span.reason is None for span in flagged) or (mostly_audio and not flagged),
-        audio_rule=visit.policy.audio_only_for(seat.payer),
-    )
+def _identity(visit: Visit, seat: Seat) -> str | None:
+    """Return how we know who came: by the `link` that is theirs alone, `matched` by a provider, or only `walk_in`."""
+    if seat.checked_in is None:
+        return None
+    if seat.participant in visit.matched.values():
+        return "matched"
+    return "walk_in" if seat.client is None else "link"
 
 
 def _zone(visit: Visit) -> tuple[tzinfo, str]:

@@ -7,9 +7,10 @@ from collections.abc import Collection
 from msgspec.structs import replace
 
 from signaling.draft import Draft
-from signaling.errors import Busy, Refused
+from signaling.errors import Busy, Refused, TooMany
 from signaling.lookup import (
     live_visit,
+    may_rejoin,
     present_seats,
     provider_ids,
     roster,
@@ -23,6 +24,7 @@ from signaling.messages import (
     Withdraw,
 )
 from signaling.permissions import demand
+from signaling.proposals import GROUP_LIMIT
 from signaling.seats import move_seat
 from signaling.segment import begin_segment, join_segment
 from signaling.shown import (
@@ -50,6 +52,8 @@ def rejoin(draft: Draft, by: Who, request: Rejoin) -> Visit:
         raise Busy("another visit is in progress in this room")
     if by.participant in visit.agreed:
         return visit
+    if by.role is Role.CLIENT and sum(id in visit.seats for id in visit.agreed) >= GROUP_LIMIT:
+        raise TooMany("clients in one visit")
     visit = replace(visit, agreed=(*visit.agreed, by.participant))
     draft.audit("rejoin", by.participant, visit.id)
     agreed = set(visit.agreed)
@@ -61,9 +65,11 @@ def rejoin(draft: Draft, by: Who, request: Rejoin) -> Visit:
 
 
 def _rejoin_live_group(draft: Draft, by: Who, visit: Visit) -> Visit:
+    if len(list(present_seats(visit))) >= GROUP_LIMIT:
+        raise TooMany("clients in one visit")
     visit = move_seat(draft, visit, visit.seats[by.participant], Stand.IN)
     draft.audit("rejoin", by.participant, visit.id)
-    return join_segment(draft, visit, by.participant)
+    return join_segment(draft, visit, by.participant, again=True)
 
 
 def _resume(draft: Draft, visit: Visit) -> Visit:
@@ -85,6 +91,9 @@ def _resume(draft: Draft, visit: Visit) -> Visit:
                 ice_servers=(),
             ),
         )
+    # Who stays out learns that it goes on, and of nobody who is in it.
+    outside = [seat.participant for seat in visit.seats.values() if may_rejoin(seat)]
+    draft.tell(outside, VisitRejoinPending(visit=visit.id, rev=visit.rev, agreed=(), live=True))
     withdraw_elsewhere(draft, visit)
     draft.notify("visit.resumed", visit=visit.id, appointment=visit.appointment)
     draft.audit("resume", "system", visit.id)
@@ -93,10 +102,12 @@ def _resume(draft: Draft, visit: Visit) -> Visit:
 
 def _tell_agreed(draft: Draft, visit: Visit) -> None:
     assert visit.rejoin_until is not None
-    draft.tell(
-        roster(visit),
-        VisitRejoinPending(visit=visit.id, rev=visit.rev, agreed=agreed_roles(visit), rejoin_until=visit.rejoin_until),
+    told = VisitRejoinPending(
+        visit=visit.id, rev=visit.rev, agreed=agreed_roles(visit), rejoin_until=visit.rejoin_until
     )
+    everybody = roster(visit)
+    draft.tell([id for id in everybody if id in visit.agreed], replace(told, mine=True))
+    draft.tell([id for id in everybody if id not in visit.agreed], told)
 
 
 def withdraw(draft: Draft, by: Who, request: Withdraw) -> Visit:

@@ -49,9 +49,17 @@ from signaling.permissions import Situation, demand, demand_role
 from signaling.policy import Policy
 from signaling.presence import connected, demand_active, disconnected, host_away, link_revoked, node_gone
 from signaling.rejoining import rejoin, withdraw
-from signaling.seats import acknowledge, check_in, grace_over, leave_waiting, set_status, step_away
+from signaling.seats import (
+    acknowledge,
+    check_in,
+    grace_over,
+    leave_waiting,
+    step_away,
+    waited_long_enough,
+)
 from signaling.starting import admit, start
 from signaling.state import Person, Phase, Room, Stand, Visit
+from signaling.waiting import set_status, tell_status
 
 
 def new_room(id: str, practice: str, host: Person, epoch: str, policy: Policy) -> Room:
@@ -99,6 +107,7 @@ def handle(room: Room, event: Asked | Fact, *, now: int) -> Step:
             assert_never(event)
     tell_rev(draft)
     settle(draft, now)  # what was due the moment it came to be: a span of nothing, a start that has passed
+    tell_status(draft)
     return draft.step(visit=visit.id, rev=visit.rev) if visit is not None else draft.step()
 
 
@@ -172,6 +181,8 @@ def _deadlines(room: Room) -> Iterator[int]:
         if entry.dropped_at is not None:
             visit = room.visits.get(entry.visit or "")
             yield entry.dropped_at + (visit.policy if visit is not None else room.policy).grace
+        if entry.visit is None:
+            yield entry.since + room.policy.waiting_limit
     for visit in room.visits.values():
         at = visit_deadline(visit)
         if at is not None:
@@ -215,6 +226,9 @@ def _settle_one(draft: Draft) -> None:
         visit = room.visits.get(entry.visit or "")
         if entry.dropped_at is not None and entry.dropped_at + (visit or room).policy.grace <= now:
             grace_over(draft, entry)
+            return
+        if visit is None and entry.since + room.policy.waiting_limit <= now:
+            waited_long_enough(draft, entry)
             return
     for visit in room.visits.values():
         at = visit_deadline(visit)

@@ -12,7 +12,6 @@ from signaling.lookup import (
     is_connected,
     provider_ids,
     seat_of,
-    shown_status,
     visit_for,
     visit_of,
 )
@@ -25,12 +24,12 @@ from signaling.messages import (
     QueueChanged,
     QueueEntered,
     QueueLeft,
-    SetStatus,
-    WaitingChanged,
+    VisitClosed,
 )
 from signaling.policy import AudioOnlyRule
 from signaling.shown import shown_entry
-from signaling.state import CheckedIn, Entry, Interval, Room, Seat, Stand, Status, Visit, Who
+from signaling.state import CheckedIn, Entry, Interval, Phase, Room, Seat, Stand, Visit, Who
+from signaling.waiting import demand_window, tell_waiting_status
 
 ROOM_LIMIT = 200
 """Waiting entries of one room."""
@@ -69,6 +68,8 @@ def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
     if again is not None:
         _check_in_again(draft, visit, again, said, request.media, reason)
         return
+    if visit is not None and visit.phase is Phase.SCHEDULED:
+        demand_window(visit, draft.now)
     if len(room.entries) >= ROOM_LIMIT:
         raise RoomFull("200 clients wait")
     entry = Entry(
@@ -205,38 +206,12 @@ def grace_over(draft: Draft, entry: Entry) -> None:
     draft.notify("client.left", entry=entry.id, visit=visit.id if visit else None)
 
 
-def set_status(draft: Draft, request: SetStatus) -> None:
-    """The provider tells the waiting what to expect."""
-    status = Status(request.status, request.minutes if request.status == "late" else None)
-    if status != draft.room.status:
-        draft.change(status=status)
-        tell_waiting_status(draft)
-
-
-def tell_waiting_status(draft: Draft, behind: Entry | None = None) -> None:
-    """Tell the waiting the provider's status, and their place in line where the room shows it.
-
-    `behind`: an entry that came or went; then it alone is told, and those whose shown place it changed.
-    """
-    room = draft.room
-    status = shown_status(room)
-    for entry in room.entries.values():
-        place = ahead(room, entry)
-        if behind is None or entry.id == behind.id or (place is not None and _order(behind) < _order(entry)):
-            message = WaitingChanged(status=status.kind, minutes=status.minutes, ahead=place)
-            draft.tell((entry.participant,), message)
-
-
-def _order(entry: Entry) -> tuple[int, str]:
-    return entry.since, entry.id
-
-
-def ahead(room: Room, entry: Entry) -> int | None:
-    """Return how many wait before this entry; None where the room does not show it."""
-    visit = room.visits.get(entry.visit or "")
-    if not (visit.policy if visit else room.policy).show_position:
-        return None
-    return sum(1 for other in room.entries.values() if _order(other) < _order(entry))
+def waited_long_enough(draft: Draft, entry: Entry) -> None:
+    """Somebody of the unverified lane waited, and no provider came: they are told so, and need not wait for ever."""
+    leave_queue(draft, entry, "closed")
+    draft.tell((entry.participant,), VisitClosed(visit="", rev=0, outcome="provider_absent"), close=4510)
+    draft.notify("client.left", entry=entry.id, visit=None)
+    draft.audit("close", "system", entry.id, "provider_absent")
 
 
 def seat_meant(

@@ -12,6 +12,7 @@ from signaling.lookup import (
 )
 from signaling.messages import (
     ParticipantChanged,
+    VisitResumed,
     VisitStarted,
 )
 from signaling.seats import ended as spans_ended
@@ -56,24 +57,33 @@ def _audio_only_from(attendee: Attendee, now: int, said_by: str) -> Attendee:
     return replace(attendee, audio_only=(*attendee.audio_only, AudioOnly(now, attendee.reason, said_by)))
 
 
-def join_segment(draft: Draft, visit: Visit, participant: str) -> Visit:
-    """Tell a client who came later that they are in, and the others that somebody came."""
+def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = False) -> Visit:
+    """Tell a client who came later, or came back (`again`), that they are in, and the others that somebody came."""
     attendee = visit.attendees.get(participant, Attendee())
     attendees = {**visit.attendees, participant: _audio_only_from(attendee, draft.now, Role.CLIENT.value)}
     visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
-    draft.tell(
-        (participant,),
-        VisitStarted(
-            visit=visit.id,
-            appointment=visit.appointment,
-            segment=len(visit.segments),
-            rev=visit.rev,
-            participants=shown_participants(draft.room, visit, participant),
-            ice_servers=(),
-        ),
+    told = VisitStarted(
+        visit=visit.id,
+        appointment=visit.appointment,
+        segment=len(visit.segments),
+        rev=visit.rev,
+        participants=shown_participants(draft.room, visit, participant),
+        ice_servers=(),
     )
+    draft.tell((participant,), resumed(told) if again else told)
     tell_participant(draft, visit, participant, besides=participant)
     return visit
+
+
+def resumed(told: VisitStarted) -> VisitResumed:
+    """Return the same news for somebody who chose to rejoin."""
+    return VisitResumed(
+        visit=told.visit,
+        segment=told.segment,
+        rev=told.rev,
+        participants=told.participants,
+        ice_servers=told.ice_servers,
+    )
 
 
 def stop_segment(visit: Visit, now: int, by: str | None, reason: str) -> Visit:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from signaling.lookup import is_connected, present_seats, roster
-from signaling.record import connected
+from signaling.minutes import connected
 from signaling.state import Attendee, Entry, Person, Phase, Role, Room, Seat, Stand, Visit
 
 
@@ -102,10 +102,13 @@ def _name(visit: Visit, participant: str, viewer: str) -> str:
     seat = visit.seats.get(participant)
     if seat is None:
         return next((p.name for p in visit.providers if p.id == participant), "")
+    if participant == viewer and seat.called is not None:
+        return seat.called  # matched by hand: were it the wrong person, they would read whose seat it is
     if participant == viewer or viewer not in visit.seats or visit.policy.names_in_group:
         return seat.name
-    if seat.checked_in is not None and seat.checked_in.display_name:
-        return seat.checked_in.display_name  # the name they chose to be seen by
+    chosen = (seat.checked_in.display_name or "").split() if seat.checked_in is not None else []
+    if chosen:
+        return chosen[0]  # the first name they chose to be seen by, whatever else they typed
     return f"Client {1 + list(visit.seats).index(participant)}"
 
 
@@ -158,6 +161,7 @@ def shown_visit(room: Room, visit: Visit, viewer: str, now: int) -> dict[str, An
     if visit.rejoin_until is not None:
         shown["rejoin_until"] = visit.rejoin_until
         shown["agreed"] = agreed_roles(visit)
+        shown["mine"] = viewer in visit.agreed
     return shown
 
 

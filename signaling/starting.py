@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from signaling.draft import Draft
-from signaling.errors import Busy, NotFound, NotReady, Refused
+from signaling.errors import Busy, NotFound, NotReady, Refused, TooMany
 from signaling.lookup import (
     entry_of,
     hosts,
@@ -15,6 +15,7 @@ from signaling.lookup import (
     situation_of,
     visit_of_appointment,
 )
+from signaling.matching import match
 from signaling.messages import (
     Admit,
     Override,
@@ -22,6 +23,7 @@ from signaling.messages import (
     VisitStarted,
 )
 from signaling.permissions import demand
+from signaling.proposals import GROUP_LIMIT
 from signaling.rejoining import withdraw_elsewhere
 from signaling.seats import entry_for, leave_queue
 from signaling.segment import begin_segment, join_segment
@@ -43,15 +45,20 @@ from signaling.visit import advance, demand_rev
 
 def start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
     """The provider begins one appointment's visit: exactly its clients who wait are let in."""
-    visit = _visit_to_start(draft, by, request, fresh)
+    entry = entry_for(draft.room, by, request.entry) if request.entry is not None else None
+    visit = _visit_to_start(draft, by, request, entry, fresh)
     demand_rev(draft, by, visit, request.expect)
     live = live_visit(draft.room)
     if live is not None and live.id != visit.id:
         raise Busy("another visit is in progress in this room")
     demand(by.role, situation_of(draft.room, by, visit), Start)
+    if entry is not None and entry.visit is None and visit.appointment is not None:
+        visit = match(draft, by, visit, entry, request.client)
     waiting = [seat for seat in visit.seats.values() if seat.stand is Stand.WAITING]
     if not waiting:
         raise NotReady("nobody of this appointment waits")
+    if len(waiting) > GROUP_LIMIT:  # those who came first; the provider may make room for the others later
+        waiting = sorted(waiting, key=lambda seat: seat.waited[-1].start)[:GROUP_LIMIT]
 
     for seat in waiting:
         visit = _let_in(draft, visit, seat)
@@ -81,19 +88,23 @@ def _override(override: Override | None) -> str:
     return f"override:{override.rule}" if override is not None else ""
 
 
-def _visit_to_start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
-    room = draft.room
-    if request.entry is not None:
-        entry = entry_for(room, by, request.entry)
-        if entry.visit is not None:
-            visit = room.visits[entry.visit]
-            if request.appointment not in (None, visit.appointment):
-                raise Refused("that entry waits for another appointment")
-            return visit
-        if request.appointment is None:
-            return _visit_of_walk_in(draft, entry, fresh)
-        raise Refused("matching a walk-in to an appointment")
-    named = visit_of_appointment(room, request.appointment) if request.appointment is not None else None
+def _visit_to_start(draft: Draft, by: Who, request: Start, entry: Entry | None, fresh: str) -> Visit:
+    if entry is not None and entry.visit is not None:
+        return _visit_waited_for(draft, entry.visit, request.appointment)
+    if entry is not None and request.appointment is None:
+        return _visit_of_walk_in(draft, entry, fresh)
+    return _visit_named(draft, by, request.appointment)
+
+
+def _visit_waited_for(draft: Draft, visit: str, appointment: str | None) -> Visit:
+    found = draft.room.visits[visit]
+    if appointment not in (None, found.appointment):
+        raise Refused("that entry waits for another appointment")
+    return found
+
+
+def _visit_named(draft: Draft, by: Who, appointment: str | None) -> Visit:
+    named = visit_of_appointment(draft.room, appointment) if appointment is not None else None
     if named is None or not hosts(named, by):
         raise NotFound("no such appointment of this provider")
     return named
@@ -134,12 +145,19 @@ def _let_in(draft: Draft, visit: Visit, seat: Seat) -> Visit:
 
 
 def admit(draft: Draft, by: Who, request: Admit) -> Visit:
-    """One more waiting client into a live group visit."""
+    """One more waiting client into a live group visit; a walk-in once they are matched to a seat of it."""
     entry = entry_for(draft.room, by, request.entry)
-    visit = draft.room.visits.get(entry.visit or "")
-    if visit is None:
-        raise Refused("a walk-in is started, not admitted")
+    if entry.visit is not None:
+        visit = _visit_waited_for(draft, entry.visit, request.appointment)
+    elif request.appointment is not None:
+        visit = _visit_named(draft, by, request.appointment)
+    else:
+        raise Refused("a walk-in is started, or matched")
     demand(by.role, situation_of(draft.room, by, visit), Admit)
+    if len(list(present_seats(visit))) >= GROUP_LIMIT:
+        raise TooMany("clients in one visit")
+    if entry.visit is None:
+        visit = match(draft, by, visit, entry, request.client)
     visit = _let_in(draft, visit, visit.seats[entry.participant])
     visit = join_segment(draft, visit, entry.participant)
     draft.audit("admit", by.participant, visit.id, entry.participant)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from msgspec import Struct, field
 
-from signaling.messages import AudioReason, Devices, Modality, Outcome, Place, StatusKind
+from signaling.messages import AudioReason, Devices, Modality, Outcome, Place, ShownStatusKind
 from signaling.policy import Policy, PracticeInfo
 
 
@@ -63,7 +63,8 @@ class Person(Struct, frozen=True):
 class Status(Struct, frozen=True):
     """What waiting clients are told of the provider."""
 
-    kind: StatusKind = "available"
+    kind: ShownStatusKind = "available"
+    """`with_someone` is never set: it is shown while a visit is in progress in the room."""
     minutes: int | None = None
 
 
@@ -162,6 +163,8 @@ class Seat(Struct, frozen=True):
     """Sent back to wait since they were last in: they come in by way of the queue, and not by rejoining."""
     outcome: Outcome | None = None
     """A provider's word."""
+    called: str | None = None
+    """What somebody who walked in and was matched called themselves: all they are shown of their own name."""
 
 
 class Segment(Struct, frozen=True):
@@ -211,6 +214,8 @@ class Visit(Struct, frozen=True):
     """In progress, and one side has nobody connected since then."""
     faults: tuple[str, ...] = ()
     """Codes of technical faults of ours, for the record."""
+    matched: dict[str, str] = {}
+    """By the participant of a join link: the walk-in whom a provider gave that seat."""
 
 
 class Room(Struct, frozen=True):

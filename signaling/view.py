@@ -7,12 +7,12 @@ from typing import Any
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from signaling.lookup import entry_of, hosts, roster, shown_status, situation_of, visit_of
+from signaling.lookup import entry_of, host_status, hosts, roster, shown_status, situation_of, visit_of
 from signaling.messages import ClientView, ProviderView
 from signaling.permissions import Situation
-from signaling.seats import ahead
 from signaling.shown import agreed_roles, shown_appointment, shown_entry, shown_participants, shown_visit
 from signaling.state import Phase, Role, Room, Visit, Who
+from signaling.waiting import ahead, opens
 
 
 def view(room: Room, who: Who, *, ice_servers: tuple[dict[str, Any], ...] = ()) -> ClientView | ProviderView:
@@ -26,7 +26,8 @@ def _client_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]) 
     visit = visit_of(room, who)
     entry = entry_of(room, who.participant)
     situation = situation_of(room, who, visit)
-    status = shown_status(room)
+    # Who does not wait is not told of changes: what passes by itself is not shown to them.
+    status = shown_status(room) if situation is Situation.WAITING else host_status(room)
     practice = (visit.policy if visit is not None else room.policy).practice
     provider: dict[str, Any] = {"name": visit.providers[0].name if visit else room.host.name, "status": status.kind}
     if status.minutes is not None:
@@ -53,7 +54,7 @@ def _client_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]) 
     if visit is None:
         return base
     if visit.appointment is not None:
-        base = replace(base, appointment={"id": visit.appointment, "start": visit.start, "end": visit.end})
+        base = replace(base, appointment=_appointment(visit))
     if situation is Situation.IN_PROGRESS:
         base = replace(
             base,
@@ -62,8 +63,19 @@ def _client_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]) 
             ice_servers=ice_servers,
         )
     elif situation in (Situation.ENDED, Situation.REJOIN_PENDING):
-        base = replace(base, visit=visit.id, rejoin_until=visit.rejoin_until, agreed=agreed_roles(visit))
+        base = replace(
+            base,
+            visit=visit.id,
+            rejoin_until=visit.rejoin_until,
+            agreed=agreed_roles(visit),
+            mine=who.participant in visit.agreed,
+            live=visit.phase is Phase.IN_PROGRESS,
+        )
     return base
+
+
+def _appointment(visit: Visit) -> dict[str, Any]:
+    return {"id": visit.appointment, "start": visit.start, "end": visit.end, "opens": opens(visit)}
 
 
 def _provider_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]) -> ProviderView:

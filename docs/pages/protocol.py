@@ -64,12 +64,12 @@ CLOSES = {
 OBJECTS: Mapping[str, str] = {
     "entry": "id participant client{id? name} since verified acknowledged away media flags audio_reason? devices? "
     "place? display_name? address? phone? visit? rev? appointment?",
-    "appointment, to a client": "id start end",
+    "appointment, to a client": "id start end opens",
     "appointment, to a provider": "id visit rev phase start end host{id name} group "
     "clients[{id participant name seat presence}]",
     "participant": "id role name presence microphone camera screen mode mode_reason? you client?",
     "visit, in a provider's view": "id appointment rev phase segment participants started_at "
-    "connected_ms{client{video audio}} rejoin_until? agreed?",
+    "connected_ms{client{video audio}} rejoin_until? agreed? mine?",
     "provider, in a client's view": "name status minutes?",
     "practice, in a client's view": "name help consent{version text} backup?",
 }

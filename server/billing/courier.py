@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -33,6 +34,8 @@ HOUR: Final = 60 * MINUTE
 
 BACKOFF: Final = (5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR)
 """After the first, second ... failure; the last one from then on."""
+SPREAD: Final = 0.2
+"""A wait is longer by up to this part of it, so that what failed together does not come back together."""
 GIVE_UP: Final = 72 * HOUR
 """After the first failure."""
 PROBE: Final = 2 * MINUTE
@@ -76,9 +79,13 @@ class Courier(Duty):
         allow_private: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
         resolve: Resolve = resolve,
+        chance: Callable[[], float] = random.random,
         every: float = 1.0,
     ) -> None:
-        """`endpoint(practice, webhook)` reads its document; `gone(practice, webhook)` marks it as no longer active."""
+        """`endpoint(practice, webhook)` reads its document; `gone(practice, webhook)` marks it as no longer active.
+
+        `chance` returns 0 to 1.
+        """
         super().__init__("courier", self.once, nodes=nodes, node=node, every=every)
         self._ledger = ledger
         self._endpoint = endpoint
@@ -87,6 +94,7 @@ class Courier(Duty):
         self._allow_private = allow_private
         self._transport = transport or _transport()
         self._resolve = resolve
+        self._chance = chance
         self._running: dict[Key, asyncio.Task[None]] = {}
 
     async def __aexit__(
@@ -158,14 +166,15 @@ class Courier(Duty):
             await self._ledger.stop(due.practice, due.webhook, GONE, "gone")
             await self._gone(due.practice, due.webhook)
             return False
-        again = retry_at(due, now, away=answer.away)
+        spread = 1 + SPREAD * self._chance()
+        again = retry_at(due, now, away=answer.away, spread=spread)
         await self._ledger.failed(
             due.id,
             now,
             answer.status,
             error=answer.error,
             retry_at=again,
-            hold_until=min(again or now, now + PROBE) if answer.away else None,
+            hold_until=min(again or now, now + int(PROBE * spread)) if answer.away else None,
         )
         return not answer.away
 
@@ -216,12 +225,15 @@ def _judged(status: int) -> Answer:
     return Answer(status, "redirect" if 300 <= status < 400 else "status")
 
 
-def retry_at(due: Due, now: int, *, away: bool) -> int | None:
-    """Return when a message that has just failed is to be tried again; None: never. `away`: so is its receiver."""
+def retry_at(due: Due, now: int, *, away: bool, spread: float = 1.0) -> int | None:
+    """Return when a message that has just failed is to be tried again; None: never.
+
+    `away`: so is its receiver. `spread` stretches the wait.
+    """
     if due.since is not None and now - due.since >= GIVE_UP:
         return None
     wait = BACKOFF[min(due.tries, len(BACKOFF) - 1)]
-    return now + (min(wait, PROBE) if away and due.oldest else wait)
+    return now + int(spread * (min(wait, PROBE) if away and due.oldest else wait))
 
 
 def _transport() -> httpx.AsyncBaseTransport:

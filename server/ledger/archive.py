@@ -1,4 +1,7 @@
-"""From the outbox into the ledger: read, archive, and only then trim. Dying in between repeats, and loses nothing."""
+"""From the outbox into the ledger: read, archive, keep the heads elsewhere, and only then trim.
+
+Dying in between repeats, and loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Final
 
 from server.duty import Duty
 from server.ledger.append import Item
+from server.ledger.kept import KeptHeads
 from server.ledger.ledger import Ledger
 from server.ledger.owed import Odd, Subscriber, decode
 from server.ports import Nodes, Outbox
@@ -29,14 +33,19 @@ class Archiver(Duty):
         endpoints: Callable[[str], Awaitable[Sequence[Subscriber]]],
         node: str,
         *,
+        kept: KeptHeads | None = None,
         then: Callable[[], None] = lambda: None,
         every: float = 1.0,
     ) -> None:
-        """`endpoints` returns a practice's webhooks; `then` is called after deliveries may have been added."""
+        """`endpoints` returns a practice's webhooks; `then` is called after deliveries may have been added.
+
+        `kept`: where the heads are kept as well; None: nowhere.
+        """
         super().__init__(LEASE, self.once, nodes=nodes, node=node, every=every)
         self._outbox = outbox
         self._ledger = ledger
         self._endpoints = endpoints
+        self._kept = kept
         self._then = then
 
     async def once(self) -> bool:
@@ -56,6 +65,8 @@ class Archiver(Duty):
         endpoints = {practice: await self._endpoints(practice) for practice in practices}
         await self._ledger.archive(batch, endpoints, aside)
         self._then()
+        if self._kept is not None:
+            await self._kept.follow(self._ledger, practices)
         # `read` keeps the order within a partition: the last of each stands for all before it.
         await self._outbox.trim({partition: stream for partition, stream, _ in found})
         return len(found) >= BATCH

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 
 from server.ledger import deliveries, reads, verify
 from server.ledger.append import Item, append
@@ -13,7 +13,7 @@ from server.ledger.chain import Head, fingerprint
 from server.ledger.database import Database
 from server.ledger.deliveries import Due
 from server.ledger.owed import Subscribers
-from server.ledger.schema import heads, odd
+from server.ledger.schema import audit, heads, odd
 from server.ledger.sealing import Sealer, odd_name
 from server.ledger.verify import Report
 
@@ -127,11 +127,22 @@ class Ledger:
         async with self._database.reading() as connection:
             return await deliveries.pending(connection)
 
-    async def heads(self) -> dict[str, Head]:
-        """Return where each practice's chain ends, to be kept elsewhere for a later `verify`."""
+    async def heads(self, practices: Collection[str] | None = None) -> dict[str, Head]:
+        """Return where each chain ends, to be kept elsewhere for a later `verify`; of all practices, or of these."""
+        query = select(heads.c.practice, heads.c.seq, heads.c.hash, heads.c.records)
+        if practices is not None:
+            query = query.where(heads.c.practice.in_(practices))
         async with self._database.reading() as connection:
-            rows = await connection.execute(select(heads.c.practice, heads.c.seq, heads.c.hash, heads.c.records))
+            rows = await connection.execute(query)
             return {row.practice: Head(row.seq, row.hash, row.records) for row in rows}
+
+    async def astray(self, kept: Mapping[str, Head]) -> set[str]:
+        """Return the practices whose chain no longer holds the entry that their kept head names."""
+        wanted = [(practice, head.seq) for practice, head in kept.items() if head.seq]
+        query = select(audit.c.practice, audit.c.hash).where(tuple_(audit.c.practice, audit.c.seq).in_(wanted))
+        async with self._database.reading() as connection:
+            found = {row.practice: row.hash for row in await connection.execute(query)} if wanted else {}
+        return {practice for practice, _ in wanted if found.get(practice) != kept[practice].hash}
 
     async def verify(self, kept: Mapping[str, Head] | None = None) -> Report:
         """Examine everything, in one consistent reading; `kept`: heads that were kept elsewhere."""

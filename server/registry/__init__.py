@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from server.ports import Clock, Documents, Rooms, RoomStore, Secrets
 from server.registry import names
 from server.registry.accounts import Accounts, SignIns
+from server.registry.amendments import Amendments
 from server.registry.appointments import Appointments
 from server.registry.keys import Keys
 from server.registry.links import Links
 from server.registry.names import NewId, NewToken, room_id
 from server.registry.practices import CloseRoom, Practices
 from server.registry.providers import Groups, Providers
+from server.registry.shared import SharedRooms
 from server.registry.shelf import Shelf
 from server.registry.throttle import Throttle
 from server.registry.tickets import Tickets
@@ -33,6 +35,8 @@ class Registry:
     accounts: Accounts
     sign_ins: SignIns
     appointments: Appointments
+    shared: SharedRooms
+    amendments: Amendments
     links: Links
     webhooks: Webhooks
     tickets: Tickets
@@ -59,16 +63,19 @@ class Registry:
         accounts = Accounts(shelf)
         providers = Providers(shelf, rooms)
         links = Links(shelf, secrets)
-        appointments = Appointments(shelf, links, rooms, providers, new_id, new_token)
+        shared, amendments = SharedRooms(shelf), Amendments(shelf)
+        appointments = Appointments(shelf, links, shared, rooms, providers, new_id, new_token)
         return cls(
             shelf=shelf,
             keys=keys,
-            practices=Practices(shelf, rooms, room_store, keys, accounts, appointments, close_room),
+            practices=Practices(shelf, rooms, room_store, keys, accounts, appointments, amendments, close_room),
             providers=providers,
             groups=Groups(shelf),
             accounts=accounts,
             sign_ins=SignIns(shelf, secrets, new_token),
             appointments=appointments,
+            shared=shared,
+            amendments=amendments,
             links=links,
             webhooks=Webhooks(shelf, random_bytes, private_webhooks),
             tickets=Tickets(secrets, new_token),

@@ -35,6 +35,7 @@ from server.registry.errors import Clash, Invalid, Missing
 from server.registry.links import Invited, Links
 from server.registry.names import NewId, NewToken, room_id
 from server.registry.providers import Providers
+from server.registry.shared import SharedRooms
 from server.registry.shelf import ATTEMPTS, Deed, Shelf, together
 from signaling import events
 from signaling.errors import NotFound, SignalingError
@@ -89,6 +90,7 @@ class Appointments:
 
     shelf: Shelf
     links: Links
+    shared: SharedRooms
     rooms: Rooms
     providers: Providers
     new_id: NewId
@@ -132,10 +134,17 @@ class Appointments:
                 room = await self.rooms.present(found.room)
                 if room is not None and found.appointment.visit in room.visits:
                     raise Clash("the visit has started")
+                # Closed by this, or in this moment by somebody else: only the room's marker says which.
+                found = replace(found, closed=await self.shelf.get(found.room, Closed, id))
             if found.state == "closed" and found.outcome not in get_args(CancelOutcome):
                 raise Clash("the appointment is closed")
             if found.appointment.state == "open":
-                appointment = replace(found.appointment, state="cancelled", outcome=found.outcome or outcome)
+                appointment = replace(
+                    found.appointment,
+                    state="cancelled",
+                    outcome=found.outcome or outcome,
+                    sequence=found.appointment.sequence + 1,
+                )
                 deed = Deed(practice, by, "appointment.cancelled", id, outcome)
                 try:
                     await self.shelf.put(found.room, id, appointment, deed, expected=found.version)
@@ -143,6 +152,7 @@ class Appointments:
                     continue
             await self.shelf.documents.schedule(found.room, _agenda(practice, found.room, id), None)
             await self.links.drop(found.appointment.clients)
+            await self.shared.drop(practice, id, found.appointment.providers[1:])
             return await self._must(practice, id)
         raise Clash("too many others change this appointment")
 
@@ -157,7 +167,7 @@ class Appointments:
                 raise Missing("client")
             new = replace(old, token=self.new_token())
             clients = tuple(new if one is old else one for one in found.appointment.clients)
-            appointment = replace(found.appointment, clients=clients)
+            appointment = replace(found.appointment, clients=clients, sequence=found.appointment.sequence + 1)
             # First what ends: a replacement that is cut short leaves a dead link, never an open connection.
             await self._revoke(found, (old,))
             deed = Deed(practice, by, "link.replaced", id, client)
@@ -208,8 +218,9 @@ class Appointments:
     async def _announce(self, practice: str, room: str, appointment: Appointment, *, again: bool) -> None:
         """Tell the room of an appointment, and then the agenda that it was told."""
         policy, told = await asyncio.gather(self._policy(practice), self._told(practice, appointment))
-        # Asked last: whatever is told to the room after its visit closed would begin that visit anew.
+        # A room remembers what it closed for a day, and refuses to begin it anew; the marker remembers for ever.
         if await self.shelf.get(room, Closed, appointment.id) is None:
+            await self.shared.put(practice, room, appointment)
             fact = Rescheduled(told, policy) if again else Opened(told, policy)
             await self.rooms.fact(room, fact)
         await self.shelf.documents.schedule(room, _agenda(practice, room, appointment.id), None)
@@ -234,6 +245,7 @@ class Appointments:
     async def _remove(self, practice: str, room: str, appointment: Appointment) -> None:
         id = appointment.id
         await self.links.drop(appointment.clients)
+        await self.shared.drop(practice, id, appointment.providers[1:])
         await self.shelf.documents.schedule(room, _agenda(practice, room, id), None)
         await self.shelf.delete(practice, VisitOf, appointment.visit)
         await self.shelf.delete(practice, Whereabouts, id)
@@ -251,6 +263,8 @@ class Appointments:
             if changed:
                 raise Clash("the appointment is over")
             return old, False
+        if old is not None and changed:
+            new = replace(new, sequence=new.sequence + 1)
         if old is None:
             await self.shelf.put(practice, id, Whereabouts(room=room))
             await self._save(practice, room, new, Deed(practice, by, "appointment.created", id), expected=0)
@@ -260,6 +274,8 @@ class Appointments:
             deed = Deed(practice, by, "appointment.changed", id)
             await self._uninvite(old, new)
             await self._save(practice, room, new, deed, expected=old.version, opened=old.appointment.opened)
+            gone = [one for one in old.appointment.providers[1:] if one not in new.providers[1:]]
+            await self.shared.drop(practice, id, gone)
         # Even when nothing changed: the PUT that is repeated here may have been cut short.
         await self.shelf.put(practice, new.visit, VisitOf(room=room, appointment=id))
         await self.links.put(practice, room, new)
@@ -314,6 +330,7 @@ class Appointments:
             end=plan.end,
             group=plan.group,
             opened=old is not None and old.opened,
+            sequence=0 if old is None else old.sequence,
         )
 
     async def _uninvite(self, old: Found, new: Appointment) -> None:

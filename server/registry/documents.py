@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 from msgspec import Struct
 
+from signaling.amending import Change
 from signaling.policy import Policy
 
 # --- Documents: durable, sealed, beside their practice or their room ---------------------------------
@@ -63,6 +64,7 @@ class Member(Struct, frozen=True, omit_defaults=True):
     name: str
     payer: str | None = None
     service_code: str | None = None
+    """None: nothing was said of it; empty (`NO_FEE`): nothing is charged."""
 
 
 class Group(Struct, frozen=True):
@@ -109,6 +111,8 @@ class Appointment(Struct, frozen=True):
     outcome: str | None = None
     opened: bool = False
     """Its visit has been, or is just being, put into the room."""
+    sequence: int = 0
+    """Counts the changes that a calendar should hear of (RFC 5545, 3.8.7.4)."""
 
 
 class Closed(Struct, frozen=True):
@@ -126,12 +130,34 @@ class Whereabouts(Struct, frozen=True):
     room: str
 
 
+class Shared(Struct, frozen=True):
+    """Beside a co-provider's own room: in whose room an opened appointment of theirs is. The appointment decides."""
+
+    kind: ClassVar[str] = "shared"
+    room: str
+
+
 class VisitOf(Struct, frozen=True):
     """Beside the practice: which appointment a visit belongs to."""
 
     kind: ClassVar[str] = "visit"
     room: str
     appointment: str
+
+
+class Amended(Struct, frozen=True):
+    """Beside a room: all that was said anew of a closed visit's record, and the latest revision made of it."""
+
+    kind: ClassVar[str] = "amended"
+    revision: int
+    changes: dict[str, Change]
+    """By participant; of several words on one client the last."""
+    said: str
+    """A hash of the latest amendment, by which its repeat is known."""
+    at: int
+    """ms UTC."""
+    by: str
+    reason: str
 
 
 class Webhook(Struct, frozen=True):

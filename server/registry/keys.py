@@ -11,7 +11,7 @@ from server.registry.documents import ApiKey, Key
 from server.registry.names import NewId, NewToken, digest
 from server.registry.shelf import Deed, Shelf
 
-SCOPES = ("read", "write", "act", "records", "audit", "webhooks", "metrics")
+SCOPES = ("read", "write", "act", "records", "amend", "audit", "webhooks", "metrics")
 """What a practice's key may be allowed. `practices` is the operator's alone."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from server.ports import Rooms, RoomStore
 from server.registry.accounts import Accounts
+from server.registry.amendments import Amendments
 from server.registry.appointments import Appointments
 from server.registry.documents import Group, Practice, Provider, Webhook
 from server.registry.keys import Keys
@@ -30,6 +31,7 @@ class Practices:
     keys: Keys
     accounts: Accounts
     appointments: Appointments
+    amendments: Amendments
     close_room: CloseRoom
 
     async def get(self, id: str) -> Policy | None:
@@ -71,6 +73,7 @@ class Practices:
     async def _remove(self, practice: str, provider: str) -> None:
         room = room_id(practice, provider)
         await self.appointments.remove_all(practice, room)
+        await self.amendments.remove_all(room)
         await self.close_room(room)
         await self.room_store.delete(room)
         await self.shelf.delete(practice, Provider, provider)

@@ -78,11 +78,19 @@ class Shelf:
         return {id: msgspec.msgpack.decode(one.value, type=shape) for id, one in found.items()}
 
     async def put(
-        self, place: str, id: str, document: Kept, deed: Deed | None = None, *, expected: int | None = None
+        self,
+        place: str,
+        id: str,
+        document: Kept,
+        deed: Deed | None = None,
+        *,
+        expected: int | None = None,
+        owed: tuple[Owed, ...] = (),
     ) -> None:
-        """Save the document and the trail of it in one. `deed` None: a pointer, part of another write."""
+        """Save the document, what it makes us owe and the trail of it in one. `deed` None: part of another write."""
         value = msgspec.msgpack.encode(document)
-        await self.documents.put(place, document.kind, id, value, expected=expected, outbox=self._trail(place, deed))
+        outbox = (*map(msgspec.msgpack.encode, owed), *self._trail(place, deed))
+        await self.documents.put(place, document.kind, id, value, expected=expected, outbox=outbox)
 
     async def delete(self, place: str, shape: type[Kept], id: str, deed: Deed | None = None) -> bool:
         """Remove the document; False if there was none."""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from server.addresses import is_public
 from server.ports import Changed
 from server.registry.documents import Webhook
 from server.registry.errors import Invalid
@@ -19,8 +20,6 @@ from server.registry.shelf import Deed, Shelf
 LIVE_SECRETS = 2
 """So many keys sign at a time, so that a receiver can change over."""
 LONGEST_URL = 2000
-NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-"""RFC 6052: an IPv4 address in the last four bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,22 +93,10 @@ def check_url(url: str, *, private: bool) -> None:
 
 def _may_be_public(host: str) -> bool:
     host = host.rstrip(".").lower()
-    try:
-        return is_public(ipaddress.ip_address(host))
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        ipaddress.ip_address(host)
+        return is_public(host)
     # Resolvers read 0x7f.1, 017700000001 or 2130706433 as addresses; a public name ends in a word.
     last = host.rpartition(".")[2]
     word = last.replace("-", "").isalnum() and not last[0].isdigit()
     return "." in host and word and last not in {"localhost", "local", "internal"}
-
-
-def is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address belongs to the public internet, seen through the ways to write IPv4 within IPv6."""
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in NAT64:
-            inner = ipaddress.IPv4Address(ip.packed[12:])
-        if inner is not None:
-            return is_public(inner)
-    return ip.is_global and not ip.is_multicast

@@ -71,8 +71,11 @@ def _operation(operation: Operation[Any], schema: dict[Any, dict[str, Any]]) -> 
 
 
 def _responses(operation: Operation[Any], schema: dict[Any, dict[str, Any]], has_path: bool) -> dict[str, Any]:
-    if operation.answer is None:
-        responses: dict[str, Any] = {"204": {"description": "Done"}}
+    if operation.text is not None:
+        text = {operation.text: {"schema": {"type": "string"}}}
+        responses: dict[str, Any] = {"200": {"description": "Done", "content": text}}
+    elif operation.answer is None:
+        responses = {"204": {"description": "Done"}}
     else:
         content = {"application/json": {"schema": schema[operation.answer]}}
         responses = {"200": {"description": "Done", "content": content}}

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from server.web import openapi, pages, tickets
-from server.web.api import appointments, ledger, operation, practices, providers, sign_in, webhooks
+from server.web.api import appointments, calendar, ledger, operation, practices, providers, sign_in, webhooks
 from server.web.api.operation import Operation
 from server.web.services import Services
 
@@ -20,6 +20,7 @@ OPERATIONS: Final[tuple[Operation[Any], ...]] = (
     *practices.OPERATIONS,
     *providers.OPERATIONS,
     *appointments.OPERATIONS,
+    *calendar.OPERATIONS,
     *ledger.OPERATIONS,
     *webhooks.OPERATIONS,
 )

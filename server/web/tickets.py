@@ -81,12 +81,21 @@ class TicketBody(Struct, frozen=True):
     room: Annotated[str, Meta(max_length=64)] | None = None
 
 
+class RoomShared(Struct, frozen=True):
+    """The room of another provider."""
+
+    room: str
+    provider: ProviderNamed
+
+
 class TicketAnswer(Struct, frozen=True):
     """A provider's ticket."""
 
     ticket: str
     provider: ProviderNamed
     practice: PracticeNamed
+    rooms: tuple[RoomShared, ...] = ()
+    """With a ticket to their own room: rooms of others with an open appointment they share. Each wants a ticket."""
 
 
 async def join(call: Call, body: JoinBody) -> JoinAnswer:
@@ -166,8 +175,13 @@ async def for_provider(
     if policy is None or provider is None:
         raise Missing("provider")
     own = room_id(practice, id)
-    role = Role.PROVIDER
-    if room is not None and room != own:
+    role, rooms = Role.PROVIDER, tuple[RoomShared, ...]()
+    if room is None or room == own:
+        rooms = tuple(
+            RoomShared(room=shared.room, provider=ProviderNamed(id=shared.host.id, name=shared.host.name))
+            for shared in await registry.shared.of(practice, id)
+        )
+    else:
         other = await call.services.rooms.present(room)
         if other is None or other.practice != practice or not _hosts(other, id):
             raise Missing("room")
@@ -181,6 +195,7 @@ async def for_provider(
         ticket=token,
         provider=ProviderNamed(id=provider.id, name=provider.name),
         practice=PracticeNamed(id=info.id, name=info.name, time_zone=info.time_zone),
+        rooms=rooms,
     )
     return Answer(answer, 201)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from server import demo
 from server.registry import room_id
+from server.registry.keys import SCOPES
 from signaling.state import Phase
 from tests.server.world import OPERATOR_KEY, URL, World
 
@@ -84,6 +85,18 @@ async def test_a_restart_shows_the_same_and_signs_nobody_out(tmp_path: Path) -> 
 
     assert before == after
     assert await world.registry.sign_ins.find(sign_in) is not None
+
+
+async def test_a_demo_of_before_may_do_what_is_new(tmp_path: Path) -> None:
+    world = World()
+    key = (await prepared(world, tmp_path)).as_json(URL)["api_key"]
+    await world.registry.keys.add("demo", by="demo", scopes=("read",), token=key)
+
+    await prepared(world, tmp_path)
+
+    found = await world.registry.keys.find(key)
+    assert found is not None
+    assert found.scopes == SCOPES
 
 
 async def test_secrets_outlive_an_empty_store_and_only_their_owner_reads_them(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from server.registry import room_id
 from server.registry.appointments import OPENS_BEFORE, SOON
 from server.registry.errors import Clash, Invalid, Missing
 from server.registry.links import LINK_OUTLIVES
-from signaling.events import Cancelled, Fact, LinkRevoked, Opened, Rescheduled
+from signaling.events import Cancelled, DeadlinePassed, Fact, LinkRevoked, Opened, Rescheduled
 from signaling.policy import HOUR, MINUTE
 from signaling.state import Phase, Segment
 from tests.server.world import DAY, NOW, World, plan
@@ -168,6 +168,43 @@ async def test_a_visit_that_closes_while_the_ehr_changes_it_stays_closed(world: 
     assert told(world) == [Opened]
     assert world.rooms[ROOM].visits == {}
     assert world.agenda == {}
+
+
+async def test_a_visit_that_closes_between_the_marker_and_the_fact_is_not_begun_anew(world: World) -> None:
+    found, _ = await world.registry.appointments.put("elm", "a1", plan("ann"), by="key")
+    fact = world.rooms_door.fact
+
+    async def closing(room: str, said: Fact) -> None:
+        if isinstance(said, Rescheduled):
+            world.now = NOW + HOUR
+            await fact(room, DeadlinePassed())
+        await fact(room, said)
+
+    world.rooms_door.fact = closing  # type: ignore[method-assign]
+    changed, _ = await world.registry.appointments.put("elm", "a1", plan("ann", minutes=25), by="key")
+
+    assert (changed.state, changed.outcome) == ("closed", "no_show")
+    assert told(world) == [Opened, DeadlinePassed, Rescheduled]
+    assert world.rooms[ROOM].visits == {}
+    assert [record["visit"] for record in world.records] == [found.appointment.visit]
+    assert world.agenda == {}
+
+
+async def test_a_visit_that_closes_while_it_is_being_cancelled_keeps_its_outcome(world: World) -> None:
+    await world.registry.appointments.put("elm", "a1", plan("ann"), by="key")
+    fact = world.rooms_door.fact
+
+    async def closing(room: str, said: Fact) -> None:
+        close(world, "a1")
+        await fact(room, said)
+
+    world.rooms_door.fact = closing  # type: ignore[method-assign]
+    with pytest.raises(Clash):
+        await world.registry.appointments.cancel("elm", "a1", by="key")
+
+    kept = await world.registry.appointments.get("elm", "a1")
+    assert kept is not None
+    assert (kept.state, kept.outcome) == ("closed", "attended")
 
 
 async def test_one_appointment_that_cannot_be_opened_holds_up_no_other(world: World) -> None:

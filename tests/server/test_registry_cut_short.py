@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec.structs import replace
 
 from server.ports import StoreAway
 from server.registry import room_id
-from server.registry.appointments import SOON
+from server.registry.appointments import SOON, Plan
 from server.registry.errors import Clash
 from server.registry.names import digest
 from tests.server.world import DAY, NOW, World, plan
 
 LATER = NOW + 3 * DAY
+PROVIDERS = ("amy", "bob", "cat")
 Step = Callable[[World], Awaitable[object]]
 
 
@@ -31,6 +33,18 @@ async def change(world: World) -> object:
 
 async def move(world: World) -> object:
     return await world.registry.appointments.put("elm", "a1", plan("ann", "ben", provider="bob", start=LATER), by="key")
+
+
+async def share(world: World) -> object:
+    return await world.registry.appointments.put("elm", "a1", shared_with("bob"), by="key")
+
+
+async def share_with_another(world: World) -> object:
+    return await world.registry.appointments.put("elm", "a1", shared_with("cat"), by="key")
+
+
+def shared_with(other: str) -> Plan:
+    return replace(plan("ann", "ben"), providers=("amy", other))
 
 
 async def cancel(world: World) -> object:
@@ -51,7 +65,7 @@ async def replace_link(world: World) -> object:
 async def fresh() -> World:
     world = World()
     await world.practice("elm")
-    for provider in ("amy", "bob"):
+    for provider in PROVIDERS:
         await world.provider(provider)
     return world
 
@@ -95,6 +109,9 @@ async def holds(world: World) -> None:
         assert room.id == found.room
         assert (visit.start, visit.end) == (appointment.start, appointment.end)
         assert set(visit.seats) == {client.participant for client in appointment.clients}
+    for provider in PROVIDERS:
+        rooms = [one.room for one in await world.registry.shared.of("elm", provider)]
+        assert rooms == ([found.room] if is_there and provider in appointment.providers[1:] else [])
     assert [at for at in world.agenda.values() if at <= world.now] == []
     assert len(world.records) == (found.state != "open" and appointment.opened)
 
@@ -108,6 +125,10 @@ STORIES: dict[str, tuple[tuple[Step, ...], Step]] = {
     "opened by a knock": ((make_later,), knock),
     "cancelled when opened": ((make,), cancel),
     "cancelled before": ((make_later,), cancel),
+    "made with a co-provider": ((), share),
+    "shared from now on": ((make,), share),
+    "given another co-provider": ((share,), share_with_another),
+    "cancelled when shared": ((share,), cancel),
     "given a new link": ((make,), replace_link),
 }
 

@@ -271,7 +271,7 @@ class Ledger:
         return page, cursor + len(page)
 
     async def record(self, practice: str, visit: str) -> dict[str, Any] | None:
-        return next((one for one in self.world.records if one["visit"] == visit), None)
+        return next((one for one in reversed(self.world.records) if one["visit"] == visit), None)
 
     async def audit_after(self, practice: str, cursor: int, limit: int) -> tuple[list[dict[str, Any]], int]:
         page = [one.data for one in self.world.outbox[cursor : cursor + limit]]

@@ -66,15 +66,15 @@ FAULTS = (
     Fault(
         "the record is handed off twice",
         "closing.py",
-        "    overall = _overall",
-        "    draft.hand_off(record_of(visit, outcomes, draft.now))\n    overall = _overall",
+        "    whole = overall(",
+        "    draft.hand_off(record_of(visit, outcomes, draft.now))\n    whole = overall(",
     ),
     Fault(
         "billing hears at every End",
         "ending.py",
         "    draft.close_peers(visit.id)\n    draft.notify(",
-        "    from signaling.record import outcome_of, record_of\n\n"
-        "    found = {id: outcome_of(visit, seat) for id, seat in visit.seats.items()}\n"
+        "    from signaling.outcomes import outcome_of\n    from signaling.record import record_of\n\n"
+        "    found = {id: outcome_of(visit, seat, draft.now) for id, seat in visit.seats.items()}\n"
         "    draft.hand_off(record_of(visit, found, draft.now))\n"
         "    draft.close_peers(visit.id)\n    draft.notify(",
     ),
@@ -83,6 +83,94 @@ FAULTS = (
         "seats.py",
         "QueueChanged(entry=shown_entry(entry, visit)))\n\n\ndef demand_audio",
         "ClientReady(entry=entry.id))\n\n\ndef demand_audio",
+    ),
+    Fault(
+        "a walk-in takes the seat of somebody who waits",
+        "matching.py",
+        "s.stand is Stand.OUT and not s.attended and client",
+        "client",
+    ),
+    Fault(
+        "who is matched reads whose seat it is",
+        "shown.py",
+        "        return seat.called",
+        "        return seat.name",
+    ),
+    Fault(
+        "a walk-in is matched by the name they typed",
+        "starting.py",
+        "    if entry is not None and request.appointment is None:\n",
+        "    for one in draft.room.visits.values() if entry is not None else ():\n"
+        "        if entry is not None and any(entry.name == seat.name for seat in one.seats.values()):\n"
+        "            return match(draft, by, one, entry, None)\n"
+        "    if entry is not None and request.appointment is None:\n",
+    ),
+    Fault("a group has no limit", "starting.py", "        raise TooMany(", "        pass  # raise TooMany("),
+    Fault(
+        "who stays out is not told that it goes on",
+        "rejoining.py",
+        "if may_rejoin(seat)]\n    draft.tell(outside",
+        "if not seat]\n    draft.tell(outside",
+    ),
+    Fault(
+        "why somebody is removed is told to the others",
+        "ending.py",
+        "draft.tell((participant,), told, close=4511)",
+        "draft.tell((participant,), told, close=4511)\n"
+        "    draft.tell(roster(visit) if visit is not None else (), told)",
+    ),
+    Fault("a client comes a day too early", "waiting.py", "    if now < opens(visit):", "    if now < 0:"),
+    Fault(
+        "a walk-in waits for ever",
+        "room.py",
+        "        if entry.visit is None:\n            yield",
+        "        if False:\n            yield",
+    ),
+    Fault(
+        "the waiting are not told that the provider is with someone",
+        "lookup.py",
+        'WITH_SOMEONE if status.kind == "available"',
+        'WITH_SOMEONE if status.kind == "with_someone"',
+    ),
+    Fault("a new co-provider is not told who waits", "opening.py", "        draft.tell(new,", "        draft.tell((),"),
+    Fault(
+        "who no longer hosts an appointment is not told",
+        "opening.py",
+        '    draft.tell(gone, VisitClosed(visit=visit.id, rev=visit.rev, outcome="cancelled"))\n',
+        "",
+    ),
+    Fault(
+        "an acknowledged notice rings again when its client checks in again",
+        "seats.py",
+        "media_reason=reason, away=False)",
+        "media_reason=reason, away=False, acknowledged=False)",
+    ),
+    Fault(
+        "who waited in vain and went is a no-show",
+        "outcomes.py",
+        "came=bool(seat.waited)",
+        "came=seat.stand is Stand.WAITING",
+    ),
+    Fault("minutes before the start are counted as absence", "outcomes.py", "((awaited, max(", "((0, max("),
+    Fault(
+        "who lost the place by a dead node is said to have left",
+        "presence.py",
+        "            _note_fault(draft, connection.who.participant)\n",
+        "",
+    ),
+    Fault(
+        "who waits to the end is judged as if they had left",
+        "closing.py",
+        "    outcomes = {id: _outcome(visit, seat, cancelled, draft.now) for id, seat in visit.seats.items()}\n"
+        '    visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)\n',
+        '    visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)\n'
+        "    outcomes = {id: _outcome(visit, seat, cancelled, draft.now) for id, seat in visit.seats.items()}\n",
+    ),
+    Fault(
+        "a late cancel is held against who waited for nobody",
+        "closing.py",
+        'return "provider_absent" if in_vain else cancelled',
+        "return cancelled",
     ),
     Fault("rev is not counted", "visit.py", "rev=visit.rev + 1", "rev=visit.rev"),
     Fault(

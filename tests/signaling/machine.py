@@ -5,7 +5,7 @@ The machine only chooses; `oracle.py` judges. Rooms are kept by name, so that a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Literal, get_args
 
@@ -48,7 +48,7 @@ from signaling.messages import (
 )
 from signaling.policy import DAY, HOUR, MINUTE, SECOND
 from signaling.room import deadline
-from signaling.state import Phase, Room, Who
+from signaling.state import Phase, Room, Stand, Who
 from tests.signaling.oracle import Oracle
 from tests.signaling.people import (
     ANN,
@@ -77,7 +77,7 @@ A_MOMENT = st.sampled_from([0, 1, 20, SECOND])
 NODES = ("node_1", "node_2")
 
 
-def visit_of(name: str, *clients: Who) -> list[Event]:
+def visit_of(name: str, *clients: Who) -> list[Event | Callable[[Room], Event]]:
     """A visit from check-in to close, as it should be, with one mistaken End."""
     visit, first = f"vis_{name}", clients[0]
     return [
@@ -93,7 +93,13 @@ def visit_of(name: str, *clients: Who) -> list[Event]:
     ]
 
 
-PATHS: Mapping[str, list[Event]] = {
+def matched(room: Room) -> Event:
+    """The host gives Ann's seat to whoever of the lane came first."""
+    lane = [entry.id for entry in room.entries.values() if entry.visit is None]
+    return asks(HOST, Start(entry=lane[0] if lane else "ent_none", appointment="apt_ann"))
+
+
+PATHS: Mapping[str, list[Event | Callable[[Room], Event]]] = {
     "for two": visit_of("ann", ANN),
     "shared": visit_of("eva", EVA),
     "group": visit_of("group", GIA, GUS, GWEN),
@@ -107,6 +113,17 @@ PATHS: Mapping[str, list[Event]] = {
         asks(HOST, Rejoin(visit="vis_ann")),
         asks(BOB, Leave()),
         asks(HOST, Rejoin(visit="vis_ann")),
+    ],
+    "walked in": [
+        asks(WALT, CHECK_IN),
+        matched,
+        asks(ANN, CHECK_IN),
+        *(MediaChanged("vis_ann", who.participant, "media_up", SOON + MINUTE, "node_1") for who in (HOST, WALT)),
+        asks(WALT, End(visit="vis_ann")),
+        asks(WALT, Rejoin(visit="vis_ann")),
+        asks(HOST, Rejoin(visit="vis_ann")),
+        asks(HOST, ReturnToWaiting(participant=WALT.participant)),
+        asks(HOST, Start(appointment="apt_ann")),
     ],
     "sent back": [
         *(asks(who, CHECK_IN) for who in (GIA, GUS)),
@@ -152,7 +169,7 @@ class OneRoom(RuleBasedStateMachine):
             self.play(asks(who, CHECK_IN))
         for event in PATHS[path][:moves]:
             self.now += MINUTE // 2
-            self.play(event)
+            self.play(event(self.room) if callable(event) else event)
 
     def play(self, event: Event) -> None:
         self.watched.step(self.now, event)
@@ -199,6 +216,19 @@ class OneRoom(RuleBasedStateMachine):
             self.ask(by, Start(appointment=visit.appointment, expect=visit.rev if seen else None))
         else:
             self.ask(by, Start(entry=self.entry(data)))
+
+    @precondition(lambda self: any(entry.visit is None for entry in self.room.entries.values()))
+    @rule(data=st.data(), wait=A_MOMENT)
+    def match_a_walk_in(self, data: st.DataObject, wait: int) -> None:
+        self.now += wait
+        lane = [entry.id for entry in self.room.entries.values() if entry.visit is None]
+        visit = self.room.visits.get(self.visit(data))
+        assume(visit is not None and visit.appointment is not None)
+        assert visit is not None
+        free = [s.client for s in visit.seats.values() if s.stand is Stand.OUT]
+        client = data.draw(st.sampled_from([None, *free]), "client")
+        kind = Admit if visit.phase is Phase.IN_PROGRESS else Start
+        self.ask(HOST, kind(entry=data.draw(st.sampled_from(lane)), appointment=visit.appointment, client=client))
 
     @precondition(lambda self: any(v.phase is Phase.IN_PROGRESS for v in self.room.visits.values()))
     @rule(data=st.data(), wait=A_MOMENT)
@@ -248,6 +278,7 @@ class OneRoom(RuleBasedStateMachine):
         someone = data.draw(st.sampled_from(CLIENTS), "someone").participant
         visit, entry = self.visit(data), self.entry(data)
         rev = data.draw(st.sampled_from([None, 0, 1, 2, 3]), "expect")
+        named = data.draw(st.sampled_from([None, "mrn-par_gus", "mrn-par_gwen"]), "client")
         choices: list[RoomRequest] = [
             CHECK_IN,
             replace(CHECK_IN, consent=None),
@@ -259,7 +290,9 @@ class OneRoom(RuleBasedStateMachine):
             Acknowledge(entry=entry),
             Start(appointment=visit.replace("vis_", "apt_"), expect=rev),
             Start(entry=entry, expect=rev),
+            Start(entry=entry, appointment=visit.replace("vis_", "apt_"), client=named),
             Admit(entry=entry),
+            Admit(entry=entry, appointment=visit.replace("vis_", "apt_"), client=named),
             ReturnToWaiting(participant=someone),
             Remove(participant=someone),
             Remove(entry=entry),

@@ -22,6 +22,7 @@ from signaling.messages import (
     ClientReady,
     ClientView,
     End,
+    Finish,
     Leave,
     ParticipantChanged,
     QueueChanged,
@@ -38,11 +39,11 @@ from signaling.messages import (
 )
 from signaling.modality import admitted
 from signaling.room import deadline, handle
-from signaling.seats import ahead
 from signaling.snapshot import pack, unpack
 from signaling.state import Interval, Phase, Role, Room, Seat, Stand, Visit, Who
 from signaling.view import view
 from signaling.visit import NEXT
+from signaling.waiting import ahead
 from tests.signaling.people import CO, HOST
 
 QUEUE = (QueueEntered, QueueChanged, QueueLeft, ClientReady)
@@ -53,11 +54,13 @@ class Oracle:
     """One room under watch."""
 
     def __init__(self, room: Room, clients: tuple[Who, ...]) -> None:
-        self.room = room
+        self.room = self.deciding = room
         self.clients = clients
         self.now = room.time
         self.count = 0
         self.arrivals: set[str] = set()
+        self.came: set[tuple[str, str]] = set()
+        self.said: set[str] = set()
         self.announced: Counter[str] = Counter()
         self.notified: Counter[str] = Counter()
         self.hand_offs: Counter[str] = Counter()
@@ -75,9 +78,11 @@ class Oracle:
         if isinstance(event, Asked) and not event.fresh:
             event = replace(event, fresh=f"{self.count:05}")
         self.count += 1
-        before = self.room
+        before = self.deciding = self.room
         settled = self._time_passes(before, now)
         saved = pack(before)
+        if isinstance(event, Asked) and isinstance(event.request, Finish) and event.request.outcomes:
+            self.said.add(event.request.visit)  # a provider's word goes first
         try:
             step = handle(before, event, now=now)
         except SignalingError as error:
@@ -86,6 +91,7 @@ class Oracle:
             return error
         assert step == handle(unpack(saved), event, now=now), "handle is a function of what was saved"
         assert pack(before) == saved, "the room that was decided on stays as it was"
+        self.deciding = step.room
         self._bookkeeping(before, step)
         self._moves(settled, step, event)
         self._tells(before, step)
@@ -194,6 +200,7 @@ class Oracle:
             return
         came = {id for id, s in now.seats.items() if s.stand is Stand.IN and _stand(was, id) is not Stand.IN}
         waited = {id for id, s in was.seats.items() if s.stand is Stand.WAITING}
+        matched = self._matched(was, now, event)
         if not came:
             assert not (now.phase is Phase.IN_PROGRESS and was.phase is not Phase.IN_PROGRESS)
             return
@@ -204,7 +211,7 @@ class Oracle:
             case Start():
                 assert provides
                 assert request.appointment in (was.appointment, None)
-                assert came == waited, "start lets in all who wait for this appointment, and nobody else"
+                assert came == waited | matched, "start lets in all who wait for this appointment, and nobody else"
             case Admit():
                 assert provides
                 assert came == {self.room.entries[request.entry].participant}
@@ -222,6 +229,23 @@ class Oracle:
                     assert not was.seats[id].sent_back
             case _:
                 raise AssertionError(f"{type(request).__name__} let {came} in")
+
+    def _matched(self, was: Visit, now: Visit, event: Asked | Fact) -> set[str]:
+        """Who was given a seat, and by what: nobody is matched but by a click that names entry and appointment."""
+        new = set(now.matched.items()) - set(was.matched.items())
+        if not new:
+            return set()
+        assert isinstance(event, Asked)
+        assert isinstance(event.request, (Start, Admit))
+        assert event.by.participant == HOST.participant, "the lane is the host's"
+        assert event.request.appointment == was.appointment
+        [(before, after)] = new
+        seat = was.seats[before]
+        assert (seat.stand, seat.attended) == (Stand.OUT, ()), "nobody loses a seat they have"
+        assert self.room.entries[event.request.entry or ""].participant == after
+        assert self.room.entries[event.request.entry or ""].visit is None, "only somebody nobody knows is matched"
+        assert event.request.client in (None, seat.client)
+        return {after}
 
     # --- what is counted here and there
 
@@ -252,6 +276,7 @@ class Oracle:
         self.arrivals |= {
             id for id, e in room.entries.items() if id not in before.entries and not e.acknowledged and e.checked_in
         }
+        self.came |= {(e.visit, e.participant) for e in room.entries.values() if e.visit is not None}
         for entry in step.entries:
             match entry:
                 case Told(to, message):
@@ -275,6 +300,8 @@ class Oracle:
             for client in facts["clients"]:
                 minutes = client["connected_ms"]
                 assert client["outcome"], "whatever became of it has a name"
+                theirs = client["outcome"] == "no_show" and record.visit not in self.said
+                assert not theirs or (record.visit, client["participant"]) not in self.came, "who came is no no-show"
                 assert min(minutes.values()) >= 0
                 assert sum(minutes.values()) <= longest, "no minute is counted twice, and none without a run"
 
@@ -304,7 +331,7 @@ class Oracle:
             if participant == CO.participant:
                 text = _text(message)
                 shared = [v for v in (*before.visits.values(), *room.visits.values()) if _provides(v, CO)]
-                allowed = {id for v in shared for id in v.seats}
+                allowed = {id for v in shared for id in (*v.seats, *v.matched)}
                 for client in self.clients:
                     if client.participant not in allowed:
                         assert client.name not in text, "a co-provider hears of the shared appointments alone"
@@ -326,8 +353,13 @@ class Oracle:
         for other in self.clients:
             if other.participant != who.participant:
                 assert other.name not in text, f"{who.participant} reads of {other.participant}"
-                if not (participants and other.visit == who.visit):
+                if not (participants and self._together(who, other)):
                     assert other.participant not in text
+
+    def _together(self, who: Who, other: Who) -> bool:
+        """Tell whether two clients sit, or sat, in one visit."""
+        rooms = (self.room, self.deciding)
+        return any({who.participant, other.participant} <= v.seats.keys() for r in rooms for v in r.visits.values())
 
     # --- what always holds
 
@@ -416,7 +448,7 @@ class Oracle:
             )
             self._nobody_else(who, text, participants=inside)
         text = _text(view(room, CO))
-        shared = {id for v in room.visits.values() if _provides(v, CO) for id in v.seats}
+        shared = {id for v in room.visits.values() if _provides(v, CO) for id in (*v.seats, *v.matched)}
         for client in self.clients:
             assert client.participant in shared or client.name not in text, "a co-provider sees the shared alone"
 

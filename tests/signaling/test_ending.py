@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from signaling.effects import ClosePeers
+from signaling.effects import ClosePeers, Told
 from signaling.errors import Forbidden, NotFound, Refused, Stale
 from signaling.events import DeadlinePassed
 from signaling.messages import (
@@ -192,7 +192,7 @@ def test_a_client_removed_from_a_visit_for_two_ends_it_and_does_not_come_back() 
     assert [m.reason for m in played.told(VisitEnded, ANN)] == ["removed"]
     assert played.closed_out(ANN) == [4511]
     assert played.visit().rev == before.visit().rev + 1
-    assert "right person" not in repr(played.entries)
+    assert "right person" not in repr([e for e in played.entries if ANN.participant not in getattr(e, "to", ())])
     played.refuses(Refused, LATER + 1, client(Rejoin(visit="vis_ann")))
     played.refuses(Refused, LATER + 1, client(CHECK_IN))
 
@@ -293,7 +293,9 @@ def test_a_returned_client_who_gives_up_closes_with_what_was() -> None:
     assert [h.record.visit for h in closed.hand_offs if h.record.visit == "vis_ann"] == ["vis_ann"]
 
 
-def test_waiting_clients_hear_nothing_of_an_end() -> None:
+def test_of_an_end_waiting_clients_hear_that_the_provider_is_free_again_and_no_more() -> None:
     played = live(WILMA).then((LATER, provider(END)))
 
-    assert [type(e).__name__ for e in played.entries if "par_wilma" in getattr(e, "to", ())] == []
+    [told] = [e.message for e in played.entries if isinstance(e, Told) and "par_wilma" in e.to]
+    assert isinstance(told, WaitingChanged)
+    assert (told.status, told.minutes, told.ahead) == ("available", None, None)

@@ -6,8 +6,8 @@ from signaling.effects import ClosePeers
 from signaling.errors import Refused
 from signaling.events import DeadlinePassed, EndedOffline, MediaChanged
 from signaling.messages import End, MediaMode, Rejoin, Start, VisitEnded
+from signaling.minutes import connected
 from signaling.policy import MINUTE, SECOND
-from signaling.record import connected
 from signaling.state import AudioOnly, Interval, Phase, Segment, Who
 from tests.signaling.people import ANN, GIA, GUS, HOST, POLICY, SOON
 from tests.signaling.play import Played, asks, client, goes, provider, waiting

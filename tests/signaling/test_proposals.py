@@ -71,8 +71,8 @@ def test_each_proposal_names_its_rule() -> None:
         "service": {
             "code": "90837",
             "rule": "cpt-90837-53",
-            "source": "CPT psychotherapy time rules (2013 and later)",
-            "effective": "2013-01-01",
+            "source": "CPT time rules",
+            "effective": None,
             "minutes": 53,
             "next": None,
         },
@@ -82,7 +82,7 @@ def test_each_proposal_names_its_rule() -> None:
             "source": "CMS Transmittal 11045, CR 12427",
             "effective": "2022-01-01",
         },
-        "modifier": {"code": "95", "rule": "mod-95", "source": "CPT Appendix P", "effective": "2017-01-01"},
+        "modifier": {"code": "95", "rule": "mod-95", "source": "CPT Appendix P", "effective": None},
     }
 
 
@@ -121,6 +121,19 @@ def test_a_code_of_the_practices_own_is_left_alone() -> None:
     assert own["modifier"]["code"] == "95"
 
 
+@pytest.mark.parametrize("group", [False, True])
+def test_where_nothing_is_charged_no_service_is_proposed(group: bool) -> None:
+    free = propose(case(service_code=None, no_fee=True, group=group))
+
+    assert free["service"] is None
+    assert (free["place_of_service"]["code"], free["modifier"]["code"]) == ("10", "95")
+
+
+def test_a_rule_without_a_date_says_none_and_always_holds() -> None:
+    assert Rule(id="r", source="s").holds(date(1990, 1, 1))
+    assert propose(CLEAN)["service"]["effective"] is None
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -138,6 +151,8 @@ def test_a_code_of_the_practices_own_is_left_alone() -> None:
         ({"private": False}, ("privacy_not_confirmed",)),
         ({"place": None}, ("place_missing",)),
         ({"matched": False}, ("client_not_matched",)),
+        ({"no_fee": True, "service_code": None}, ("no_fee",)),
+        ({"no_fee": True, "service_code": None, "video": 10 * MINUTE}, ("no_fee",)),
     ],
 )
 def test_what_a_person_should_look_at(fields: dict[str, Any], expected: tuple[str, ...]) -> None:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from signaling.messages import Devices, Outcome, Place
+from signaling.minutes import connected
 from signaling.policy import HOUR, MINUTE, Policy, PracticeInfo
-from signaling.record import Record, connected, outcome_of, record_of
+from signaling.proposals import NO_FEE
+from signaling.record import Record, record_of
 from signaling.spans import length, overlap, spans, union, without
 from signaling.state import (
     Attendee,
@@ -245,26 +247,6 @@ def test_spans_divide_without_rest(one: tuple[Interval, ...], other: tuple[Inter
 # --- Outcomes ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("client", "ran", "faults", "outcome"),
-    [
-        (seat(), True, (), "attended"),
-        (seat(outcome="late_arrival"), True, (), "late_arrival"),
-        (seat(outcome="no_show"), True, (), "no_show"),
-        (seat(attended=(), checked_in=None), False, (), "no_show"),
-        (seat(attended=(), checked_in=None), True, (), "no_show"),
-        (seat(attended=(), checked_in=None), False, ("media_failed",), "technical_failure"),
-        (seat(attended=(), waited=at((-5, 20))), False, (), "provider_absent"),
-        (seat(attended=(), waited=at((-5, 20))), False, ("media_failed",), "provider_absent"),
-        (seat(attended=(), waited=at((-5, -1))), True, (), "left_early"),
-    ],
-)
-def test_what_is_said_of_a_client(client: Seat, ran: bool, faults: tuple[str, ...], outcome: str) -> None:
-    whole = visit(client, faults=faults)
-
-    assert outcome_of(whole if ran else replace(whole, segments=()), client) == outcome
-
-
 def test_a_visit_that_never_started_has_an_outcome_and_no_minutes() -> None:
     missed = visit(seat(attended=(), checked_in=None), segments=(), media={})
 
@@ -329,15 +311,18 @@ def test_the_facts_of_a_rejoined_visit() -> None:
                 "payer": "medicare",
                 "outcome": "attended",
                 "service_code": "90837",
+                "no_fee": False,
                 "connected_ms": {"video": 34 * MINUTE, "audio": 10 * MINUTE},
                 "intervals": [
                     {"from": BEGAN + MINUTE, "to": BEGAN + 20 * MINUTE, "modality": "video"},
                     {"from": BEGAN + 25 * MINUTE, "to": BEGAN + 40 * MINUTE, "modality": "video"},
                     {"from": BEGAN + 40 * MINUTE, "to": BEGAN + 50 * MINUTE, "modality": "audio"},
                 ],
+                "identity": "link",
                 "place": {"state": "CO", "kind": "home"},
                 "consent": {"version": "2024-1", "at": BEGAN - 5 * MINUTE},
                 "privacy": True,
+                "audio_only_rule": "allowed",
                 "audio_only": [
                     {
                         "from": BEGAN + 40 * MINUTE,
@@ -386,6 +371,29 @@ def test_a_group_is_counted_by_who_was_there() -> None:
     assert {client["service"]["code"] for client in record.proposals["clients"] if client["id"] != "mrn-gone"} == {
         "90853"
     }
+
+
+@pytest.mark.parametrize(
+    ("client", "matched", "identity"),
+    [
+        (seat(), {}, "link"),
+        (seat(), {"other": "ann"}, "matched"),
+        (seat(), {"ann": "other"}, "link"),
+        (seat(client=None), {}, "walk_in"),
+        (seat(checked_in=None), {}, None),
+    ],
+)
+def test_how_we_know_who_came(client: Seat, matched: dict[str, str], identity: str | None) -> None:
+    assert closed(visit(client, matched=matched)).facts["clients"][0]["identity"] == identity
+
+
+def test_a_client_who_is_charged_nothing_has_no_code() -> None:
+    record = closed(visit(seat(service_code=NO_FEE)))
+
+    (client,) = record.facts["clients"]
+    assert (client["service_code"], client["no_fee"]) == (None, True)
+    assert record.proposals["clients"][0]["service"] is None
+    assert record.flags == ("no_fee",)
 
 
 def test_a_correction_is_another_revision_of_the_same_record() -> None:

@@ -16,7 +16,6 @@ from signaling.messages import (
     Start,
     VisitRejoinPending,
     VisitResumed,
-    VisitStarted,
     Withdraw,
 )
 from signaling.policy import MINUTE
@@ -204,7 +203,7 @@ def test_a_group_goes_on_with_the_provider_and_one_client_and_others_come_by_the
     assert played.seat(GUS).attended == (Interval(BEGIN, ENDED), Interval(ENDED + 30))
     assert played.visit("vis_group").rev == rev + 1
     assert len(played.visit("vis_group").segments) == 2
-    assert len(played.told(VisitStarted, GUS)) == 1
+    assert [m.segment for m in played.told(VisitResumed, GUS)] == [2]
     assert [m.participant["id"] for m in played.told(ParticipantChanged, GIA)] == ["par_gus"]
 
 
@@ -216,7 +215,9 @@ def test_of_a_group_everybody_who_agreed_comes_in_with_the_provider() -> None:
     )
 
     assert [played.seat(who).stand for who in (GIA, GUS, GWEN)] == [Stand.IN, Stand.OUT, Stand.IN]
-    assert [m.agreed for m in played.told(VisitRejoinPending, GUS)] == [("client",), ("client",)]
+    pending = played.told(VisitRejoinPending, GUS)[:2]
+    assert [(m.agreed, m.mine) for m in pending] == [(("client",), False)] * 2
+    assert [m.mine for m in played.told(VisitRejoinPending, GIA)] == [True, True]
 
 
 def test_who_never_was_in_the_group_does_not_rejoin_it() -> None:

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from server.registry.appointments import Found, Plan
-from server.registry.documents import Client, Member
+from server.registry.documents import Client
 from server.registry.errors import Invalid, Missing
 from server.web.api.operation import Answer, Call, Nothing, Operation
 from server.web.api.providers import MOST_CLIENTS, MOST_PROVIDERS, ClientBody, as_member, once
@@ -98,7 +99,7 @@ async def _planned(call: Call, body: AppointmentBody) -> Plan:
             raise Invalid("$.group", "must be true, false, or the id of a group of this practice")
         providers = providers or group.providers
         clients = tuple(
-            Member(id=one.id, name=one.name, payer=one.payer, service_code=one.service_code or group.service_code)
+            replace(one, service_code=group.service_code) if one.service_code is None else one
             for one in clients or group.clients
         )
     if not providers:

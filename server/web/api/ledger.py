@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from server.registry import room_id
-from server.registry.errors import Missing
-from server.web.api.operation import Call, Nothing, Operation
+from server.registry.errors import Clash, Missing
+from server.web.api.operation import Answer, Call, Nothing, Operation
+from server.web.api.providers import MOST_CLIENTS, Code, as_code, once
 from server.web.api.rooms import LiveVisit, live
+from signaling.amending import Change
+from signaling.messages import Outcome
 
 
 class VisitAnswer(Struct, frozen=True, omit_defaults=True):
@@ -42,6 +45,23 @@ class AuditAnswer(Struct, frozen=True):
     next: str
 
 
+class OutcomeBody(Struct, frozen=True):
+    """What is to be said of one client instead."""
+
+    client: Annotated[str, Meta(max_length=100)]
+    """The practice's id, or the participant's of somebody who was never matched."""
+    outcome: Outcome
+    service_code: Code | UnsetType | None = UNSET
+    """Left out: as it was. null: nothing is charged."""
+
+
+class AmendmentBody(Struct, frozen=True):
+    """A correction of a closed visit's record."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+    outcomes: Annotated[tuple[OutcomeBody, ...], Meta(max_length=MOST_CLIENTS)] = ()
+
+
 async def visit(call: Call, body: Nothing) -> VisitAnswer:
     """Return a visit, live or over."""
     id, services = call.id(), call.services
@@ -71,6 +91,19 @@ async def record(call: Call, body: Nothing) -> RecordAnswer:
     if found is None:
         raise Missing("record")
     return RecordAnswer(record=found)
+
+
+async def amend(call: Call, body: AmendmentBody) -> Answer:
+    """Make another revision of a visit's record."""
+    once("$.outcomes", [given.client for given in body.outcomes])
+    found = await call.services.ledger.record(call.practice, call.id())
+    if found is None:
+        if await call.services.registry.appointments.of_visit(call.practice, call.id()) is None:
+            raise Missing("record")
+        raise Clash("the visit is not closed, or its record is on its way")
+    changes = {given.client: Change(given.outcome, as_code(given.service_code)) for given in body.outcomes}
+    amended, new = await call.services.registry.amendments.make(call.practice, found, changes, body.reason, by=call.who)
+    return Answer(RecordAnswer(record=amended), 201 if new else 200)
 
 
 async def records(call: Call, body: Nothing) -> RecordsAnswer:
@@ -105,6 +138,17 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         answer=RecordAnswer,
         scope="records",
         problems=("not_found",),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/visits/{id}/amendments",
+        summary="Correct a closed visit's outcomes: another revision of its record, the first stays",
+        handler=amend,
+        body=AmendmentBody,
+        answer=RecordAnswer,
+        scope="amend",
+        created=True,
+        problems=("not_found", "conflict"),
     ),
     Operation(
         method="GET",

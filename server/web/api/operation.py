@@ -97,12 +97,14 @@ class Operation(Generic[B]):
     handler: Handler[B]
     body: type[B]
     answer: type[Struct] | None
-    """None: 204, nothing to say."""
+    """None: 204, nothing to say; or `text`."""
     scope: str | None
     """Of the API key; None: no key is asked for."""
     browser: bool = False
     """A page asks: its origin is looked at."""
     query: tuple[str, ...] = ()
+    text: str | None = None
+    """The answer is text of this type."""
     created: bool = False
     """201 is among the answers."""
     problems: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from server.registry import room_id
 from server.registry.documents import Group, Member, Provider
@@ -14,14 +14,17 @@ from server.web import tickets
 from server.web.api.operation import Answer, Call, Nothing, Operation
 from server.web.api.rooms import RoomAnswer, as_answer
 from server.web.problems import FieldError, Problem
-from server.web.tickets import Id, TicketAnswer
+from server.web.tickets import Id, TicketAnswer, TicketBody
 from signaling.messages import Name, Short
+from signaling.proposals import NO_FEE
 
 MOST_CLIENTS = 40
 MOST_PROVIDERS = 8
 
 State = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
 """A state, district or territory of the USA: two capital letters."""
+Code = Annotated[str, Meta(min_length=1, max_length=100)]
+"""A service code, of CPT or of the practice's own."""
 Login = Annotated[str, Meta(pattern="^[A-Za-z0-9._@+-]{3,100}$")]
 Password = Annotated[str, Meta(min_length=12, max_length=128)]
 
@@ -56,13 +59,14 @@ class AccountAnswer(Struct, frozen=True):
     username: str
 
 
-class ClientBody(Struct, frozen=True):
+class ClientBody(Struct, frozen=True, omit_defaults=True):
     """A client, by the practice's own id."""
 
     id: Id
     name: Name
     payer: Short | None = None
-    service_code: Short | None = None
+    service_code: Code | UnsetType | None = UNSET
+    """Left out: the group's, or what the time proposes. null: nothing is charged."""
 
 
 class GroupBody(Struct, frozen=True):
@@ -70,7 +74,7 @@ class GroupBody(Struct, frozen=True):
 
     name: Name
     initials: Annotated[str, Meta(max_length=8)] = ""
-    service_code: Short | None = None
+    service_code: Code | None = None
     """Of members who have none of their own."""
     clients: Annotated[tuple[ClientBody, ...], Meta(max_length=MOST_CLIENTS)] = ()
     providers: Annotated[tuple[Id, ...], Meta(max_length=MOST_PROVIDERS)] = ()
@@ -83,7 +87,7 @@ class GroupAnswer(Struct, frozen=True):
     name: str
     initials: str
     service_code: str | None
-    clients: tuple[Member, ...]
+    clients: tuple[ClientBody, ...]
     providers: tuple[str, ...]
 
 
@@ -104,10 +108,11 @@ async def put_account(call: Call, body: AccountBody) -> Answer:
     return Answer(answer, 201 if new else 200)
 
 
-async def ticket(call: Call, body: Nothing) -> Answer:
+async def ticket(call: Call, body: TicketBody) -> Answer:
     """Return a ticket as that provider."""
-    answer = await tickets.for_provider(call, call.practice, call.id())
-    await call.services.registry.shelf.note(Deed(call.practice, call.who, "provider.acted_as", call.id()))
+    answer = await tickets.for_provider(call, call.practice, call.id(), room=body.room)
+    deed = Deed(call.practice, call.who, "provider.acted_as", call.id(), body.room or "")
+    await call.services.registry.shelf.note(deed)
     return answer
 
 
@@ -137,7 +142,7 @@ async def put_group(call: Call, body: GroupBody) -> Answer:
         name=group.name,
         initials=group.initials,
         service_code=group.service_code,
-        clients=group.clients,
+        clients=tuple(_as_body(client) for client in group.clients),
         providers=group.providers,
     )
     return Answer(answer, 201 if new else 200)
@@ -145,7 +150,19 @@ async def put_group(call: Call, body: GroupBody) -> Answer:
 
 def as_member(client: ClientBody) -> Member:
     """Return the client as the registry keeps it."""
-    return Member(id=client.id, name=client.name, payer=client.payer, service_code=client.service_code)
+    return Member(id=client.id, name=client.name, payer=client.payer, service_code=as_code(client.service_code))
+
+
+def as_code(given: str | UnsetType | None) -> str | None:
+    """Return a service code as the registry keeps it: null is `NO_FEE`, and what was left out is None."""
+    if given is UNSET:
+        return None
+    return NO_FEE if given is None else given
+
+
+def _as_body(member: Member) -> ClientBody:
+    code = UNSET if member.service_code is None else member.service_code or None
+    return ClientBody(id=member.id, name=member.name, payer=member.payer, service_code=code)
 
 
 def once(at: str, ids: list[str]) -> None:
@@ -181,7 +198,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
         path="/v1/providers/{id}/tickets",
         summary="Get a WebSocket ticket as that provider; audited",
         handler=ticket,
-        body=Nothing,
+        body=TicketBody,
         answer=TicketAnswer,
         scope="act",
         created=True,

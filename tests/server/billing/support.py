@@ -62,6 +62,8 @@ class Office:
     def __init__(self, ledger: Ledger, *endpoints: Endpoint, take: Callable[[httpx.Request], int]) -> None:
         self.ledger = ledger
         self.clock = HandClock()
+        self.chance = 0.0
+        """What chance says: 0 to 1."""
         self.wire = Wire(take)
         self.endpoints = {endpoint.id: endpoint for endpoint in endpoints}
         self.gone: list[tuple[str, str]] = []
@@ -75,6 +77,7 @@ class Office:
             gone=self._gone,
             transport=self.wire,
             resolve=self._resolve,
+            chance=lambda: self.chance,
         )
 
     async def _endpoint(self, practice: str, webhook: str) -> Endpoint | None:

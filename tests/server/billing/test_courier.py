@@ -160,6 +160,25 @@ async def test_tries_come_more_and_more_rarely_and_end_after_three_days(ledger: 
     assert await office.states() == ["dead"]
 
 
+async def test_chance_stretches_the_waits_by_a_fifth_at_most(ledger: Ledger) -> None:
+    endpoint = hook()
+    times: list[int] = []
+
+    def refuse(request: httpx.Request) -> int:
+        times.append(office.clock.now)
+        return 422
+
+    office = Office(ledger, endpoint, take=refuse)
+    office.chance = 1.0
+    await ledger.archive(streamed([record(1)]), {"north": [endpoint]})
+
+    await office.let_pass(HOUR)
+
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    assert waits == [wait * 6 // 5 for wait in BACKOFF[: len(waits)]]
+    assert len(waits) == 4
+
+
 async def test_the_oldest_message_of_a_silent_receiver_is_tried_every_two_minutes(ledger: Ledger) -> None:
     endpoint = hook()
     office = Office(ledger, endpoint, take=lambda _: 500)

@@ -9,6 +9,7 @@ import pytest
 
 from server.registry import room_id
 from signaling.events import Cancelled
+from signaling.proposals import NO_FEE
 from tests.server.world import NOW, OPERATOR_KEY, URL, World, bearer
 
 APPOINTMENT: dict[str, Any] = {
@@ -142,19 +143,24 @@ async def test_a_group_lends_an_appointment_its_members_and_providers(elm: Ehr) 
         "name": "Tuesday group",
         "initials": "TG",
         "service_code": "90853",
-        "clients": [{"id": "ann", "name": "Ann"}, {"id": "ben", "name": "Ben", "service_code": "H0005"}],
+        "clients": [
+            {"id": "ann", "name": "Ann"},
+            {"id": "ben", "name": "Ben", "service_code": "H0005"},
+            {"id": "cat", "name": "Cat", "service_code": None},
+        ],
         "providers": ["amy"],
     }
     assert (await elm("PUT", "/v1/groups/g1", group)).status_code == 201
-    assert (await elm("PUT", "/v1/groups/g1", group)).status_code == 200
+    again = await elm("PUT", "/v1/groups/g1", group)
+    assert (again.status_code, again.json()["clients"]) == (200, group["clients"])
 
     answer = await elm("PUT", "/v1/appointments/a1", {"group": "g1", "start": NOW, "duration_minutes": 90})
 
     assert answer.status_code == 201
     assert answer.json()["group"] is True
-    assert [one["id"] for one in answer.json()["clients"]] == ["ann", "ben"]
+    assert [one["id"] for one in answer.json()["clients"]] == ["ann", "ben", "cat"]
     visit = elm.world.rooms[room_id("elm", "amy")].visits[answer.json()["visit"]]
-    assert [seat.service_code for seat in visit.seats.values()] == ["90853", "H0005"]
+    assert [seat.service_code for seat in visit.seats.values()] == ["90853", "H0005", NO_FEE]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from server.ports import Ticket
 from server.registry import room_id
@@ -195,6 +196,7 @@ async def test_a_provider_who_signed_in_gets_a_ticket_to_their_own_room(world: W
         "ticket": "",
         "provider": {"id": "amy", "name": "Dr. amy"},
         "practice": {"id": "elm", "name": "Practice elm", "time_zone": "UTC"},
+        "rooms": [],
     }
     ticket = await redeemed(world, answer)
     assert (ticket.room, ticket.by.role, ticket.by.participant) == (ROOM, Role.PROVIDER, "amy")
@@ -226,6 +228,32 @@ async def test_a_co_provider_gets_into_the_hosts_room_for_what_they_share_alone(
     assert answer.status_code == 201
     ticket = await redeemed(world, answer)
     assert (ticket.room, ticket.by.role, ticket.by.participant) == (room_id("elm", "bob"), Role.CO_PROVIDER, "amy")
+    assert answer.json()["rooms"] == []
+    assert answer.json()["provider"] == {"id": "amy", "name": "Dr. amy"}
+
+
+async def test_a_provider_is_told_the_rooms_of_others_that_they_may_enter(world: World) -> None:
+    cookies = await signed_in(world)
+    shared = replace(plan("ann", provider="bob"), providers=("bob", "amy"))
+    await world.registry.appointments.put("elm", "b1", plan("ben", provider="bob"), by="key")
+    await world.registry.appointments.put("elm", "b2", shared, by="key")
+    await world.registry.appointments.put("elm", "b3", shared, by="key")
+
+    answer = await world.asked("POST", "/v1/tickets", cookies=cookies)
+
+    assert answer.json()["rooms"] == [{"room": room_id("elm", "bob"), "provider": {"id": "bob", "name": "Dr. bob"}}]
+
+
+async def test_an_ehr_gets_a_co_providers_ticket_and_the_trail_says_to_which_room(world: World) -> None:
+    act = await world.registry.keys.add("elm", by="operator", scopes=("act",))
+    shared = replace(plan("ann", provider="bob"), providers=("bob", "amy"))
+    await world.registry.appointments.put("elm", "b1", shared, by="key")
+    theirs = room_id("elm", "bob")
+
+    answer = await world.asked("POST", "/v1/providers/amy/tickets", json={"room": theirs}, headers=bearer(act))
+
+    assert (await redeemed(world, answer)).by.role is Role.CO_PROVIDER
+    assert (world.outbox[-1].data["target"], world.outbox[-1].data["detail"]) == ("amy", theirs)
 
 
 async def test_an_ehr_acts_as_a_provider_with_the_scope_and_leaves_a_trail(world: World) -> None:

@@ -1,0 +1,32 @@
+"""The minutes in which media connected a client with the provider's side: measured, with the gaps left out.
+
+An instant counts for a client when both sides' transports were up while the client was in a running segment, as video
+if pictures flowed both ways, else as audio.
+"""
+
+from __future__ import annotations
+
+from signaling.spans import Spans, length, overlap, spans, union, without
+from signaling.state import Interval, MediaLog, Visit
+
+
+def connected(visit: Visit, participant: str, now: int) -> dict[str, int]:
+    """Return a client's connected milliseconds up to `now`: `{video, audio}`, gaps left out."""
+    video, audio = flowing(visit, participant, now)
+    return {"video": length(video), "audio": length(audio)}
+
+
+def flowing(visit: Visit, participant: str, now: int) -> tuple[Spans, Spans]:
+    """Return when media connected this client with the provider's side: (video, audio), apart from one another."""
+    seat = visit.seats.get(participant)
+    if seat is None:
+        return (), ()
+    running = spans((Interval(segment.started_at, segment.ended_at) for segment in visit.segments), now)
+    theirs = visit.media.get(participant, MediaLog())
+    # The provider's side is there while any of the providers is.
+    ours = [visit.media.get(provider.id, MediaLog()) for provider in visit.providers]
+    our_up = union(span for log in ours for span in spans(log.up, now))
+    our_video = union(span for log in ours for span in overlap(spans(log.video, now), spans(log.up, now)))
+    both = overlap(overlap(spans(theirs.up, now), our_up), overlap(running, spans(seat.attended, now)))
+    video = overlap(both, overlap(spans(theirs.video, now), our_video))
+    return video, without(both, video)

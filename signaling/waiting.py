@@ -1,0 +1,75 @@
+"""What those who wait are told, and when they may come: their provider's status, their place in line, the window."""
+
+from __future__ import annotations
+
+from signaling.draft import Draft
+from signaling.effects import Told
+from signaling.errors import Refused
+from signaling.lookup import shown_status
+from signaling.messages import SetStatus, WaitingChanged
+from signaling.state import Entry, Room, Status, Visit
+
+
+def demand_window(visit: Visit, now: int) -> None:
+    """Raise `Refused` outside the time in which a client of an appointment may come."""
+    if visit.appointment is None:
+        return
+    if now < opens(visit):
+        raise Refused("too early")
+    # As long as the visit itself waits for somebody, it lets them come.
+    still_awaited = max(visit.start, visit.opened_at) + visit.policy.no_show_after
+    if now > max(visit.end + visit.policy.window_after, still_awaited):
+        raise Refused("too late")
+
+
+def opens(visit: Visit) -> int:
+    """Return when the clients of an appointment may begin to check in, in ms."""
+    return visit.start - visit.policy.window_before
+
+
+def set_status(draft: Draft, request: SetStatus) -> None:
+    """The provider tells the waiting what to expect."""
+    status = Status(request.status, request.minutes if request.status == "late" else None)
+    if status != draft.room.status:
+        draft.change(status=status)
+
+
+def tell_status(draft: Draft) -> None:
+    """Tell the waiting how their provider is, if it is not what it was before this step."""
+    status = shown_status(draft.room)
+    if shown_status(draft.before) == status:
+        return
+    told = {entry.to: entry.message for entry in draft.entries if isinstance(entry, Told)}
+    for entry in draft.room.entries.values():
+        last = told.get((entry.participant,))
+        if not isinstance(last, WaitingChanged) or (last.status, last.minutes) != (status.kind, status.minutes):
+            _tell_waiting(draft, entry, status)
+
+
+def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:
+    """An entry came or went: tell it how the provider is, and tell those whose place in line it changed, if shown."""
+    status = shown_status(draft.room)
+    for entry in draft.room.entries.values():
+        if entry.id == behind.id or (_shows_position(draft.room, entry) and _order(behind) < _order(entry)):
+            _tell_waiting(draft, entry, status)
+
+
+def _tell_waiting(draft: Draft, entry: Entry, status: Status) -> None:
+    told = WaitingChanged(status=status.kind, minutes=status.minutes, ahead=ahead(draft.room, entry))
+    draft.tell((entry.participant,), told)
+
+
+def _order(entry: Entry) -> tuple[int, str]:
+    return entry.since, entry.id
+
+
+def ahead(room: Room, entry: Entry) -> int | None:
+    """Return how many wait before this entry; None where the room does not show it."""
+    if not _shows_position(room, entry):
+        return None
+    return sum(1 for other in room.entries.values() if _order(other) < _order(entry))
+
+
+def _shows_position(room: Room, entry: Entry) -> bool:
+    visit = room.visits.get(entry.visit or "")
+    return (visit.policy if visit is not None else room.policy).show_position

@@ -332,6 +332,8 @@ class Session:
         """Let the clockwork come again when the next thing is due."""
         limits = self.hub.limits
         due = min(self.pinged + limits.ping_every, self.wire.heard + limits.silence)
+        if self.present:
+            due = min(due, self.renewed + limits.refresh)
         if self.caller is None:
             due = min(due, max(self.since + limits.hello_within, now))
         elif self.ends_at is not None:

@@ -9,8 +9,8 @@ import { WelcomeScreen } from "./components/welcome.js";
 import { Api } from "./lib/api.js";
 import { CLOSE } from "./lib/connection.js";
 import { codeOf, Refusal } from "./lib/refusal.js";
-import { closedReason, foldClient, screenFor } from "./lib/visit.js";
-import { beOneDevice, browser, levelWatcher, setUp, Words } from "./page.js";
+import { closedReason, foldClient, goesOn, screenFor } from "./lib/visit.js";
+import { beOneDevice, browser, connect, levelWatcher, setUp, Words } from "./page.js";
 import { Session } from "./session.js";
 
 /** @typedef {import("./lib/types.js").ClientView} ClientView */
@@ -21,7 +21,8 @@ import { Session } from "./session.js";
 
 const api = new Api(fetch.bind(globalThis));
 const words = new Words(() => draw());
-const { memory, connection, self, sounds, wake, frame } = setUp("client", ticket);
+const { memory, self, sounds, wake, frame } = setUp("client");
+const connection = connect(memory, memory.resume(), ticket);
 const session = new Session(connection, self);
 const baseTitle = document.title;
 
@@ -41,7 +42,8 @@ let step = "welcome";
 let stopped = null;
 /** @type {{text: string, at: number}[]} the provider's words to this client */
 let messages = [];
-let away = false;
+/** Whether this client chose to rejoin since the last end: in a group the roles that agreed do not say who. */
+let agreed = false;
 let note = "";
 /** @type {Shown | null} */
 let shown = null;
@@ -50,11 +52,23 @@ let shown = null;
 async function ticket() {
   const token = memory.get("token");
   if (token) {
-    joined = await api.join(token);
-    return joined.ticket;
+    return learn(await api.join(token)).ticket;
   }
   if (lane && knocking) return (await api.knock({ practice: lane, ...knocking })).ticket;
   throw new Refusal("bad_link");
+}
+
+/** @param {Joined} told */
+function learn(told) {
+  joined = told;
+  frame.practice(joined.practice);
+  memory.set("group", joined.appointment.group ? "yes" : null); // a reloaded page that resumes is not told again
+  return joined;
+}
+
+/** In a group one leaves, and ends nothing. @param {ClientView} now */
+function inGroup(now) {
+  return now.appointment?.group ?? memory.get("group") === "yes";
 }
 
 function takeToken() {
@@ -84,8 +98,7 @@ async function look() {
   stopped = null;
   try {
     if (memory.get("token")) {
-      joined = await api.join(memory.get("token") ?? "");
-      frame.practice(joined.practice);
+      learn(await api.join(memory.get("token") ?? ""));
     } else if (lane) {
       lobby = await api.lobby(decodeURIComponent(lane));
       frame.practice(lobby.practice);
@@ -100,10 +113,7 @@ async function look() {
 connection.on("message", (message) => {
   const before = view;
   view = foldClient(view, message);
-  if (view && message.type === "view") {
-    frame.practice(view.practice);
-    setAway(view.away ?? memory.get("away") === "yes");
-  }
+  if (view && message.type === "view") frame.practice(view.practice);
   if (message.type === "waiting.changed" && message.text) {
     messages = [...messages, { text: message.text, at: message.at ?? connection.now() }];
     sounds.play("ready");
@@ -111,8 +121,9 @@ connection.on("message", (message) => {
   }
   if (message.type === "visit.started" || message.type === "visit.resumed") {
     sounds.play("started");
-    setAway(false);
+    agreed = false;
   }
+  if (message.type === "visit.ended") agreed = false;
   if (message.type === "displaced") stopped = { reason: "displaced" };
   if (view?.phase === "closed" && message.type === "visit.closed") {
     stopped = { reason: closedReason(CLOSE.OVER, view) };
@@ -144,7 +155,7 @@ function screenName() {
 function draw({ focus = true } = {}) {
   const t = words.t;
   const name = screenName();
-  const key = `${name}/${t.language}/${stopped?.reason ?? ""}/${name === "session" ? `${view?.visit}/${view?.segment}` : ""}`;
+  const key = `${name}/${t.language}/${stopped?.reason ?? ""}/${name === "session" ? `${view?.visit}/${view?.segment}` : name === "ended" && view ? goesOn(view) : ""}`;
   if (!shown || shown.name !== key) {
     if (name !== "session") session.leave();
     if (shown?.name.split("/")[1] !== t.language) frame.show(t, (language) => void words.choose(language));
@@ -163,7 +174,7 @@ function draw({ focus = true } = {}) {
 function tell(name) {
   const screen = shown?.screen;
   if (!view || !screen) return;
-  if (screen instanceof WaitingRoom) screen.tell({ ...view, away }, words.t);
+  if (screen instanceof WaitingRoom) screen.tell(view, words.t);
   if (screen instanceof EndedScreen) screen.tell(ended(view), words.t);
   if (name === "session") session.tell(view.participants ?? []);
 }
@@ -256,7 +267,7 @@ function makeWaiting(now) {
   const screen = new WaitingRoom();
   screen.show({
     t: words.t,
-    view: { ...now, away },
+    view: now,
     self,
     onAway: (wanted) => void stepAway(wanted),
     onLeave: () => void leave(),
@@ -270,20 +281,16 @@ function showMessage(screen, message) {
   if (message) screen.message(message.text, view?.provider.name ?? "", words.t.time(message.at));
 }
 
-/** @param {boolean} now  kept over a reload */
-function setAway(now) {
-  away = now;
-  memory.set("away", now ? "yes" : null);
+/** Shown at once; the server's view tells it after a reload. @param {boolean} away */
+function setAway(away) {
+  if (view) view = { ...view, away };
+  draw();
 }
 
 /** @param {boolean} wanted */
 async function stepAway(wanted) {
   setAway(wanted);
-  draw();
-  await connection.change(wanted ? "step_away" : "come_back").catch(() => {
-    setAway(!wanted);
-    draw();
-  });
+  await connection.change(wanted ? "step_away" : "come_back").catch(() => setAway(!wanted));
 }
 
 async function leave() {
@@ -292,7 +299,6 @@ async function leave() {
   self.close();
   view = null;
   messages = [];
-  setAway(false);
   step = "welcome";
   note = words.t.say("welcome.left");
   await look();
@@ -300,7 +306,7 @@ async function leave() {
 
 /** @param {ClientView} now */
 function makeSession(now) {
-  const group = now.appointment?.group === true;
+  const group = inGroup(now);
   return session.enter({
     t: words.t,
     visit: now.visit ?? "",
@@ -328,14 +334,31 @@ async function end(group) {
 
 /** @param {ClientView} now */
 function ended(now) {
-  return { role: /** @type {const} */ ("client"), other: now.provider.name, until: now.rejoin_until, agreed: now.agreed ?? [] };
+  const group = inGroup(now);
+  return {
+    role: /** @type {const} */ ("client"),
+    other: now.provider.name,
+    until: now.rejoin_until,
+    agreed: now.agreed ?? [],
+    group,
+    ...(group ? { mine: agreed } : {}),
+    goesOn: goesOn(now),
+    by: now.ended_by,
+    reason: now.ended_reason,
+  };
 }
 
 /** @param {ClientView} now */
 function makeEnded(now) {
   const screen = new EndedScreen();
   const ask = (/** @type {"rejoin" | "withdraw"} */ what) => {
-    connection.change(what, { visit: view?.visit }).catch((error) => screen.fail(words.t.say(`error.${codeOf(error)}`)));
+    agreed = what === "rejoin";
+    draw();
+    connection.change(what, { visit: view?.visit }).catch((error) => {
+      agreed = !agreed;
+      draw();
+      screen.fail(words.t.say(`error.${codeOf(error)}`));
+    });
   };
   screen.show({
     t: words.t,

@@ -30,7 +30,8 @@
  * @property {string} id
  * @property {"provider"|"co_provider"|"client"} role
  * @property {string} name
- * @property {"connected"|"gone"} [presence]
+ * @property {"connected"|"gone"|"left"} [presence]  `gone` lost the connection, `left` went out of a visit that goes on
+ * @property {string} [client]         a provider's: the practice's id of a client
  * @property {boolean} [microphone]
  * @property {boolean} [camera]
  * @property {boolean} [screen]
@@ -55,9 +56,12 @@
  * @property {RTCIceServer[]} [ice_servers]  only while in
  * @property {string} [outcome]
  * @property {string} [ended_by]
+ * @property {string} [ended_reason]
  *
  * @typedef {Object} Entry             one who waits
  * @property {string} id
+ * @property {string} [room]           of a provider who sees several
+ * @property {string} [participant]
  * @property {string} [appointment]
  * @property {number} [rev]
  * @property {{id?: string, name: string}} client
@@ -72,16 +76,19 @@
  *
  * @typedef {Object} RoomAppointment
  * @property {string} id
+ * @property {string} [room]           of a provider who sees several
+ * @property {string} [visit]
  * @property {number} [rev]
  * @property {Phase} phase
  * @property {number} start
  * @property {number} end
- * @property {string} [host]
+ * @property {{id: string, name: string}} [host]
  * @property {boolean} [group]
- * @property {{id: string, name: string, seat?: string, presence?: string}[]} clients
+ * @property {{id: string, participant?: string, name: string, seat?: string, presence?: string}[]} clients
  *
  * @typedef {Object} RoomVisit
  * @property {string} id
+ * @property {string} [room]           of a provider who sees several
  * @property {string} [appointment]
  * @property {number} [rev]
  * @property {Phase} phase
@@ -91,6 +98,7 @@
  * @property {number} [rejoin_until]
  * @property {string[]} [agreed]
  * @property {string} [ended_by]
+ * @property {string} [ended_reason]
  * @property {RTCIceServer[]} [ice_servers]
  *
  * @typedef {Object} ProviderView      the whole state as the provider may see it

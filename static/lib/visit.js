@@ -17,13 +17,15 @@ const FOLD = {
   }),
   "visit.started": (view, message) => live(view, message),
   "visit.resumed": (view, message) => live(view, message),
-  "visit.ended": (view, { visit, by, rev, rejoin_until }) => ({
+  // Sent back to wait, one waits; `waiting.changed` follows.
+  "visit.ended": (view, { visit, by, rev, reason, rejoin_until }) => ({
     ...out(view),
-    phase: "ended",
+    phase: reason === "returned" ? "waiting" : "ended",
     visit: visit ?? view.visit,
     rev: rev ?? view.rev,
-    rejoin_until,
+    rejoin_until: rejoin_until || undefined,
     ended_by: by,
+    ended_reason: reason,
     agreed: [],
   }),
   "visit.rejoin_pending": (view, { visit, agreed, rejoin_until }) => ({
@@ -65,6 +67,8 @@ function live(view, { visit, segment, rev, participants, ice_servers, rejoin_unt
     participants: participants ?? view.participants ?? [],
     ice_servers: ice_servers ?? view.ice_servers,
     rejoin_until,
+    away: false,
+    ended_reason: undefined,
     agreed: [],
   };
 }
@@ -84,6 +88,11 @@ export function withParticipant(participants, changed) {
   return participants.some(({ id }) => id === changed.id)
     ? participants.map((one) => (one.id === changed.id ? { ...one, ...changed } : one))
     : [...participants, changed];
+}
+
+/** Whether a session goes on without this client, who may come back by a click. @param {ClientView} view */
+export function goesOn(view) {
+  return view.phase === "ended" && !view.rejoin_until;
 }
 
 /** Which screen a connected client belongs on. @param {ClientView} view @returns {VisitScreen} */

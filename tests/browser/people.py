@@ -75,6 +75,18 @@ class Person:
         await eventually(risen)
         return await self.decoded()
 
+    async def open_chat(self) -> None:
+        await self.page.get_by_role("button", name="Chat").click()
+
+    async def chat(self, text: str) -> None:
+        """Write a line to the others; the chat is opened if it is not."""
+        field = self.page.get_by_label("Your message")
+        if not await field.is_visible():
+            await self.open_chat()
+        await field.fill(text)
+        await field.press("Enter")
+        await self.page.locator(".chat-lines .mine").filter(has_text=text).wait_for()
+
 
 class Client(Person):
     """Somebody who was sent a link."""
@@ -129,6 +141,13 @@ async def end(person: Person) -> None:
     """End the session, and mean it."""
     await person.click("End Session")
     await person.click("End for everyone")
+    await person.screen("ended")
+
+
+async def leave(person: Person) -> None:
+    """Go out of a group's session, and mean it."""
+    await person.click("Leave")
+    await person.click("Leave the session")
     await person.screen("ended")
 
 

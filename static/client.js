@@ -4,6 +4,7 @@ import { CheckInForm } from "./components/check-in.js";
 import { DeviceCheck } from "./components/device-check.js";
 import { EndedScreen } from "./components/ended.js";
 import { MessageScreen } from "./components/message-screen.js";
+import { stoppedScreen } from "./components/stopped.js";
 import { WaitingRoom } from "./components/waiting-room.js";
 import { WelcomeScreen } from "./components/welcome.js";
 import { Api } from "./lib/api.js";
@@ -38,12 +39,10 @@ let knocking = null;
 let view = null;
 /** @type {"welcome" | "devices" | "check-in" | "visit"} how far the person came by themselves */
 let step = "welcome";
-/** @type {{reason: string, code?: string} | null} the end, or what went wrong */
+/** @type {{reason: string, code?: string, words?: string} | null} the end, or what went wrong */
 let stopped = null;
 /** @type {{text: string, at: number}[]} the provider's words to this client */
 let messages = [];
-/** Whether this client chose to rejoin since the last end: in a group the roles that agreed do not say who. */
-let agreed = false;
 let note = "";
 /** @type {Shown | null} */
 let shown = null;
@@ -121,9 +120,9 @@ connection.on("message", (message) => {
   }
   if (message.type === "visit.started" || message.type === "visit.resumed") {
     sounds.play("started");
-    agreed = false;
   }
-  if (message.type === "visit.ended") agreed = false;
+  if (message.type === "visit.ended" && message.text) messages = [...messages, { text: message.text, at: message.at ?? connection.now() }];
+  if (message.type === "visit.ended" && message.reason === "removed") stopped = { reason: "removed", words: message.text };
   if (message.type === "displaced") stopped = { reason: "displaced" };
   if (view?.phase === "closed" && message.type === "visit.closed") {
     stopped = { reason: closedReason(CLOSE.OVER, view) };
@@ -139,7 +138,7 @@ connection.on("closed", ({ code, refusal }) => {
     return;
   }
   if (refusal) stopped = { reason: refusal.code === "bad_link" ? "bad_link" : "unreachable", code: refusal.code };
-  else stopped = { reason: closedReason(code, view) };
+  else stopped = { ...stopped, reason: closedReason(code, view) };
   draw();
 });
 
@@ -258,8 +257,15 @@ async function checkIn(answers) {
       draw();
     }
     const form = /** @type {Shown | null} */ (shown)?.screen;
-    if (form instanceof CheckInForm) form.fail(code);
+    if (form instanceof CheckInForm) form.fail(whyNot(code));
   }
+}
+
+/** @param {string} code */
+function whyNot(code) {
+  const opens = view?.appointment?.opens;
+  const early = code === "refused" && opens !== undefined && opens > connection.now();
+  return early ? words.t.say("checkin.opens", { day: words.t.day(opens), time: words.t.time(opens) }) : words.t.say(`error.${code}`);
 }
 
 /** @param {ClientView} now */
@@ -341,7 +347,7 @@ function ended(now) {
     until: now.rejoin_until,
     agreed: now.agreed ?? [],
     group,
-    ...(group ? { mine: agreed } : {}),
+    ...(group ? { mine: now.mine === true } : {}), // of several, the roles that agreed do not say who
     goesOn: goesOn(now),
     by: now.ended_by,
     reason: now.ended_reason,
@@ -352,13 +358,13 @@ function ended(now) {
 function makeEnded(now) {
   const screen = new EndedScreen();
   const ask = (/** @type {"rejoin" | "withdraw"} */ what) => {
-    agreed = what === "rejoin";
-    draw();
-    connection.change(what, { visit: view?.visit }).catch((error) => {
-      agreed = !agreed;
-      draw();
-      screen.fail(words.t.say(`error.${codeOf(error)}`));
-    });
+    connection.change(what, { visit: view?.visit }).then(
+      () => {
+        if (view && screenFor(view) === "ended") view = { ...view, mine: what === "rejoin" };
+        draw();
+      },
+      (error) => screen.fail(words.t.say(`error.${codeOf(error)}`)),
+    );
   };
   screen.show({
     t: words.t,
@@ -370,6 +376,7 @@ function makeEnded(now) {
       ask("rejoin");
     },
     onWithdraw: () => ask("withdraw"),
+    onOver: () => void connection.ask("sync").catch(() => {}),
     practice: now.practice,
   });
   return screen;
@@ -383,12 +390,10 @@ function makeLoading() {
 
 /** @param {string} reason */
 function makeStopped(reason) {
-  const t = words.t;
-  const screen = new MessageScreen();
-  const again = { label: t.say("stopped.again"), onClick: () => void look() };
-  const here = {
-    label: t.say("stopped.use_this"),
-    onClick() {
+  const practice = (view ?? joined ?? lobby)?.practice ?? null;
+  return stoppedScreen(words.t, { ...stopped, reason }, practice, {
+    onAgain: () => void look(),
+    onHere() {
       stopped = null;
       view = null;
       step = "visit";
@@ -397,25 +402,12 @@ function makeStopped(reason) {
       void self.open();
       draw();
     },
-  };
-  const back = {
-    label: t.say("stopped.back"),
-    onClick() {
+    onBack() {
       step = "welcome";
       view = null;
       void look();
     },
-  };
-  const actions = { displaced: [here], unreachable: [again], lost: [back], removed: [] }[reason] ?? [];
-  screen.show({
-    t,
-    title: t.say(`stopped.${reason}`),
-    text: [t.say(stopped?.code === "rate" ? "error.rate" : `stopped.${reason}_more`)],
-    picture: reason === "finished" ? "heart" : "alert",
-    practice: (view ?? joined ?? lobby)?.practice ?? null,
-    actions,
   });
-  return screen;
 }
 
 void begin();

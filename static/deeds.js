@@ -8,9 +8,9 @@ import { unnoticed } from "./lib/room.js";
 
 /** @typedef {import("./lib/types.js").Entry} Entry */
 /** @typedef {import("./lib/types.js").RoomVisit} RoomVisit */
-/** @typedef {import("./lib/types.js").RoomAppointment} RoomAppointment */
 /** @typedef {import("./lib/types.js").Status} Status */
 /** @typedef {import("./lib/group.js").Member} Member */
+/** @typedef {import("./lib/group.js").Match} Match */
 
 /** After these the page shows something that is not so any more. */
 const OUTDATED = ["stale", "busy", "not_ready", "not_found", "refused"];
@@ -55,15 +55,15 @@ export class Deeds {
 
   /**
    * @param {Entry} entry
-   * @param {RoomAppointment} [match]  the appointment somebody without a link belongs to
+   * @param {Match} [match]  whose seat somebody without a link takes
    * @param {{rule: string, reason: string}} [override]
    */
   async start(entry, match, override) {
     this.#askForDevices({ video: true });
     const view = this.#rooms.view;
-    const walkIn = { entry: entry.id, ...(match ? { appointment: match.id } : {}) };
+    const walkIn = { entry: entry.id, ...(match ? { appointment: match.appointment.id, client: match.client.id } : {}) };
     const which = entry.verified && entry.appointment ? { appointment: entry.appointment } : walkIn;
-    const rev = match ? match.rev : entry.verified && view ? revOf(view, entry) : undefined;
+    const rev = match ? match.appointment.rev : entry.verified && view ? revOf(view, entry) : undefined;
     const expect = rev === undefined ? {} : { expect: rev };
     try {
       await this.#rooms.change(entry, "start", { ...which, ...expect, ...(override ? { override } : {}) });

@@ -326,6 +326,7 @@ function ended(visit) {
     other: clientsOf(visit).map(({ name }) => name).join(", "),
     until: visit.rejoin_until,
     agreed: visit.agreed ?? [],
+    ...(visit.mine ? { mine: true } : {}),
     group: rooms.view !== null && isGroup(rooms.view, visit),
     by: visit.ended_by,
     reason: visit.ended_reason,

@@ -27,6 +27,8 @@ import { toggle } from "./waiting-room.js";
  * @property {boolean} audioOnly            of oneself: then no picture comes either
  */
 
+/** px between tiles, as the style sheet has it. */
+const GAP = 10;
 const CORNERS = ["bottom-end", "top-end", "top-start", "bottom-start"];
 
 export class CallStage extends Screen {
@@ -212,7 +214,9 @@ export class CallStage extends Screen {
     const count = this.#seen.size + 1; // in a group oneself stands among the others
     if (this.#seen.size < 2) return;
     const { clientWidth: width, clientHeight: height } = this.#tiles;
-    const grid = gridFor(count, { width, height });
+    const grid = gridFor(count, { width, height }, { gap: GAP });
+    const row = grid.columns * grid.width + (grid.columns - 1) * GAP;
+    this.#tiles.style.setProperty("--tiles-aside", `${Math.max(0, Math.floor((width - row) / 2))}px`); // none more fits in a row
     this.#tiles.style.setProperty("--tile-width", `${grid.width}px`);
     this.#tiles.style.setProperty("--tile-height", `${grid.height}px`);
   }

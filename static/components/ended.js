@@ -39,9 +39,10 @@ export class EndedScreen extends Screen {
    * @param {(() => void)} [model.onFinish]     the provider's
    * @param {(() => void)} [model.onAttendance] the provider's: finish with a word on who was there
    * @param {(() => void)} [model.onLater]      the provider's: back to the list, deciding later
+   * @param {(() => void)} [model.onOver]       the time is over: a session may go on without this client
    * @param {import("../lib/types.js").Practice | null} [model.practice]
    */
-  show({ t, ended, now, onRejoin, onWithdraw, onFinish, onAttendance, onLater, practice = null }) {
+  show({ t, ended, now, onRejoin, onWithdraw, onFinish, onAttendance, onLater, onOver, practice = null }) {
     this.#rejoin.append(t.say("ended.rejoin"));
     this.#rejoin.addEventListener("click", onRejoin);
     this.#withdraw.append(t.say("ended.withdraw"));
@@ -55,7 +56,7 @@ export class EndedScreen extends Screen {
         "section",
         { class: "card sheet message" },
         h("span", { class: "medallion" }, icon("heart")),
-        heading(t.say(ended.goesOn ? "ended.left_title" : "ended.title")),
+        heading(t.say(!ended.goesOn ? "ended.title" : ended.reason === "left" ? "ended.left_title" : "ended.on_title")),
         this.#why,
         this.#state,
         this.#left,
@@ -66,7 +67,9 @@ export class EndedScreen extends Screen {
       ),
     );
     this.tell(ended, t);
-    const count = () => this.#count(t, now());
+    const count = () => {
+      if (this.#count(t, now())) onOver?.();
+    };
     this.every(1000, count);
     count();
   }
@@ -92,12 +95,14 @@ export class EndedScreen extends Screen {
     setText(this.#error, text);
   }
 
-  /** @param {Translator} t @param {number} now */
+  /** @param {Translator} t @param {number} now @returns {boolean} whether the time is over just now */
   #count(t, now) {
     const until = this.#ended?.until;
     const left = until === undefined ? undefined : until - now;
+    const before = this.#rejoin.disabled;
     this.#rejoin.disabled = left !== undefined && left <= 0;
     setText(this.#left, left === undefined ? "" : left > 0 ? t.say("ended.left", { time: t.clock(left) }) : t.say("ended.over"));
+    return this.#rejoin.disabled && !before;
   }
 }
 /** Why it ended, where that is not plain: in words that blame nobody. @param {Ended} ended @param {Translator} t */

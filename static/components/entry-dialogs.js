@@ -5,7 +5,7 @@ import { Modal } from "./frame.js";
 
 /** @typedef {import("../lib/i18n.js").Translator} Translator */
 /** @typedef {import("../lib/types.js").Entry} Entry */
-/** @typedef {import("../lib/types.js").RoomAppointment} RoomAppointment */
+/** @typedef {import("../lib/group.js").Match} Match */
 
 /** @param {Entry} entry @param {Translator} t @param {(entry: Entry, text: string) => Promise<unknown>} onTell */
 export function openTell(entry, t, onTell) {
@@ -73,17 +73,19 @@ export function openRemove(name, t, from, onRemove) {
 /**
  * Somebody without a link is matched by a person, never by the service: names may be alike, and typed by anyone.
  * @param {Entry} entry
- * @param {RoomAppointment[]} appointments  those that have not begun
+ * @param {Match[]} matches  the seats that are free
  * @param {Translator} t
- * @param {(appointment: RoomAppointment) => void} onMatch
+ * @param {(match: Match) => void} onMatch
  */
-export function openMatch(entry, appointments, t, onMatch) {
+export function openMatch(entry, matches, t, onMatch) {
   const name = entry.client.name;
   const group = freshId("match");
-  const choices = appointments.map((one) => {
-    const radio = h("input", { type: "radio", name: group, value: one.id });
-    const who = one.clients.map((client) => client.name).join(", ");
-    return { one, radio, row: h("label", { class: "choice" }, radio, h("span", {}, h("strong", {}, h("bdi", {}, who)), h("small", {}, `${t.day(one.start)}, ${t.time(one.start)}`))) };
+  const choices = matches.map((match) => {
+    const { appointment, client } = match;
+    const radio = h("input", { type: "radio", name: group, value: `${appointment.id}/${client.id}` });
+    const when = `${t.day(appointment.start)}, ${t.time(appointment.start)}`;
+    const words = h("span", {}, h("strong", {}, h("bdi", {}, client.name)), h("small", {}, appointment.group ? `${when} · ${t.say("session.title_group")}` : when));
+    return { match, radio, row: h("label", { class: "choice" }, radio, words) };
   });
   const error = h("p", { class: "form-error", role: "alert" });
   const cancel = h("button", { type: "button", class: "secondary" }, t.say("tell.cancel"));
@@ -102,7 +104,7 @@ export function openMatch(entry, appointments, t, onMatch) {
     const chosen = choices.find(({ radio }) => radio.checked);
     if (!chosen) return setText(error, t.say("match.choose"));
     modal.close();
-    onMatch(chosen.one);
+    onMatch(chosen.match);
   });
   modal.open();
 }

@@ -8,11 +8,11 @@ import { placeOf } from "./ready-notice.js";
 
 /** @typedef {import("../lib/i18n.js").Translator} Translator */
 /** @typedef {import("../lib/types.js").Entry} Entry */
-/** @typedef {import("../lib/types.js").RoomAppointment} RoomAppointment */
+/** @typedef {import("../lib/group.js").Match} Match */
 
 /**
  * @typedef {Object} EntryActions
- * @property {(entry: Entry, match?: RoomAppointment) => void} onStart
+ * @property {(entry: Entry, match?: Match) => void} onStart
  * @property {(entry: Entry, text: string) => Promise<unknown>} onTell
  * @property {(entry: Entry, reason: string | undefined) => void} onRemove
  */
@@ -21,7 +21,8 @@ import { placeOf } from "./ready-notice.js";
  * @typedef {Object} Around               what else is known of the room
  * @property {boolean} busy               another session is live
  * @property {{group: boolean, ready: number, of: number}} readiness
- * @property {RoomAppointment[]} matches  appointments a walk-in may belong to
+ * @property {string} [with]              a client of the same group, whose row has the one Start for all who are ready
+ * @property {Match[]} matches              seats that a walk-in may belong to
  */
 
 /** Flags that say what another mark says already. */
@@ -35,7 +36,7 @@ export class EntryRow extends HTMLElement {
   #busy = h("small", {});
   /** @type {Entry} */
   #entry;
-  /** @type {RoomAppointment[]} */
+  /** @type {Match[]} */
   #matches = [];
   #t;
 
@@ -52,7 +53,7 @@ export class EntryRow extends HTMLElement {
       h("button", { type: "button", class: kind, "aria-describedby": describe, on: { click } }, ...label);
     this.#start.setAttribute("aria-describedby", describe);
     this.#start.addEventListener("click", () => actions.onStart(this.#entry));
-    const match = () => openMatch(this.#entry, this.#matches, t, (appointment) => actions.onStart(this.#entry, appointment));
+    const match = () => openMatch(this.#entry, this.#matches, t, (found) => actions.onStart(this.#entry, found));
     this.append(
       h("div", { class: "who" }, h("strong", {}, this.#name), this.#waited, this.#facts),
       h(
@@ -68,19 +69,21 @@ export class EntryRow extends HTMLElement {
   }
 
   /** @param {Entry} entry @param {Around} around */
-  tell(entry, { busy, readiness, matches }) {
+  tell(entry, { busy, readiness, matches, ...around }) {
     const t = this.#t;
     this.#entry = entry;
     this.#matches = matches;
     setText(this.#name, entry.client.name);
     setText(this.#start, readiness.group ? t.say("room.start_group", { ready: readiness.ready, of: readiness.of }) : t.say("room.start"));
     this.#start.disabled = busy;
+    this.#start.hidden = around.with !== undefined;
     setText(this.#busy, busy ? t.say("room.busy_hint") : "");
     this.#start.className = entry.verified ? "primary" : "secondary";
     /** @type {[string, string][]} */
     const facts = [];
     const place = placeOf(entry, t);
     if (entry.room !== undefined) facts.push(["people", t.say("room.shared")]);
+    if (around.with !== undefined) facts.push(["people", t.say("room.starts_with", { name: around.with })]);
     if (place) facts.push(["place", place]);
     if (entry.media === "audio") facts.push(["audio", t.say("badge.audio_only")]);
     if (dropped(entry)) facts.push(["alert", t.say("flag.dropped")]);

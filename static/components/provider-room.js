@@ -1,6 +1,6 @@
 /** A provider's room: who waits and since when, today's appointments, what is live or may be rejoined. */
 
-import { readiness } from "../lib/group.js";
+import { matchesOf, readiness } from "../lib/group.js";
 import { clientsOf, endedVisits, liveVisit } from "../lib/room.js";
 import { freshId, h, heading, Screen, setText, syncRows } from "./dom.js";
 import { EntryRow } from "./entry-row.js";
@@ -15,7 +15,7 @@ import { icon } from "./icons.js";
 
 /**
  * @typedef {Object} RoomActions
- * @property {(entry: Entry, match?: RoomAppointment) => void} onStart
+ * @property {(entry: Entry, match?: import("../lib/group.js").Match) => void} onStart
  * @property {(entry: Entry, text: string) => Promise<unknown>} onTell
  * @property {(entry: Entry, reason: string | undefined) => void} onRemove
  * @property {(status: Status, minutes: number | undefined) => void} onStatus
@@ -109,9 +109,9 @@ export class ProviderRoom extends Screen {
     this.#view = view;
     const live = liveVisit(view);
     const make = (/** @type {Entry} */ entry) => new EntryRow(entry, t, actions);
-    const matches = view.appointments.filter(({ phase, room }) => phase === "scheduled" && room === undefined);
+    const matches = matchesOf(view);
     const tell = (/** @type {EntryRow} */ row, /** @type {Entry} */ entry) =>
-      row.tell(entry, { busy: live !== undefined, readiness: readiness(view, entry.appointment), matches });
+      row.tell(entry, { busy: live !== undefined, readiness: readiness(view, entry.appointment), with: startsWith(view, entry), matches });
     syncRows(this.#waiting, this.#entries, view.waiting, ({ id }) => id, make, tell);
     syncRows(this.#unverified, this.#knocks, view.unverified, ({ id }) => id, make, tell);
     syncRows(this.#visits, this.#visitRows, endedVisits(view), ({ id, phase }) => `${id}/${phase}`, (visit) => this.#visitRow(visit), () => {});
@@ -183,3 +183,9 @@ export class ProviderRoom extends Screen {
   }
 }
 customElements.define("provider-room", ProviderRoom);
+
+/** The first of a group who waits: their row has the Start for all. @param {ProviderView} view @param {Entry} entry */
+function startsWith(view, entry) {
+  const first = view.waiting.find(({ appointment }) => appointment !== undefined && appointment === entry.appointment);
+  return first && first.id !== entry.id ? first.client.name : undefined;
+}

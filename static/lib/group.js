@@ -62,6 +62,20 @@ function member(view, visit, { client, participant, name, seat }) {
   return { ...base, seat: seat === "removed" ? "removed" : "out", presence: "none" };
 }
 
+/**
+ * Where somebody without a link may belong: the seats of one's own appointments that wait for their client.
+ * @typedef {{appointment: RoomAppointment, client: {id: string, name: string}}} Match
+ * @param {ProviderView} view
+ * @returns {Match[]}
+ */
+export function matchesOf(view) {
+  const waits = new Set(view.waiting.map((entry) => `${entry.appointment}/${entry.client.id}`));
+  return view.appointments
+    .filter(({ phase, room }) => phase === "scheduled" && room === undefined)
+    .flatMap((appointment) => appointment.clients.map((client) => ({ appointment, client })))
+    .filter(({ appointment, client }) => client.seat !== "removed" && !waits.has(`${appointment.id}/${client.id}`));
+}
+
 /** How many of an appointment's clients wait. @param {ProviderView} view @param {string | undefined} appointment */
 export function readiness(view, appointment) {
   const booked = view.appointments.find(({ id }) => id === appointment);

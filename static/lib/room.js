@@ -41,11 +41,13 @@ const FOLD = {
           ended_by: message.by,
           ended_reason: message.reason,
           agreed: [],
+          mine: false,
         }),
   "visit.rejoin_pending": (view, message) =>
     withVisit(view, message, {
       phase: message.agreed?.length ? "rejoin_pending" : "ended",
       agreed: message.agreed ?? [],
+      mine: message.mine === true,
       ...(message.rejoin_until ? { rejoin_until: message.rejoin_until } : {}),
     }),
   "visit.closed": (view, { visit }) => withoutVisit(view, visit, "closed"),

@@ -23,8 +23,8 @@
  * @property {Consent} [consent]
  * @property {string} [time_zone]
  *
- * @typedef {{id?: string, name: string, status?: Status, minutes?: number}} Provider
- * @typedef {{id?: string, start?: number, end?: number, group?: boolean}} Appointment  times are ms, UTC
+ * @typedef {{id?: string, name: string, status?: Status | "with_someone", minutes?: number}} Provider
+ * @typedef {{id?: string, start?: number, end?: number, opens?: number, group?: boolean}} Appointment  times are ms, UTC
  *
  * @typedef {Object} Participant
  * @property {string} id
@@ -52,6 +52,7 @@
  * @property {number} [segment]
  * @property {number} [rejoin_until]   ms, UTC
  * @property {string[]} [agreed]       roles that chose to rejoin
+ * @property {boolean} [mine]          whether this client is among them
  * @property {Participant[]} [participants]  only while in
  * @property {RTCIceServer[]} [ice_servers]  only while in
  * @property {string} [outcome]
@@ -97,6 +98,7 @@
  * @property {number} [started_at]
  * @property {number} [rejoin_until]
  * @property {string[]} [agreed]
+ * @property {boolean} [mine]
  * @property {string} [ended_by]
  * @property {string} [ended_reason]
  * @property {RTCIceServer[]} [ice_servers]

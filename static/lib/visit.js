@@ -27,13 +27,16 @@ const FOLD = {
     ended_by: by,
     ended_reason: reason,
     agreed: [],
+    mine: false,
   }),
-  "visit.rejoin_pending": (view, { visit, agreed, rejoin_until }) => ({
+  // `live`: it was resumed without this client, who may come in by a click; then no window runs.
+  "visit.rejoin_pending": (view, { visit, agreed, rejoin_until, mine, live: onward }) => ({
     ...view,
-    phase: agreed?.length ? "rejoin_pending" : "ended",
+    phase: agreed?.length && !onward ? "rejoin_pending" : "ended",
     visit: visit ?? view.visit,
     agreed: agreed ?? [],
-    rejoin_until: rejoin_until ?? view.rejoin_until,
+    mine: mine === true,
+    rejoin_until: onward ? undefined : (rejoin_until ?? view.rejoin_until),
   }),
   "visit.closed": (view, { visit, outcome }) => ({ ...out(view), phase: "closed", visit: visit ?? view.visit, outcome }),
   "media.mode": (view, { participant, mode }) => ({

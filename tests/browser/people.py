@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
@@ -36,7 +36,7 @@ class Person:
     wrong: list[str] = field(default_factory=list)
 
     @classmethod
-    async def at(cls, browser: Browser, url: str, size: dict[str, int]) -> Person:
+    async def at(cls, browser: Browser, url: str, size: dict[str, int]) -> Self:
         context = await browser.new_context(viewport=size, permissions=["camera", "microphone"])  # type: ignore[arg-type]
         person = cls(context, await context.new_page(), url)
         person.page.set_default_timeout(20_000)

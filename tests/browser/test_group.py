@@ -17,7 +17,7 @@ async def test_a_group_meets_one_leaves_and_comes_back_and_after_end_each_rejoin
     browser: Browser, demo: Service
 ) -> None:
     doctor = demo.told["providers"][0]
-    (_, ana_name, ana_link), (_, ben_name, ben_link), *_ = join_urls(demo.told, group=True)
+    (_, _, ana_link), (_, ben_name, ben_link), *_ = join_urls(demo.told, group=True)
     clinician = await Clinician.at(browser, demo.url, DESKTOP)
     ana, ben = [await Client.at(browser, demo.url, size) for size in (PHONE, DESKTOP)]
     await clinician.sign_in(**doctor["sign_in"])
@@ -79,7 +79,7 @@ async def test_the_provider_lets_a_late_client_in_sends_one_back_and_removes_one
     browser: Browser, demo: Service
 ) -> None:
     doctor = demo.told["providers"][0]
-    (_, ana_name, ana_link), (_, ben_name, ben_link), *_ = join_urls(demo.told, group=True)
+    (_, _, ana_link), (_, ben_name, ben_link), *_ = join_urls(demo.told, group=True)
     clinician = await Clinician.at(browser, demo.url, DESKTOP)
     ana, ben = [await Client.at(browser, demo.url, PHONE) for _ in range(2)]
     await clinician.sign_in(**doctor["sign_in"])

@@ -25,8 +25,8 @@ async def test_somebody_without_a_link_is_shown_apart_and_started_by_their_entry
     lane = clinician.page.locator("section").filter(has_text="Without a link")
     row = lane.get_by_role("listitem").filter(has_text="Noor Haddad")
     await row.get_by_role("button", name="Match to appointment…").click()
-    matches = clinician.page.get_by_role("dialog").filter(has_text="Which appointment is Noor Haddad here for?")
-    assert await matches.get_by_role("radio").count() == 3
+    matches = clinician.page.get_by_role("dialog").filter(has_text="Who is Noor Haddad?")
+    assert await matches.get_by_role("radio").count() == 5, "two of their own and three of a group"
     await matches.get_by_role("button", name="Cancel").click()
 
     await walk_in.click("Step away for a moment")

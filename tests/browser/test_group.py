@@ -59,8 +59,12 @@ async def test_a_group_meets_one_leaves_and_comes_back_and_after_end_each_rejoin
         await person.screen("session")
         await sees(person, 1)
         await person.sees_and_hears()
-    await ben.page.get_by_text("Your telehealth session has ended").wait_for()
+    await ben.screen("ended")
     assert await ben.page.evaluate("window.carelobby.peers().length") == 0
+    await ben.click("Rejoin Session")
+    for person in (ben, clinician, ana):
+        await person.screen("session")
+        await sees(person, 2)
 
     # Finish says who was there.
     await end(clinician)

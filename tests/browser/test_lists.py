@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import Browser
 
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, join_urls
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, join_urls
 from tests.stories.service import Service
 
 
@@ -38,6 +38,33 @@ async def test_somebody_without_a_link_is_shown_apart_and_started_by_their_entry
     for person in (walk_in, clinician):
         await person.screen("session")
         await person.sees_and_hears()
+    assert (clinician.wrong, walk_in.wrong) == ([], [])
+
+
+async def test_somebody_without_a_link_takes_the_seat_they_are_matched_to(browser: Browser, demo: Service) -> None:
+    doctor = demo.told["providers"][0]
+    (_, name, _), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
+    clinician = await Clinician.at(browser, demo.url, DESKTOP)
+    walk_in = await Client.at(browser, demo.url, PHONE)
+    await clinician.sign_in(**doctor["sign_in"])
+    await walk_in.page.goto(f"{demo.url}/p/demo/telehealth")
+    await walk_in.page.get_by_label("Who are you seeing?").select_option(doctor["id"])
+    await walk_in.check_devices()
+    await walk_in.check_in(name="R. M.")
+    await clinician.page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+
+    await clinician.click("Match to appointment…")
+    dialog = clinician.page.get_by_role("dialog").filter(has_text="Who is R. M.?")
+    await dialog.get_by_role("radio", name=name).check()
+    await dialog.get_by_role("button", name="Start Session").click()
+
+    for person in (walk_in, clinician):
+        await person.screen("session")
+        await person.sees_and_hears()
+    await clinician.page.get_by_role("heading", name=f"Session with {name}").wait_for()
+    await end(clinician)
+    await clinician.click("Finish Session")
+    await walk_in.screen("closed")
     assert (clinician.wrong, walk_in.wrong) == ([], [])
 
 

@@ -25,6 +25,11 @@ DECODED = """async () => {
   return sum;
 }"""
 
+SMALLEST = """() => Math.min(...[...document.querySelectorAll("call-tile")]
+    .map((tile) => Math.min(tile.clientWidth, tile.clientHeight)))"""
+LEAST = 80
+"""px that each of the others is shown in, at least."""
+
 
 @dataclass
 class Person:
@@ -65,7 +70,7 @@ class Person:
         return dict(await self.page.evaluate(DECODED))
 
     async def sees_and_hears(self, *, video: bool = True) -> dict[str, int]:
-        """Wait until decoded sound, and picture, rise; return the figures."""
+        """Wait until decoded sound, and picture, rise, in a place one can see; return the figures."""
         before = await self.decoded()
 
         async def risen() -> bool:
@@ -73,6 +78,7 @@ class Person:
             return now["audio"] > before["audio"] + 48_000 // 2 and (not video or now["video"] > before["video"] + 5)
 
         await eventually(risen)
+        assert await self.page.evaluate(SMALLEST) >= LEAST
         return await self.decoded()
 
     async def open_chat(self) -> None:

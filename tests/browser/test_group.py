@@ -10,7 +10,8 @@ from tests.browser.people import DESKTOP, PHONE, Client, Clinician, Person, end,
 from tests.stories.service import Service
 
 PLAYING = """(least) => [...document.querySelectorAll("call-tile:not(.no-picture) video")]
-    .filter((video) => video.videoWidth > 0 && video.getVideoPlaybackQuality().totalVideoFrames > 0).length >= least"""
+    .filter((video) => video.clientHeight >= 80 && video.getVideoPlaybackQuality().totalVideoFrames > 0)
+    .length >= least"""
 
 
 async def test_a_group_meets_one_leaves_and_comes_back_and_after_end_each_rejoins_alone(

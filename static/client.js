@@ -4,13 +4,14 @@ import { CheckInForm } from "./components/check-in.js";
 import { DeviceCheck } from "./components/device-check.js";
 import { EndedScreen } from "./components/ended.js";
 import { MessageScreen } from "./components/message-screen.js";
+import { stoppedScreen } from "./components/stopped.js";
 import { WaitingRoom } from "./components/waiting-room.js";
 import { WelcomeScreen } from "./components/welcome.js";
 import { Api } from "./lib/api.js";
 import { CLOSE } from "./lib/connection.js";
 import { codeOf, Refusal } from "./lib/refusal.js";
-import { closedReason, foldClient, screenFor } from "./lib/visit.js";
-import { beOneDevice, browser, levelWatcher, setUp, Words } from "./page.js";
+import { closedReason, foldClient, goesOn, screenFor } from "./lib/visit.js";
+import { beOneDevice, browser, connect, levelWatcher, setUp, Words } from "./page.js";
 import { Session } from "./session.js";
 
 /** @typedef {import("./lib/types.js").ClientView} ClientView */
@@ -21,7 +22,8 @@ import { Session } from "./session.js";
 
 const api = new Api(fetch.bind(globalThis));
 const words = new Words(() => draw());
-const { memory, connection, self, sounds, wake, frame } = setUp("client", ticket);
+const { memory, self, sounds, wake, frame } = setUp("client");
+const connection = connect(memory, memory.resume(), ticket);
 const session = new Session(connection, self);
 const baseTitle = document.title;
 
@@ -37,11 +39,10 @@ let knocking = null;
 let view = null;
 /** @type {"welcome" | "devices" | "check-in" | "visit"} how far the person came by themselves */
 let step = "welcome";
-/** @type {{reason: string, code?: string} | null} the end, or what went wrong */
+/** @type {{reason: string, code?: string, words?: string} | null} the end, or what went wrong */
 let stopped = null;
 /** @type {{text: string, at: number}[]} the provider's words to this client */
 let messages = [];
-let away = false;
 let note = "";
 /** @type {Shown | null} */
 let shown = null;
@@ -50,11 +51,23 @@ let shown = null;
 async function ticket() {
   const token = memory.get("token");
   if (token) {
-    joined = await api.join(token);
-    return joined.ticket;
+    return learn(await api.join(token)).ticket;
   }
   if (lane && knocking) return (await api.knock({ practice: lane, ...knocking })).ticket;
   throw new Refusal("bad_link");
+}
+
+/** @param {Joined} told */
+function learn(told) {
+  joined = told;
+  frame.practice(joined.practice);
+  memory.set("group", joined.appointment.group ? "yes" : null); // a reloaded page that resumes is not told again
+  return joined;
+}
+
+/** In a group one leaves, and ends nothing. @param {ClientView} now */
+function inGroup(now) {
+  return now.appointment?.group ?? memory.get("group") === "yes";
 }
 
 function takeToken() {
@@ -84,8 +97,7 @@ async function look() {
   stopped = null;
   try {
     if (memory.get("token")) {
-      joined = await api.join(memory.get("token") ?? "");
-      frame.practice(joined.practice);
+      learn(await api.join(memory.get("token") ?? ""));
     } else if (lane) {
       lobby = await api.lobby(decodeURIComponent(lane));
       frame.practice(lobby.practice);
@@ -100,10 +112,7 @@ async function look() {
 connection.on("message", (message) => {
   const before = view;
   view = foldClient(view, message);
-  if (view && message.type === "view") {
-    frame.practice(view.practice);
-    setAway(view.away ?? memory.get("away") === "yes");
-  }
+  if (view && message.type === "view") frame.practice(view.practice);
   if (message.type === "waiting.changed" && message.text) {
     messages = [...messages, { text: message.text, at: message.at ?? connection.now() }];
     sounds.play("ready");
@@ -111,8 +120,9 @@ connection.on("message", (message) => {
   }
   if (message.type === "visit.started" || message.type === "visit.resumed") {
     sounds.play("started");
-    setAway(false);
   }
+  if (message.type === "visit.ended" && message.text) messages = [...messages, { text: message.text, at: message.at ?? connection.now() }];
+  if (message.type === "visit.ended" && message.reason === "removed") stopped = { reason: "removed", words: message.text };
   if (message.type === "displaced") stopped = { reason: "displaced" };
   if (view?.phase === "closed" && message.type === "visit.closed") {
     stopped = { reason: closedReason(CLOSE.OVER, view) };
@@ -128,7 +138,7 @@ connection.on("closed", ({ code, refusal }) => {
     return;
   }
   if (refusal) stopped = { reason: refusal.code === "bad_link" ? "bad_link" : "unreachable", code: refusal.code };
-  else stopped = { reason: closedReason(code, view) };
+  else stopped = { ...stopped, reason: closedReason(code, view) };
   draw();
 });
 
@@ -144,7 +154,7 @@ function screenName() {
 function draw({ focus = true } = {}) {
   const t = words.t;
   const name = screenName();
-  const key = `${name}/${t.language}/${stopped?.reason ?? ""}/${name === "session" ? `${view?.visit}/${view?.segment}` : ""}`;
+  const key = `${name}/${t.language}/${stopped?.reason ?? ""}/${name === "session" ? `${view?.visit}/${view?.segment}` : name === "ended" && view ? goesOn(view) : ""}`;
   if (!shown || shown.name !== key) {
     if (name !== "session") session.leave();
     if (shown?.name.split("/")[1] !== t.language) frame.show(t, (language) => void words.choose(language));
@@ -163,7 +173,7 @@ function draw({ focus = true } = {}) {
 function tell(name) {
   const screen = shown?.screen;
   if (!view || !screen) return;
-  if (screen instanceof WaitingRoom) screen.tell({ ...view, away }, words.t);
+  if (screen instanceof WaitingRoom) screen.tell(view, words.t);
   if (screen instanceof EndedScreen) screen.tell(ended(view), words.t);
   if (name === "session") session.tell(view.participants ?? []);
 }
@@ -247,8 +257,15 @@ async function checkIn(answers) {
       draw();
     }
     const form = /** @type {Shown | null} */ (shown)?.screen;
-    if (form instanceof CheckInForm) form.fail(code);
+    if (form instanceof CheckInForm) form.fail(whyNot(code));
   }
+}
+
+/** @param {string} code */
+function whyNot(code) {
+  const opens = view?.appointment?.opens;
+  const early = code === "refused" && opens !== undefined && opens > connection.now();
+  return early ? words.t.say("checkin.opens", { day: words.t.day(opens), time: words.t.time(opens) }) : words.t.say(`error.${code}`);
 }
 
 /** @param {ClientView} now */
@@ -256,7 +273,7 @@ function makeWaiting(now) {
   const screen = new WaitingRoom();
   screen.show({
     t: words.t,
-    view: { ...now, away },
+    view: now,
     self,
     onAway: (wanted) => void stepAway(wanted),
     onLeave: () => void leave(),
@@ -270,20 +287,16 @@ function showMessage(screen, message) {
   if (message) screen.message(message.text, view?.provider.name ?? "", words.t.time(message.at));
 }
 
-/** @param {boolean} now  kept over a reload */
-function setAway(now) {
-  away = now;
-  memory.set("away", now ? "yes" : null);
+/** Shown at once; the server's view tells it after a reload. @param {boolean} away */
+function setAway(away) {
+  if (view) view = { ...view, away };
+  draw();
 }
 
 /** @param {boolean} wanted */
 async function stepAway(wanted) {
   setAway(wanted);
-  draw();
-  await connection.change(wanted ? "step_away" : "come_back").catch(() => {
-    setAway(!wanted);
-    draw();
-  });
+  await connection.change(wanted ? "step_away" : "come_back").catch(() => setAway(!wanted));
 }
 
 async function leave() {
@@ -292,7 +305,6 @@ async function leave() {
   self.close();
   view = null;
   messages = [];
-  setAway(false);
   step = "welcome";
   note = words.t.say("welcome.left");
   await look();
@@ -300,7 +312,7 @@ async function leave() {
 
 /** @param {ClientView} now */
 function makeSession(now) {
-  const group = now.appointment?.group === true;
+  const group = inGroup(now);
   return session.enter({
     t: words.t,
     visit: now.visit ?? "",
@@ -328,14 +340,31 @@ async function end(group) {
 
 /** @param {ClientView} now */
 function ended(now) {
-  return { role: /** @type {const} */ ("client"), other: now.provider.name, until: now.rejoin_until, agreed: now.agreed ?? [] };
+  const group = inGroup(now);
+  return {
+    role: /** @type {const} */ ("client"),
+    other: now.provider.name,
+    until: now.rejoin_until,
+    agreed: now.agreed ?? [],
+    group,
+    ...(group ? { mine: now.mine === true } : {}), // of several, the roles that agreed do not say who
+    goesOn: goesOn(now),
+    by: now.ended_by,
+    reason: now.ended_reason,
+  };
 }
 
 /** @param {ClientView} now */
 function makeEnded(now) {
   const screen = new EndedScreen();
   const ask = (/** @type {"rejoin" | "withdraw"} */ what) => {
-    connection.change(what, { visit: view?.visit }).catch((error) => screen.fail(words.t.say(`error.${codeOf(error)}`)));
+    connection.change(what, { visit: view?.visit }).then(
+      () => {
+        if (view && screenFor(view) === "ended") view = { ...view, mine: what === "rejoin" };
+        draw();
+      },
+      (error) => screen.fail(words.t.say(`error.${codeOf(error)}`)),
+    );
   };
   screen.show({
     t: words.t,
@@ -347,6 +376,7 @@ function makeEnded(now) {
       ask("rejoin");
     },
     onWithdraw: () => ask("withdraw"),
+    onOver: () => void connection.ask("sync").catch(() => {}),
     practice: now.practice,
   });
   return screen;
@@ -360,12 +390,10 @@ function makeLoading() {
 
 /** @param {string} reason */
 function makeStopped(reason) {
-  const t = words.t;
-  const screen = new MessageScreen();
-  const again = { label: t.say("stopped.again"), onClick: () => void look() };
-  const here = {
-    label: t.say("stopped.use_this"),
-    onClick() {
+  const practice = (view ?? joined ?? lobby)?.practice ?? null;
+  return stoppedScreen(words.t, { ...stopped, reason }, practice, {
+    onAgain: () => void look(),
+    onHere() {
       stopped = null;
       view = null;
       step = "visit";
@@ -374,25 +402,12 @@ function makeStopped(reason) {
       void self.open();
       draw();
     },
-  };
-  const back = {
-    label: t.say("stopped.back"),
-    onClick() {
+    onBack() {
       step = "welcome";
       view = null;
       void look();
     },
-  };
-  const actions = { displaced: [here], unreachable: [again], lost: [back], removed: [] }[reason] ?? [];
-  screen.show({
-    t,
-    title: t.say(`stopped.${reason}`),
-    text: [t.say(stopped?.code === "rate" ? "error.rate" : `stopped.${reason}_more`)],
-    picture: reason === "finished" ? "heart" : "alert",
-    practice: (view ?? joined ?? lobby)?.practice ?? null,
-    actions,
   });
-  return screen;
 }
 
 void begin();

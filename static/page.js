@@ -18,34 +18,44 @@ import { Wake } from "./lib/wake.js";
 
 export const browser = whichBrowser(navigator.userAgent, navigator.maxTouchPoints);
 
-/** @param {"client" | "provider"} page @param {() => Promise<string>} ticket */
-export function setUp(page, ticket) {
+/** @param {"client" | "provider"} page */
+export function setUp(page) {
   const memory = new TabMemory(() => sessionStorage, page);
+  const self = new Self({ media: navigator.mediaDevices, permission: permissionsOf(navigator.permissions) });
+  const sounds = new Sounds(() => new AudioContext());
+  const wake = new Wake(navigator.wakeLock);
+  const frame = new PageFrame(document);
+
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) void wake.again();
+  });
+  return { memory, self, sounds, wake, frame };
+}
+
+/**
+ * A WebSocket that is looked at again whenever the page or the network wakes up.
+ * @param {TabMemory} memory         of the tab: which device this is
+ * @param {import("./lib/memory.js").ResumeMemory} resume
+ * @param {() => Promise<string>} ticket
+ * @param {AbortSignal} [signal]     when it is needed no more
+ */
+export function connect(memory, resume, ticket, signal) {
   const url = new URL("/v1/ws", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   const connection = new Connection({
     url: url.href,
     open: (address, protocol) => new WebSocket(address, protocol),
     ticket,
-    memory: memory.resume(),
+    memory: resume,
     device: () => memory.device(newId),
     clock: systemClock,
     random: Math.random,
     newId,
   });
-  const self = new Self({ media: navigator.mediaDevices, permission: permissionsOf(navigator.permissions) });
-  const sounds = new Sounds(() => new AudioContext());
-  const wake = new Wake(navigator.wakeLock);
-  const frame = new PageFrame(document);
-
-  addEventListener("online", () => connection.nudge());
-  addEventListener("pageshow", (event) => event.persisted && connection.nudge());
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) return;
-    connection.nudge();
-    void wake.again();
-  });
-  return { memory, connection, self, sounds, wake, frame };
+  addEventListener("online", () => connection.nudge(), { signal });
+  addEventListener("pageshow", (event) => event.persisted && connection.nudge(), { signal });
+  document.addEventListener("visibilitychange", () => document.hidden || connection.nudge(), { signal });
+  return connection;
 }
 
 /** @param {TabMemory} memory */

@@ -1,36 +1,42 @@
 /** The provider's page: who is ready, Start, the session, End, and Rejoin or Finish. */
 
 import { Attention } from "./attention.js";
-import { DeviceCheck } from "./components/device-check.js";
-import { h, freshId } from "./components/dom.js";
+import { openDevicesDialog } from "./components/devices-dialog.js";
+import { h } from "./components/dom.js";
 import { EndedScreen } from "./components/ended.js";
-import { Modal } from "./components/frame.js";
+import { GroupPanel } from "./components/group-panel.js";
 import { icon } from "./components/icons.js";
 import { MessageScreen } from "./components/message-screen.js";
 import { ProviderRoom } from "./components/provider-room.js";
 import { ReadyBanner, ReadyDialog } from "./components/ready-notice.js";
 import { SignIn } from "./components/sign-in.js";
+import { Deeds } from "./deeds.js";
 import { Api } from "./lib/api.js";
 import { CLOSE } from "./lib/connection.js";
-import { codeOf, Refusal } from "./lib/refusal.js";
-import { clientsOf, endedVisits, foldProvider, liveVisit, unnoticed } from "./lib/room.js";
+import { isGroup, membersOf } from "./lib/group.js";
+import { codeOf } from "./lib/refusal.js";
+import { clientsOf, endedVisits, liveVisit } from "./lib/room.js";
 import { beOneDevice, browser, levelWatcher, setUp, Words } from "./page.js";
-import { Session } from "./session.js";
+import { Rooms } from "./rooms.js";
 
 /** @typedef {import("./lib/types.js").ProviderView} ProviderView */
-/** @typedef {import("./lib/types.js").Entry} Entry */
 /** @typedef {import("./lib/types.js").RoomVisit} RoomVisit */
 /** @typedef {import("./lib/types.js").Practice} Practice */
+/** @typedef {import("./lib/api.js").ProviderTicket} ProviderTicket */
 /** @typedef {{name: string, screen: import("./components/dom.js").Screen}} Shown */
+
+/** ms between one look for appointments that others share with this provider and the next. */
+const LOOK = 5 * 60_000;
 
 const api = new Api(fetch.bind(globalThis));
 const words = new Words(() => draw());
-const { memory, connection, self, sounds, wake, frame } = setUp("provider", ticket);
-const session = new Session(connection, self);
+const { memory, self, sounds, wake, frame } = setUp("provider");
+const rooms = new Rooms({ memory, self, ticket });
 const attention = new Attention(sounds);
-const ready = new ReadyDialog({ onStart: (entry) => void start(entry), onLater: acknowledge });
+const deeds = new Deeds({ rooms, self, sounds, t: () => words.t, fail, draw: () => draw() });
+const ready = new ReadyDialog({ onStart: (entry) => void deeds.start(entry), onLater: (entry) => deeds.acknowledge(entry) });
 const banner = new ReadyBanner();
-banner.show(acknowledge);
+banner.show({ onLater: (entry) => deeds.acknowledge(entry), onAdmit: (entry) => void deeds.admit([entry]) });
 
 /** @type {{id: string, name: string} | null} */
 let me = null;
@@ -38,22 +44,33 @@ let me = null;
 let practice = null;
 /** @type {string | null} the ticket that came with the sign-in, good for one hello */
 let first = null;
-/** @type {ProviderView | null} */
-let view = null;
 /** @type {"loading" | "sign-in" | "room" | "displaced"} */
 let place = "loading";
 /** @type {string | null} an ended visit that is looked at */
 let looking = null;
+/** @type {string | null} the visit one is in: another that begins elsewhere waits for its end */
+let present = null;
+/** @type {GroupPanel | null} */
+let people = null;
 let note = "";
 /** @type {Shown | null} */
 let shown = null;
 
-/** A fresh ticket for the WebSocket; signed out means no. @returns {Promise<string>} */
-async function ticket() {
+/** A fresh ticket for the WebSocket of a room; signed out means no. @param {string} [room] @returns {Promise<string>} */
+async function ticket(room) {
+  if (room !== undefined) return (await api.ticket(room)).ticket;
   const known = first;
   first = null;
-  if (known) return known;
-  return (await api.ticket()).ticket;
+  return known ?? learn(await api.ticket()).ticket;
+}
+
+/** Who this is, and which rooms of others hold an appointment of theirs. @param {ProviderTicket} got */
+function learn(got) {
+  ({ provider: me, practice } = got);
+  frame.practice(practice);
+  const shared = (got.rooms ?? []).map(({ room }) => room);
+  queueMicrotask(() => rooms.share(shared)); // after one's own room has begun
+  return got;
 }
 
 async function begin() {
@@ -61,7 +78,12 @@ async function begin() {
   draw({ focus: false });
   addEventListener("pointerdown", () => sounds.unlock(), { capture: true });
   addEventListener("keydown", () => sounds.unlock(), { capture: true });
+  setInterval(() => void lookAround(), LOOK);
   await enter();
+}
+
+async function lookAround() {
+  if (place === "room" && rooms.own.state === "open") await api.ticket().then(learn, () => {});
 }
 
 /** Into the room, if signed in; else to the sign-in. */
@@ -73,11 +95,9 @@ async function enter() {
       draw();
       return;
     }
-    const got = await api.ticket();
-    ({ ticket: first, provider: me, practice } = got);
-    frame.practice(practice);
+    first = learn(await api.ticket()).ticket;
     place = "room";
-    connection.start();
+    rooms.own.start();
   } catch (error) {
     place = "sign-in";
     if (codeOf(error) === "unreachable") note = words.t.say("error.unreachable");
@@ -97,20 +117,17 @@ async function signIn(screen, username, password) {
 }
 
 async function signOut() {
-  session.leave();
-  connection.stop();
+  rooms.stop();
   self.close();
-  view = null;
   me = null;
   place = "sign-in";
   await api.signOut().catch(() => {});
   draw();
 }
 
-connection.on("message", (message) => {
-  const before = view;
-  view = foldProvider(view, message);
-  if (message.type === "visit.ended") looking = message.visit;
+rooms.on("message", ({ message, before }) => {
+  const view = rooms.view;
+  if (message.type === "visit.ended" && message.reason !== "returned") looking = message.visit;
   if (before === null && view) looking = endedVisits(view).at(-1)?.id ?? null; // a reload changes no screen
   if (message.type === "visit.closed" && message.visit === looking) looking = null;
   if (message.type === "visit.resumed" || message.type === "visit.started") sounds.play("started");
@@ -121,9 +138,8 @@ connection.on("message", (message) => {
   if (message.type === "displaced") place = "displaced";
   if (view !== before || message.type === "displaced") draw();
 });
-connection.on("state", () => draw());
-connection.on("closed", ({ code }) => {
-  view = null;
+rooms.on("state", () => draw());
+rooms.on("closed", ({ code }) => {
   if (code === CLOSE.DISPLACED) place = "displaced";
   else {
     place = "sign-in";
@@ -134,14 +150,14 @@ connection.on("closed", ({ code }) => {
 
 /** The visit whose end is shown, if it still may be rejoined. */
 function lookedAt() {
-  return view ? endedVisits(view).find(({ id }) => id === looking) : undefined;
+  return rooms.view ? endedVisits(rooms.view).find(({ id }) => id === looking) : undefined;
 }
 
 /** @returns {"loading" | "sign-in" | "room" | "session" | "ended" | "displaced"} */
 function screenName() {
   if (place !== "room") return place;
-  if (!view) return "loading";
-  if (liveVisit(view)) return "session";
+  if (!rooms.view) return "loading";
+  if (liveVisit(rooms.view)) return "session";
   return lookedAt() ? "ended" : "room";
 }
 
@@ -149,10 +165,11 @@ function screenName() {
 function draw({ focus = true } = {}) {
   const t = words.t;
   const name = screenName();
-  const live = view ? liveVisit(view) : undefined;
+  const live = rooms.view ? liveVisit(rooms.view, present) : undefined;
+  present = live?.id ?? null;
   const key = `${name}/${t.language}/${name === "session" ? `${live?.id}/${live?.segment}` : name === "ended" ? looking : ""}`;
   if (!shown || shown.name !== key) {
-    if (name !== "session") session.leave();
+    rooms.leave(name === "session" && live ? rooms.of(live) : null);
     if (name === "ended" || name === "sign-in") self.close(); // the light goes out with the session
     showFrame();
     shown = { name: key, screen: make(name) };
@@ -161,7 +178,7 @@ function draw({ focus = true } = {}) {
     void wake.keep(name === "session");
   }
   tell(name);
-  const lost = name !== "session" && place === "room" && view !== null && connection.state !== "open";
+  const lost = name !== "session" && place === "room" && rooms.view !== null && rooms.own.state !== "open";
   frame.line(lost ? t.say("line.lost") : "");
 }
 
@@ -169,13 +186,18 @@ function draw({ focus = true } = {}) {
 function tell(name) {
   const t = words.t;
   const screen = shown?.screen;
+  const view = rooms.view;
   if (screen instanceof ProviderRoom && view) screen.tell(view);
   const visit = lookedAt();
   if (screen instanceof EndedScreen && visit) screen.tell(ended(visit), t);
-  if (name === "session" && view) session.tell(liveVisit(view)?.participants ?? []);
+  const live = name === "session" && view ? liveVisit(view, present) : undefined;
+  if (view && live) {
+    rooms.of(live).session.tell(live.participants);
+    people?.tell(membersOf(view, live));
+  }
   // In a session, and while deciding on one, a banner; else the dialog in the middle of the screen.
   ready.tell(name === "room" ? view : null, t, !sounds.muted && !sounds.audible);
-  if (view) banner.tell(view, t);
+  if (view) banner.tell(view, t, live && isGroup(view, live) ? live.appointment : undefined);
   attention.tell(name === "sign-in" ? null : view, t, name === "session");
 }
 
@@ -198,7 +220,9 @@ function showFrame() {
 /** @param {string} name @returns {import("./components/dom.js").Screen} */
 function make(name) {
   const t = words.t;
-  const live = view && liveVisit(view);
+  const view = rooms.view;
+  const live = view && liveVisit(view, present);
+  people = null;
   if (name === "session" && live) return makeSession(live);
   const visit = lookedAt();
   if (name === "ended" && visit) return makeEnded(visit);
@@ -218,7 +242,7 @@ function make(name) {
 
 function useThis() {
   place = "room";
-  connection.start({ takeover: true });
+  rooms.start({ takeover: true });
   draw();
 }
 
@@ -228,41 +252,24 @@ function makeRoom(now) {
   screen.show({
     t: words.t,
     view: now,
-    now: () => connection.now(),
+    now: () => rooms.own.now(),
     name: me?.name ?? "",
     actions: {
-      onStart: (entry) => void start(entry),
-      onAcknowledge: acknowledge,
-      onTell: (entry, text) => connection.change("tell_waiting", { entry: entry.id, text }),
-      onRemove: (entry) => void attempt(connection.change("remove", { entry: entry.id })),
-      onStatus: (status, minutes) => void setStatus(status, minutes),
+      onStart: (entry, match) => void deeds.start(entry, match),
+      onTell: (entry, text) => deeds.tell(entry, text),
+      onRemove: (entry, reason) => deeds.removeWaiting(entry, reason),
+      onStatus: (status, minutes) => deeds.setStatus(status, minutes),
       onRejoin(visit) {
         looking = visit.id;
         draw();
-        rejoin(visit);
+        deeds.rejoin(visit);
       },
-      onFinish: (visit) => void attempt(connection.change("finish", { visit: visit.id })),
-      onDevices: openDevices,
+      onFinish: finish,
+      onDevices: () =>
+        openDevicesDialog({ t: words.t, self, browser, watchLevel: levelWatcher(sounds), onTestSound: () => sounds.play("test", { always: true }) }),
     },
   });
   return screen;
-}
-
-/** @param {import("./lib/types.js").Status} status @param {number | undefined} minutes */
-async function setStatus(status, minutes) {
-  if (view) view = { ...view, status, minutes };
-  await attempt(connection.change("set_status", { status, ...(minutes ? { minutes } : {}) }));
-}
-
-/** Do it, and say plainly when it cannot be done. @param {Promise<unknown>} asked */
-async function attempt(asked) {
-  try {
-    await asked;
-    fail("");
-  } catch (error) {
-    fail(words.t.say(`error.${codeOf(error)}`));
-    if (["stale", "busy", "not_ready", "not_found", "refused"].includes(codeOf(error))) connection.ask("sync").catch(() => {});
-  }
 }
 
 /** @param {string} text */
@@ -270,69 +277,31 @@ function fail(text) {
   const screen = shown?.screen;
   if (screen instanceof ProviderRoom || screen instanceof EndedScreen) screen.fail(text);
   ready.fail(text);
-}
-
-/** @param {Entry} entry @param {{rule: string, reason: string}} [override] */
-async function start(entry, override) {
-  sounds.unlock();
-  const which = entry.verified && entry.appointment ? { appointment: entry.appointment } : { entry: entry.id };
-  const expect = entry.verified && entry.rev !== undefined ? { expect: entry.rev } : {};
-  if (!self.ready) void self.open({ video: true }); // permission is asked for in the click, beside the request
-  try {
-    await connection.change("start", { ...which, ...expect, ...(override ? { override } : {}) });
-    fail("");
-  } catch (error) {
-    if (codeOf(error) === "policy" && error instanceof Refusal && error.reply.rule && !override) {
-      fail("");
-      askWhy(entry, String(error.reply.rule));
-    } else await attempt(Promise.reject(error));
-  }
-}
-
-/** A rule speaks against it: the provider may know better, and says why. @param {Entry} entry @param {string} rule */
-function askWhy(entry, rule) {
-  const t = words.t;
-  acknowledge(entry);
-  const reason = h("input", { id: freshId("reason"), type: "text", maxlength: 200 });
-  const cancel = h("button", { type: "button", class: "secondary" }, t.say("tell.cancel"));
-  const go = h("button", { type: "button", class: "primary" }, t.say("override.confirm"));
-  const modal = new Modal({
-    title: t.say("override.title"),
-    body: [h("p", {}, t.say("override.more", { rule: rule.replaceAll("_", " ") })), h("label", { for: reason.id }, t.say("override.reason")), reason],
-    actions: [cancel, go],
-  });
-  cancel.addEventListener("click", () => modal.close());
-  go.addEventListener("click", () => {
-    if (!reason.value.trim()) return reason.focus();
-    modal.close();
-    void start(entry, { rule, reason: reason.value.trim() });
-  });
-  modal.open();
-}
-
-/** Stop the repeating notice; the entry stays in the list. @param {Entry} entry */
-function acknowledge(entry) {
-  // Told to the page at once: a notice that was answered must not come back while the network is slow.
-  if (view && unnoticed(view).some(({ id }) => id === entry.id)) {
-    view = foldProvider(view, { type: "queue.changed", entry: { ...entry, acknowledged: true } });
-  }
-  draw();
-  connection.change("acknowledge", { entry: entry.id }).catch(() => {});
+  people?.fail(text);
 }
 
 /** @param {RoomVisit} live */
 function makeSession(live) {
+  const t = words.t;
+  const group = rooms.view !== null && isGroup(rooms.view, live);
   const names = clientsOf(live).map(({ name }) => name).join(", ");
-  const stage = session.enter({
-    t: words.t,
+  people = group ? new GroupPanel() : null;
+  people?.show(t, {
+    onAdmit: (members) => void deeds.admit(members.flatMap(({ entry }) => entry ?? [])),
+    onReturn: (member) => deeds.sendBack(live, member),
+    onRemove: (member, reason) => deeds.remove(live, member, reason),
+  });
+  const stage = rooms.of(live).session.enter({
+    t,
     visit: live.id,
     segment: live.segment ?? 1,
     iceServers: live.ice_servers,
     participants: live.participants,
-    title: words.t.say("session.title", { name: names }),
+    title: group ? t.say("session.title_group") : t.say("session.title", { name: names }),
     practice,
     way: "end",
     startedAt: live.started_at,
+    people: people ?? undefined,
     onEnd: () => void end(live),
   });
   stage.beside(banner);
@@ -342,11 +311,11 @@ function makeSession(live) {
 /** @param {RoomVisit} live */
 async function end(live) {
   try {
-    await connection.change("end", { visit: live.id });
+    await deeds.end(live);
   } catch {
     shown = null; // ended by the other side at that moment, or not at all: show what is true
     draw();
-    connection.ask("sync").catch(() => {});
+    rooms.sync();
   }
 }
 
@@ -357,54 +326,37 @@ function ended(visit) {
     other: clientsOf(visit).map(({ name }) => name).join(", "),
     until: visit.rejoin_until,
     agreed: visit.agreed ?? [],
+    ...(visit.mine ? { mine: true } : {}),
+    group: rooms.view !== null && isGroup(rooms.view, visit),
+    by: visit.ended_by,
+    reason: visit.ended_reason,
   };
 }
 
-/** @param {RoomVisit} visit */
-function rejoin(visit) {
-  sounds.unlock();
-  if (!self.ready) void self.open(); // permission is asked for in the click
-  void attempt(connection.change("rejoin", { visit: visit.id }));
+/** Of a group it is asked who was there; of two people that is plain, and may be said if not. @param {RoomVisit} visit */
+function finish(visit) {
+  if (rooms.view && isGroup(rooms.view, visit)) deeds.finishWithOutcomes(visit);
+  else deeds.finish(visit);
 }
 
 /** @param {RoomVisit} visit */
 function makeEnded(visit) {
   const screen = new EndedScreen();
-  const change = (/** @type {string} */ what) => void attempt(connection.change(what, { visit: visit.id }));
+  const about = ended(visit);
   screen.show({
     t: words.t,
-    ended: ended(visit),
-    now: () => connection.now(),
-    onRejoin: () => rejoin(visit),
-    onWithdraw: () => change("withdraw"),
-    onFinish: () => change("finish"),
+    ended: about,
+    now: () => rooms.own.now(),
+    onRejoin: () => deeds.rejoin(visit),
+    onWithdraw: () => deeds.withdraw(visit),
+    onFinish: () => finish(visit),
+    onAttendance: about.group ? undefined : () => deeds.finishWithOutcomes(visit),
     onLater() {
       looking = null;
       draw();
     },
   });
   return screen;
-}
-
-function openDevices() {
-  const t = words.t;
-  const done = () => modal.close();
-  const check = new DeviceCheck();
-  const close = h("button", { type: "button", class: "secondary" }, t.say("dialog.close"));
-  const modal = new Modal({ title: t.say("room.devices_title"), kind: "devices", body: [check], actions: [close] });
-  check.show({
-    t,
-    self,
-    browser,
-    watchLevel: levelWatcher(sounds),
-    onTestSound: () => sounds.play("test", { always: true }),
-    onContinue: done,
-    title: t.say("room.devices_title"),
-  });
-  close.addEventListener("click", done);
-  modal.dialog.addEventListener("close", () => self.close()); // no camera runs in an empty room
-  modal.open();
-  void self.open({ video: true });
 }
 
 void begin();

@@ -1,8 +1,10 @@
 /** What both pages do while their person is in a session: connection, media, devices and stage, tied together. */
 
 import { CallStage } from "./components/call-stage.js";
+import { Chat } from "./lib/chat.js";
 import { newId, systemClock } from "./lib/clock.js";
 import { Call } from "./lib/media.js";
+import { Speaking } from "./lib/speaking.js";
 
 /** @typedef {import("./lib/connection.js").Connection} Connection */
 /** @typedef {import("./lib/self.js").Self} Self */
@@ -12,6 +14,14 @@ import { Call } from "./lib/media.js";
 
 /** ms after which the camera's light may go out: the server has taken the video line away by then. */
 const RELEASE = 1_500;
+/** ms between one look at who speaks and the next. */
+const LISTEN = 250;
+
+/** Every session of this page: a provider has one for each room. @type {Set<Session>} */
+const sessions = new Set();
+
+// A support hook: getStats() of a running session, from the browser's console or a test.
+Object.assign(globalThis, { carelobby: Object.freeze({ peers: () => [...sessions].flatMap(({ call }) => call.peers) }) });
 
 export class Session {
   call;
@@ -29,10 +39,18 @@ export class Session {
   /** Whether what is open is audio only: what the others were told. */
   #audioOnly = false;
 
-  /** @param {Connection} connection @param {Self} self */
-  constructor(connection, self) {
+  #chat;
+  #speaking = new Speaking();
+  /** @type {() => void} */
+  #callOffListening = () => {};
+
+  /** @param {Connection} connection @param {Self} self @param {AbortSignal} [signal]  when it is needed no more */
+  constructor(connection, self, signal) {
     this.#connection = connection;
     this.#self = self;
+    this.#chat = new Chat(connection);
+    sessions.add(this);
+    signal?.addEventListener("abort", () => sessions.delete(this), { once: true });
     this.call = new Call({
       signaling: connection,
       makePeer: (config) => new RTCPeerConnection(config),
@@ -42,15 +60,26 @@ export class Session {
     });
     this.call.on("state", () => this.#tell());
     this.call.on("remotes", () => this.#tell());
-    self.on("tracks", () => {
-      if (this.#open) void this.call.send(self.tracks);
+    self.on(
+      "tracks",
+      () => {
+        if (this.#open) void this.call.send(self.tracks);
+      },
+      { signal },
+    );
+    self.on(
+      "change",
+      () => {
+        this.#followMode();
+        this.#tellState();
+        this.#tell();
+      },
+      { signal },
+    );
+    connection.on("message", (message) => {
+      this.call.handle(message);
+      this.#chat.handle(message, this.#participants);
     });
-    self.on("change", () => {
-      this.#followMode();
-      this.#tellState();
-      this.#tell();
-    });
-    connection.on("message", (message) => this.call.handle(message));
     connection.on("state", (state) => {
       if (state === "open") {
         this.#told = ""; // another node may not know it
@@ -59,8 +88,6 @@ export class Session {
       }
       this.#tell();
     });
-    // A support hook: getStats() of a running session, from the browser's console or a test.
-    Object.assign(globalThis, { carelobby: Object.freeze({ peers: () => this.call.peers }) });
   }
 
   /**
@@ -75,6 +102,7 @@ export class Session {
    * @param {import("./lib/types.js").Practice | null} model.practice
    * @param {"end" | "leave"} model.way
    * @param {number | undefined} model.startedAt
+   * @param {HTMLElement} [model.people]   what a provider opens beside the picture
    * @param {() => void} model.onEnd
    * @returns {CallStage}
    */
@@ -84,6 +112,7 @@ export class Session {
       ...rest,
       t,
       self: this.#self,
+      chat: this.#chat,
       now: () => this.#connection.now(),
       onAudioOnly: (audioOnly) => void this.#setAudioOnly(audioOnly),
       onEnd: () => {
@@ -93,7 +122,9 @@ export class Session {
     });
     this.#stage = stage;
     this.#t = t;
+    this.#chat.of(visit);
     this.tell(participants);
+    this.#listen();
     void this.#start(`${visit}/${segment}`, iceServers);
     return stage;
   }
@@ -109,7 +140,15 @@ export class Session {
     this.#open = "";
     this.#told = "";
     this.#stage = null;
+    this.#callOffListening();
     this.call.close();
+  }
+
+  /** Who speaks is looked at by and by: a frame around the picture, and no picture moves. */
+  #listen() {
+    this.#callOffListening();
+    this.#stage?.speaking(this.#speaking.hear(this.call.levels(), systemClock.now()));
+    this.#callOffListening = systemClock.after(LISTEN, () => this.#listen());
   }
 
   /** @param {string} open @param {RTCIceServer[] | undefined} iceServers */
@@ -150,7 +189,7 @@ export class Session {
     if (!this.#stage || !this.#t) return;
     this.#stage.tell(
       {
-        others: this.#participants.filter(({ you }) => !you),
+        others: this.#participants.filter(({ you, presence }) => !you && presence !== "left"),
         remotes: this.call.remotes,
         call: this.call.state,
         line: this.#connection.state,

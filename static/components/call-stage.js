@@ -1,15 +1,22 @@
 /** A session as both sides see it: the others large, oneself small, and the controls. */
 
-import { SelfPreview, deviceSelects } from "./device-check.js";
+import { gridFor } from "../lib/grid.js";
+import { confirmWayOut, openSettings } from "./call-settings.js";
+import { CallTile, shownName } from "./call-tile.js";
+import { ChatPanel } from "./chat-panel.js";
+import { SelfPreview } from "./device-check.js";
 import { find, h, heading, Screen, setText } from "./dom.js";
-import { contactList, Modal } from "./frame.js";
+import { contactList } from "./frame.js";
 import { icon } from "./icons.js";
+import { Sidebar } from "./sidebar.js";
 import { toggle } from "./waiting-room.js";
 
 /** @typedef {import("../lib/i18n.js").Translator} Translator */
 /** @typedef {import("../lib/types.js").Participant} Participant */
 /** @typedef {import("../lib/media.js").Remote} Remote */
 /** @typedef {import("../lib/self.js").Self} Self */
+/** @typedef {import("../lib/chat.js").Chat} Chat */
+/** @typedef {import("./frame.js").Modal} Modal */
 
 /**
  * @typedef {Object} Stage                  what there is to show
@@ -20,62 +27,9 @@ import { toggle } from "./waiting-room.js";
  * @property {boolean} audioOnly            of oneself: then no picture comes either
  */
 
+/** px between tiles, as the style sheet has it. */
+const GAP = 10;
 const CORNERS = ["bottom-end", "top-end", "top-start", "bottom-start"];
-
-/** One other participant: picture, or the words that stand for it. */
-class Tile extends HTMLElement {
-  video = h("video", { playsinline: true, autoplay: true, "data-remote": true });
-  #initials = h("span", { class: "initials", "aria-hidden": "true" });
-  #words = h("p", { class: "placeholder-words" });
-  #name = h("bdi", { class: "tile-name" });
-  #badges = h("span", { class: "badges" });
-  /** @type {() => void} */
-  #redraw = () => {};
-
-  constructor() {
-    super();
-    for (const event of ["resize", "loadeddata", "playing", "emptied"]) this.video.addEventListener(event, () => this.#redraw());
-  }
-
-  /**
-   * @param {Participant} one
-   * @param {MediaStream | null} stream
-   * @param {Translator} t
-   * @param {boolean} audioOnly
-   * @param {(video: HTMLVideoElement) => void} play
-   */
-  tell(one, stream, t, audioOnly, play) {
-    if (!this.firstChild) {
-      this.append(this.video, h("div", { class: "stand-in" }, this.#initials, this.#words), h("p", { class: "caption" }, this.#name, this.#badges));
-    }
-    this.video.setAttribute("aria-label", t.say("session.picture_of", { name: one.name }));
-    if (this.video.srcObject !== stream) {
-      this.video.srcObject = stream;
-      if (stream) play(this.video);
-    }
-    setText(this.#name, one.name);
-    setText(this.#initials, initials(one.name));
-    this.#redraw = () => {
-      const gone = one.presence === "gone";
-      const picture = !gone && !audioOnly && one.mode !== "audio" && one.camera !== false && this.video.videoWidth > 0;
-      this.classList.toggle("no-picture", !picture);
-      const words = gone ? "badge.reconnecting" : one.mode === "audio" ? "session.other_audio" : one.camera === false ? "session.other_camera_off" : audioOnly ? "session.you_audio" : "session.other_coming";
-      setText(this.#words, picture ? "" : t.say(words, { name: one.name }));
-      const badges = [one.mode === "audio" ? t.say("badge.audio_only") : "", one.microphone === false ? t.say("badge.muted") : "", gone ? t.say("badge.reconnecting") : ""];
-      const shown = badges.filter(Boolean);
-      if (this.#badges.textContent !== shown.join("")) this.#badges.replaceChildren(...shown.map((text) => h("span", { class: "badge" }, text)));
-    };
-    this.#redraw();
-  }
-}
-customElements.define("call-tile", Tile);
-
-/** @param {string} name @returns {string} two letters at most */
-export function initials(name) {
-  const words = name.replace(/^(dr|mr|mrs|ms|dra)\.?\s/i, "").trim().split(/\s+/);
-  const letters = [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...(word ?? "")][0] ?? "");
-  return letters.join("").toLocaleUpperCase();
-}
 
 export class CallStage extends Screen {
   #tiles = h("div", { class: "tiles" });
@@ -84,35 +38,36 @@ export class CallStage extends Screen {
   #notice = h("p", { class: "stage-notice", role: "status" });
   #remedies = h("div", { class: "remedies" });
   #side = h("div", { class: "stage-side" });
+  #sidebar = new Sidebar();
   #timer = h("span", { class: "timer" });
   #controls = h("div", { class: "controls", role: "group" });
   #microphone = h("button", { type: "button", class: "control", "aria-pressed": "true" });
   #camera = h("button", { type: "button", class: "control", "aria-pressed": "true" });
   #audioOnly = h("button", { type: "button", class: "control wide-only", "aria-pressed": "false" });
-  /** @type {Map<string, Tile>} */
+  /** @type {Map<string, CallTile>} */
   #seen = new Map();
   #blocked = false;
   #restart = h("button", { type: "button", class: "primary", hidden: true });
   #sound = h("button", { type: "button", class: "primary", hidden: true });
   #backup = h("div", { class: "backup", hidden: true });
-  /** @type {Modal | null} */
-  #settings = null;
-  /** @type {Modal | null} */
-  #ending = null;
+  /** @type {Set<Modal>} */
+  #modals = new Set();
 
   /**
    * @param {Object} model
    * @param {Translator} model.t
    * @param {Self} model.self
+   * @param {Chat} model.chat
    * @param {string} model.title
    * @param {import("../lib/types.js").Practice | null} model.practice
    * @param {"end" | "leave"} model.way           what the way out does
    * @param {number | undefined} model.startedAt  server time, ms; shown as a running clock
+   * @param {HTMLElement} [model.people]          a provider's: the clients of a group
    * @param {() => number} model.now
    * @param {(audioOnly: boolean) => void} model.onAudioOnly
    * @param {() => void} model.onEnd
    */
-  show({ t, self, title, practice, way, startedAt, now, onAudioOnly, onEnd }) {
+  show({ t, self, chat, title, practice, way, startedAt, people, now, onAudioOnly, onEnd }) {
     const control = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ kind, /** @type {() => void} */ click) =>
       h("button", { type: "button", class: `control ${kind}`, on: { click } }, icon(name), h("span", {}, label));
     this.#microphone.addEventListener("click", () => self.setMicrophone(!self.microphone));
@@ -126,21 +81,30 @@ export class CallStage extends Screen {
     const reach = contactList(practice?.backup, t);
     if (reach) this.#backup.append(h("p", {}, t.say("session.backup")), reach);
     const move = h("button", { type: "button", class: "move", "aria-label": t.say("session.move_self"), title: t.say("session.move_self"), on: { click: () => this.#move() } }, icon("move"));
-    this.#selfBox.append(this.#self, move);
+    this.#selfBox.append(this.#self, h("p", { class: "caption self-name" }, h("span", { class: "tile-name" }, t.say("session.you"))), move);
+    this.#tiles.append(this.#selfBox);
     this.#remedies.append(this.#sound, this.#restart, this.#backup);
     this.#controls.setAttribute("aria-label", t.say("session.controls"));
+    const settings = { onAudioOnly, onMove: () => this.#move(), onFullScreen: () => this.#fullScreen() };
     this.#controls.append(
       this.#microphone,
       this.#camera,
       this.#audioOnly,
-      control("settings", t.say("session.settings"), "", () => void this.#openSettings(t, self, onAudioOnly)),
+      ...this.#panels(chat, people, t),
+      control("settings", t.say("session.settings"), "", () => this.#modals.add(openSettings(t, self, settings))),
       control("screen", t.say("session.full_screen"), "wide-only", () => this.#fullScreen()),
       control("end", t.say(way === "end" ? "session.end" : "session.leave"), "end", () => this.#confirm(t, way, onEnd)),
     );
+    this.#controls.classList.toggle("many", people !== undefined);
     const head = heading(title);
     head.className = "stage-title";
     this.replaceChildren(
-      h("div", { class: "stage" }, h("div", { class: "stage-head" }, head, this.#timer), this.#tiles, this.#selfBox, h("div", { class: "stage-over" }, this.#notice, this.#remedies)),
+      h(
+        "div",
+        { class: "stage-row" },
+        h("div", { class: "stage" }, h("div", { class: "stage-head" }, head, this.#timer), this.#tiles, h("div", { class: "stage-over" }, this.#notice, this.#remedies)),
+        this.#sidebar,
+      ),
       this.#side,
       this.#controls,
     );
@@ -155,6 +119,9 @@ export class CallStage extends Screen {
     };
     self.on("change", tell, { signal: this.signal });
     tell();
+    const watch = new ResizeObserver(() => this.#arrange());
+    watch.observe(this.#tiles);
+    this.signal.addEventListener("abort", () => watch.disconnect(), { once: true });
     if (startedAt !== undefined) {
       const count = () => setText(this.#timer, t.clock(now() - startedAt));
       this.every(1000, count);
@@ -176,14 +143,15 @@ export class CallStage extends Screen {
       this.#seen.delete(id);
     }
     for (const one of others) {
-      const tile = this.#seen.get(one.id) ?? new Tile();
-      if (!tile.isConnected) this.#tiles.append(tile);
+      const tile = this.#seen.get(one.id) ?? new CallTile();
+      if (!tile.isConnected) this.#selfBox.before(tile); // a picture that was there stays where it is
       this.#seen.set(one.id, tile);
-      const mine = remotes.find(({ participant, source }) => source === "camera" && (participant === one.id || (participant === "" && others.length === 1)));
-      tile.tell(one, mine?.stream ?? null, t, audioOnly, (video) => this.#start(video));
+      tile.tell(one, this.#streamOf(one, tile, remotes, others.length), t, audioOnly, (video) => this.#start(video));
     }
     this.#tiles.dataset.count = String(others.length);
-    const gone = others.find(({ presence }) => presence === "gone");
+    this.#tiles.classList.toggle("many", others.length > 1);
+    this.#arrange();
+    const gone = others.length === 1 ? others.find(({ presence }) => presence === "gone") : undefined; // of many, the tile says it
     const words =
       line !== "open" ? "session.line_lost"
       : call === "failing" ? "session.media_failing"
@@ -192,17 +160,65 @@ export class CallStage extends Screen {
       : call === "connecting" ? "session.connecting"
       : find(this, ".control.end", HTMLButtonElement).disabled ? "session.ending"
       : "";
-    setText(this.#notice, words ? t.say(words, { name: gone?.name ?? "" }) : "");
+    setText(this.#notice, words ? t.say(words, { name: gone ? shownName(gone.name, t) : "" }) : "");
     this.#notice.hidden = !words;
     this.#backup.hidden = call !== "failing" || !this.#backup.firstChild;
   }
 
+  /** A frame around who speaks; no picture moves for it. @param {Set<string>} ids */
+  speaking(ids) {
+    for (const [id, tile] of this.#seen) tile.classList.toggle("speaking", ids.has(id));
+  }
+
   disconnectedCallback() {
-    this.#settings?.close();
-    this.#ending?.close();
+    for (const modal of this.#modals) modal.close();
     for (const { video } of this.#seen.values()) video.srcObject = null;
     if (document.fullscreenElement) void document.exitFullscreen();
     super.disconnectedCallback();
+  }
+
+  /**
+   * Whose line is not said yet is the other one's of two; and when a third comes, the picture stays until it is said.
+   * @param {Participant} one
+   * @param {CallTile} tile
+   * @param {Remote[]} remotes
+   * @param {number} count
+   */
+  #streamOf(one, tile, remotes, count) {
+    const cameras = remotes.filter(({ source }) => source === "camera");
+    const found =
+      cameras.find(({ participant }) => participant === one.id) ??
+      cameras.find(({ participant, stream }) => participant === "" && (count === 1 || tile.video.srcObject === stream));
+    return found?.stream ?? null;
+  }
+
+  /** Chat for everybody, and for a provider the clients of the group. @param {Chat} chat @param {HTMLElement | undefined} people @param {Translator} t */
+  #panels(chat, people, t) {
+    const lines = new ChatPanel();
+    lines.show(chat, t, this.signal);
+    const unread = h("span", { class: "unread", role: "status" });
+    const open = this.#sidebar.add({ name: "chat", title: t.say("chat.title"), t, panel: lines, onOpen: (is) => chat.look(is), begin: () => lines.begin() });
+    open.append(unread);
+    const mark = () => {
+      unread.hidden = chat.unread === 0;
+      unread.replaceChildren(...(chat.unread ? [String(chat.unread), h("span", { class: "sr-only" }, ` ${t.say("chat.unread", { count: chat.unread })}`)] : []));
+    };
+    chat.on("change", mark, { signal: this.signal });
+    this.signal.addEventListener("abort", () => chat.look(false), { once: true });
+    mark();
+    return people ? [this.#sidebar.add({ name: "people", title: t.say("group.title"), t, panel: people }), open] : [open];
+  }
+
+  /** Tiles of a group get as much room as there is; of two, the other has it all. */
+  #arrange() {
+    const count = this.#seen.size + 1; // in a group oneself stands among the others
+    if (this.#seen.size < 2) return;
+    const { clientWidth: width, clientHeight: height } = this.#tiles;
+    const grid = gridFor(count, { width, height }, { gap: GAP });
+    const row = grid.columns * grid.width + (grid.columns - 1) * GAP;
+    this.#tiles.style.setProperty("--tiles-aside", `${Math.max(0, Math.floor((width - row) / 2))}px`); // none more fits in a row
+    this.#tiles.style.setProperty("--tile-width", `${grid.width}px`);
+    this.#tiles.style.setProperty("--tile-height", `${grid.height}px`);
   }
 
   /** @param {HTMLVideoElement} video */
@@ -234,49 +250,13 @@ export class CallStage extends Screen {
     else document.documentElement.requestFullscreen?.().catch(() => {});
   }
 
-  /** @param {Translator} t @param {Self} self @param {(audioOnly: boolean) => void} onAudioOnly */
-  async #openSettings(t, self, onAudioOnly) {
-    const close = h("button", { type: "button", class: "primary" }, t.say("dialog.close"));
-    const audio = h("input", { type: "checkbox", name: "audio_only", checked: self.audioOnly });
-    audio.addEventListener("change", () => onAudioOnly(audio.checked));
-    const act = (/** @type {string} */ key, /** @type {() => void} */ click) => h("button", { type: "button", class: "secondary", on: { click } }, t.say(key));
-    const selects = h("div", { class: "selects" });
-    const modal = new Modal({
-      title: t.say("session.settings"),
-      body: [
-        selects,
-        h("label", { class: "choice" }, audio, h("span", {}, h("strong", {}, t.say("session.audio_only")), h("small", {}, t.say("session.audio_only_more")))),
-        h(
-          "div",
-          { class: "actions start" },
-          act("session.restart_devices", () => void self.open()),
-          act("session.move_self", () => this.#move()),
-          document.fullscreenEnabled ? act("session.full_screen", () => this.#fullScreen()) : null,
-        ),
-      ],
-      actions: [close],
-    });
-    close.addEventListener("click", () => modal.close());
-    this.#settings = modal.open();
-    selects.replaceChildren(...deviceSelects(t, self, await self.list()));
-  }
-
-  /** End is pressed by mistake many times: so it asks, and the safe answer has the focus. @param {Translator} t @param {"end" | "leave"} way @param {() => void} onEnd */
+  /** @param {Translator} t @param {"end" | "leave"} way @param {() => void} onEnd */
   #confirm(t, way, onEnd) {
-    const stay = h("button", { type: "button", class: "secondary", autofocus: true }, t.say("session.stay"));
-    const end = h("button", { type: "button", class: "danger" }, t.say(way === "end" ? "session.end_confirm" : "session.leave_confirm"));
-    const modal = new Modal({
-      title: t.say(way === "end" ? "session.end_title" : "session.leave_title"),
-      body: [h("p", {}, t.say(way === "end" ? "session.end_more" : "session.leave_more"))],
-      actions: [stay, end],
-    });
-    stay.addEventListener("click", () => modal.close());
-    end.addEventListener("click", () => {
-      modal.close();
+    const end = () => {
       find(this, ".control.end", HTMLButtonElement).disabled = true;
       onEnd();
-    });
-    this.#ending = modal.open();
+    };
+    this.#modals.add(confirmWayOut(t, way, end));
   }
 }
 customElements.define("call-stage", CallStage);

@@ -9,8 +9,6 @@ import { freshId, h, heading, paragraphs, Screen, setText } from "./dom.js";
 export class CheckInForm extends Screen {
   #error = h("p", { class: "form-error", role: "alert" });
   #submit = h("button", { type: "submit", class: "primary large" });
-  /** @type {Translator | null} */
-  #t = null;
 
   /**
    * @param {Object} model
@@ -20,7 +18,6 @@ export class CheckInForm extends Screen {
    * @param {(answers: CheckIn) => void} model.onSubmit
    */
   show({ t, consent, named, onSubmit }) {
-    this.#t = t;
     const name = input("display_name", { autocomplete: "name", maxlength: 80, required: true });
     const state = h(
       "select",
@@ -103,10 +100,10 @@ export class CheckInForm extends Screen {
     this.replaceChildren(form);
   }
 
-  /** The server said no; the answers stay. @param {string} code */
-  fail(code) {
+  /** The server said no; the answers stay. @param {string} text */
+  fail(text) {
     this.#submit.disabled = false;
-    setText(this.#error, this.#t?.say(`error.${code}`) ?? code);
+    setText(this.#error, text);
   }
 }
 customElements.define("check-in-form", CheckInForm);

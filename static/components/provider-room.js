@@ -1,10 +1,10 @@
 /** A provider's room: who waits and since when, today's appointments, what is live or may be rejoined. */
 
+import { matchesOf, readiness } from "../lib/group.js";
 import { clientsOf, endedVisits, liveVisit } from "../lib/room.js";
 import { freshId, h, heading, Screen, setText, syncRows } from "./dom.js";
-import { Modal } from "./frame.js";
+import { EntryRow } from "./entry-row.js";
 import { icon } from "./icons.js";
-import { placeOf } from "./ready-notice.js";
 
 /** @typedef {import("../lib/i18n.js").Translator} Translator */
 /** @typedef {import("../lib/types.js").ProviderView} ProviderView */
@@ -15,10 +15,9 @@ import { placeOf } from "./ready-notice.js";
 
 /**
  * @typedef {Object} RoomActions
- * @property {(entry: Entry) => void} onStart
- * @property {(entry: Entry) => void} onAcknowledge
+ * @property {(entry: Entry, match?: import("../lib/group.js").Match) => void} onStart
  * @property {(entry: Entry, text: string) => Promise<unknown>} onTell
- * @property {(entry: Entry) => void} onRemove
+ * @property {(entry: Entry, reason: string | undefined) => void} onRemove
  * @property {(status: Status, minutes: number | undefined) => void} onStatus
  * @property {(visit: RoomVisit) => void} onRejoin
  * @property {(visit: RoomVisit) => void} onFinish
@@ -110,7 +109,9 @@ export class ProviderRoom extends Screen {
     this.#view = view;
     const live = liveVisit(view);
     const make = (/** @type {Entry} */ entry) => new EntryRow(entry, t, actions);
-    const tell = (/** @type {EntryRow} */ row, /** @type {Entry} */ entry) => row.tell(entry, live !== undefined);
+    const matches = matchesOf(view);
+    const tell = (/** @type {EntryRow} */ row, /** @type {Entry} */ entry) =>
+      row.tell(entry, { busy: live !== undefined, readiness: readiness(view, entry.appointment), with: startsWith(view, entry), matches });
     syncRows(this.#waiting, this.#entries, view.waiting, ({ id }) => id, make, tell);
     syncRows(this.#unverified, this.#knocks, view.unverified, ({ id }) => id, make, tell);
     syncRows(this.#visits, this.#visitRows, endedVisits(view), ({ id, phase }) => `${id}/${phase}`, (visit) => this.#visitRow(visit), () => {});
@@ -162,8 +163,11 @@ export class ProviderRoom extends Screen {
     const t = /** @type {Translator} */ (this.t);
     // Who waits is told by the entries; an appointment's own phase may be older than they are.
     const waits = this.#view?.waiting.some(({ appointment }) => appointment === one.id);
-    const phase = waits ? "waiting" : one.phase === "waiting" ? "scheduled" : one.phase;
-    const now = JSON.stringify([one, phase]);
+    const phase = one.phase === "scheduled" && waits ? "waiting" : one.phase === "waiting" ? "scheduled" : one.phase;
+    const { group, ready, of } = this.#view ? readiness(this.#view, one.id) : { group: false, ready: 0, of: 0 };
+    const state = group && phase === "waiting" ? t.say("room.ready_of", { ready, of }) : t.say(`phase.${phase}`);
+    const words = one.room === undefined ? state : `${t.say("room.shared_with", { provider: one.host?.name ?? "" })} · ${state}`;
+    const now = JSON.stringify([one, phase, words]);
     if (row.dataset.shown === now) return;
     row.dataset.shown = now;
     row.replaceChildren(
@@ -172,7 +176,7 @@ export class ProviderRoom extends Screen {
         "div",
         { class: "who" },
         h("strong", {}, h("bdi", {}, one.clients.map(({ name }) => name).join(", "))),
-        h("small", {}, t.say(`phase.${phase}`)),
+        h("small", {}, words),
       ),
     );
     row.dataset.phase = phase;
@@ -180,116 +184,8 @@ export class ProviderRoom extends Screen {
 }
 customElements.define("provider-room", ProviderRoom);
 
-/** One who waits. */
-class EntryRow extends HTMLElement {
-  #name = h("bdi", {});
-  #waited = h("span", { class: "waited" });
-  #facts = h("span", { class: "facts" });
-  #start = h("button", { type: "button", class: "primary" });
-  #busy = h("small", {});
-  /** @type {Entry} */
-  #entry;
-  #t;
-
-  /** @param {Entry} entry @param {Translator} t @param {RoomActions} actions */
-  constructor(entry, t, actions) {
-    super();
-    this.#entry = entry;
-    this.#t = t;
-    this.setAttribute("role", "listitem");
-    this.className = "row entry";
-    const describe = freshId("who");
-    this.#name.id = describe;
-    const tell = h("button", { type: "button", class: "secondary", "aria-describedby": describe }, icon("message"), t.say("room.message"));
-    const remove = h("button", { type: "button", class: "quiet danger-text", "aria-describedby": describe }, t.say("room.remove"));
-    this.#start.append(t.say("room.start"));
-    this.#start.setAttribute("aria-describedby", describe);
-    this.#start.addEventListener("click", () => actions.onStart(this.#entry));
-    tell.addEventListener("click", () => openTell(this.#entry, t, actions));
-    remove.addEventListener("click", () => openRemove(this.#entry, t, actions));
-    this.append(
-      h("div", { class: "who" }, h("strong", {}, this.#name), this.#waited, this.#facts),
-      h("div", { class: "row-actions" }, this.#start, tell, remove, this.#busy),
-    );
-  }
-
-  /** @param {Entry} entry @param {boolean} busy  another session is live */
-  tell(entry, busy) {
-    const t = this.#t;
-    this.#entry = entry;
-    setText(this.#name, entry.client.name);
-    this.#start.disabled = busy;
-    setText(this.#busy, busy ? t.say("room.busy_hint") : "");
-    /** @type {[string, string][]} */
-    const facts = [];
-    const place = placeOf(entry, t);
-    if (place) facts.push(["place", place]);
-    if (entry.media === "audio") facts.push(["audio", t.say("badge.audio_only")]);
-    if (entry.away) facts.push(["clock", t.say("room.away")]);
-    for (const flag of entry.flags ?? []) facts.push(["alert", t.has(`flag.${flag}`) ? t.say(`flag.${flag}`) : flag.replaceAll("_", " ")]);
-    const now = JSON.stringify(facts);
-    if (this.#facts.dataset.shown === now) return;
-    this.#facts.dataset.shown = now;
-    this.#facts.replaceChildren(...facts.map(([name, text]) => h("span", { class: `fact ${name}` }, icon(name), text)));
-  }
-
-  /** @param {number} now */
-  tick(now) {
-    setText(this.#waited, this.#t.say("room.waited", { time: this.#t.clock(now - this.#entry.since) }));
-    this.classList.toggle("long", now - this.#entry.since > 10 * 60_000);
-  }
-}
-customElements.define("entry-row", EntryRow);
-
-/** @param {Entry} entry @param {Translator} t @param {RoomActions} actions */
-function openTell(entry, t, actions) {
-  const name = entry.client.name;
-  const text = h("textarea", { id: freshId("text"), rows: 3, maxlength: 500 });
-  const ready = ["tell.soon", "tell.late", "tell.camera"].map((key) => {
-    const button = h("button", { type: "button", class: "secondary small" }, t.say(key));
-    button.addEventListener("click", () => {
-      text.value = t.say(key);
-      text.focus();
-    });
-    return button;
-  });
-  const error = h("p", { class: "form-error", role: "alert" });
-  const send = h("button", { type: "button", class: "primary" }, t.say("tell.send"));
-  const cancel = h("button", { type: "button", class: "secondary" }, t.say("tell.cancel"));
-  const modal = new Modal({
-    title: t.say("tell.title", { name }),
-    body: [h("label", { for: text.id, class: "hint" }, t.say("tell.label", { name })), text, h("div", { class: "ready-texts" }, ...ready), error],
-    actions: [cancel, send],
-  });
-  cancel.addEventListener("click", () => modal.close());
-  send.addEventListener("click", () => {
-    if (!text.value.trim()) return text.focus();
-    send.disabled = true;
-    actions.onTell(entry, text.value.trim()).then(
-      () => modal.close(),
-      (/** @type {any} */ refusal) => {
-        send.disabled = false;
-        setText(error, t.say(`error.${refusal?.code ?? "internal"}`));
-      },
-    );
-  });
-  modal.open();
-  text.focus();
-}
-
-/** @param {Entry} entry @param {Translator} t @param {RoomActions} actions */
-function openRemove(entry, t, actions) {
-  const keep = h("button", { type: "button", class: "secondary", autofocus: true }, t.say("room.keep"));
-  const remove = h("button", { type: "button", class: "danger" }, t.say("room.remove_confirm"));
-  const modal = new Modal({
-    title: t.say("room.remove_title", { name: entry.client.name }),
-    body: [h("p", {}, t.say("room.remove_more"))],
-    actions: [keep, remove],
-  });
-  keep.addEventListener("click", () => modal.close());
-  remove.addEventListener("click", () => {
-    modal.close();
-    actions.onRemove(entry);
-  });
-  modal.open();
+/** The first of a group who waits: their row has the Start for all. @param {ProviderView} view @param {Entry} entry */
+function startsWith(view, entry) {
+  const first = view.waiting.find(({ appointment }) => appointment !== undefined && appointment === entry.appointment);
+  return first && first.id !== entry.id ? first.client.name : undefined;
 }

@@ -1,5 +1,6 @@
 /** "*Name* is ready": in the middle of the screen when there is nothing else to do, a banner during a session. */
 
+import { readiness } from "../lib/group.js";
 import { unnoticed } from "../lib/room.js";
 import { h, setText } from "./dom.js";
 import { icon } from "./icons.js";
@@ -65,7 +66,8 @@ export class ReadyDialog {
     setText(this.#title, title);
     setText(this.#more, [t.say("ready.more", { time: t.time(entry.since) }), placeOf(entry, t)].filter(Boolean).join(" · "));
     setText(this.#others, ready.length > 1 ? t.say("ready.others", { count: ready.length - 1 }) : "");
-    setText(this.#start, t.say("room.start"));
+    const { group, ready: there, of } = view ? readiness(view, entry.appointment) : { group: false, ready: 0, of: 0 };
+    setText(this.#start, group ? t.say("room.start_group", { ready: there, of }) : t.say("room.start"));
     setText(this.#later, t.say("ready.not_now"));
     if (!this.dialog.open) {
       this.dialog.showModal();
@@ -83,20 +85,24 @@ export class ReadyDialog {
 /** The banner of a session: who is ready now, beside the picture and never over a control. */
 export class ReadyBanner extends HTMLElement {
   #words = h("p", { role: "status" });
+  #admit = h("button", { type: "button", class: "secondary" });
   #later = h("button", { type: "button", class: "secondary" });
   /** @type {Entry | null} */
   #entry = null;
 
-  /** @param {(entry: Entry) => void} onLater */
-  show(onLater) {
+  /** @param {{onLater: (entry: Entry) => void, onAdmit: (entry: Entry) => void}} answers */
+  show({ onLater, onAdmit }) {
+    this.#admit.addEventListener("click", () => this.#entry && onAdmit(this.#entry));
     this.#later.addEventListener("click", () => this.#entry && onLater(this.#entry));
-    this.replaceChildren(icon("bell"), this.#words, this.#later);
+    this.replaceChildren(icon("bell"), this.#words, this.#admit, this.#later);
     this.hidden = true;
   }
 
-  /** @param {ProviderView} view @param {Translator} t */
-  tell(view, t) {
+  /** @param {ProviderView} view @param {Translator} t @param {string | undefined} live  the appointment in session, if a group's */
+  tell(view, t, live) {
     const ready = unnoticed(view);
+    this.#admit.hidden = live === undefined || ready[0]?.appointment !== live;
+    setText(this.#admit, t.say("group.admit"));
     this.#entry = ready[0] ?? null;
     this.hidden = ready.length === 0;
     const others = ready.length > 1 ? ` ${t.say("ready.others", { count: ready.length - 1 })}` : "";

@@ -11,6 +11,7 @@ import { icon } from "./icons.js";
 export class WaitingRoom extends Screen {
   #preview = new SelfPreview();
   #told = h("p", { class: "told", role: "status" });
+  #note = h("p", { class: "note", role: "status", hidden: true });
   #status = h("p", { class: "provider-status", role: "status" });
   #ahead = h("p", { class: "hint", role: "status" });
   #messages = h("ul", { class: "messages", "aria-live": "polite" });
@@ -49,6 +50,7 @@ export class WaitingRoom extends Screen {
             { class: "stack" },
             h("p", { class: "eyebrow" }, t.say("waiting.eyebrow")),
             heading(t.say("waiting.title")),
+            this.#note,
             this.#told,
             h("div", { class: "panel" }, this.#status, start ? h("p", { class: "hint" }, t.say("waiting.appointment", { time: t.time(start), provider: view.provider.name })) : null, this.#ahead),
             this.#messages,
@@ -82,6 +84,9 @@ export class WaitingRoom extends Screen {
   tell(view, t) {
     const { name, status, minutes } = view.provider;
     const away = view.away === true;
+    const returned = view.ended_reason === "returned";
+    setText(this.#note, returned ? t.say("waiting.returned", { provider: name }) : "");
+    this.#note.hidden = !returned;
     setText(this.#told, away ? t.say("waiting.away") : t.say("waiting.told", { provider: name }));
     const late = status === "late" && minutes ? "waiting.status_late_minutes" : `waiting.status_${status ?? "available"}`;
     setText(this.#status, t.say(late, { provider: name, count: minutes ?? 0 }));

@@ -7,7 +7,8 @@ import { Refusal } from "./refusal.js";
 /** @typedef {import("./types.js").Appointment} Appointment */
 /** @typedef {{ticket: string, practice: Practice, provider: Provider, appointment: Appointment}} Joined */
 /** @typedef {{practice: Practice, providers: {id: string, name: string}[]}} Lobby */
-/** @typedef {{ticket: string, provider: {id: string, name: string}, practice: Practice}} ProviderTicket */
+/** @typedef {{room: string, provider: {id: string, name: string}}} SharedRoom  another's room, with an appointment of ours */
+/** @typedef {{ticket: string, provider: {id: string, name: string}, practice: Practice, rooms?: SharedRoom[]}} ProviderTicket */
 
 export class Api {
   #fetch;
@@ -54,9 +55,9 @@ export class Api {
     return this.#send("POST", "/v1/sign-out", {});
   }
 
-  /** @returns {Promise<ProviderTicket>} */
-  ticket() {
-    return this.#send("POST", "/v1/tickets", {});
+  /** @param {string} [room]  one's own, unless named @returns {Promise<ProviderTicket>} */
+  ticket(room) {
+    return this.#send("POST", "/v1/tickets", room === undefined ? {} : { room });
   }
 
   /**

@@ -71,6 +71,19 @@ export class Call extends Emitter {
     return [this.#peer, this.#next].flatMap((peer) => (peer ? [peer.pc] : []));
   }
 
+  /** How loud each of the others is now, 0 to 1, by participant. @returns {Map<string, number>} */
+  levels() {
+    const receivers = this.#peer?.pc.getReceivers?.() ?? [];
+    /** @type {Map<string, number>} */
+    const levels = new Map();
+    for (const { participant, stream } of this.remotes) {
+      const [track] = stream.getAudioTracks?.() ?? [];
+      const sources = receivers.find((one) => one.track === track)?.getSynchronizationSources?.() ?? [];
+      levels.set(participant, Math.max(levels.get(participant) ?? 0, ...sources.map(({ audioLevel }) => audioLevel ?? 0)));
+    }
+    return levels;
+  }
+
   /**
    * Begin a segment: new peers, new offers.
    * @param {{iceServers: RTCIceServer[] | undefined, tracks: Tracks, audioOnly: boolean}} how

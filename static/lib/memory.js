@@ -76,18 +76,18 @@ export class TabMemory {
     this.set("resume", null);
   }
 
-  /** @returns {ResumeMemory} */
-  resume() {
+  /** @param {string} [name]  one for each connection of this tab @returns {ResumeMemory} */
+  resume(name = "resume") {
     return {
       load: () => {
         try {
-          return JSON.parse(this.get("resume") ?? "null");
+          return JSON.parse(this.get(name) ?? "null");
         } catch {
           return null;
         }
       },
-      save: (resume) => this.set("resume", JSON.stringify(resume)),
-      clear: () => this.set("resume", null),
+      save: (resume) => this.set(name, JSON.stringify(resume)),
+      clear: () => this.set(name, null),
     };
   }
 }

@@ -31,19 +31,27 @@ const FOLD = {
       rejoin_until: undefined,
       agreed: [],
     }),
+  // Sent back to wait, the only client waits for a Start again: there is nothing to rejoin.
   "visit.ended": (view, message) =>
-    withVisit(view, message, { phase: "ended", rejoin_until: message.rejoin_until, ended_by: message.by, agreed: [] }),
+    message.reason === "returned"
+      ? withoutVisit(view, message.visit, "scheduled", message.rev)
+      : withVisit(view, message, {
+          phase: "ended",
+          rejoin_until: message.rejoin_until,
+          ended_by: message.by,
+          ended_reason: message.reason,
+          agreed: [],
+          mine: false,
+        }),
   "visit.rejoin_pending": (view, message) =>
     withVisit(view, message, {
       phase: message.agreed?.length ? "rejoin_pending" : "ended",
       agreed: message.agreed ?? [],
+      mine: message.mine === true,
       ...(message.rejoin_until ? { rejoin_until: message.rejoin_until } : {}),
     }),
-  "visit.closed": (view, message) => ({
-    ...view,
-    visits: view.visits.filter(({ id }) => id !== message.visit),
-    appointments: phased(view, view.visits.find(({ id }) => id === message.visit)?.appointment, "closed"),
-  }),
+  "visit.closed": (view, { visit }) => withoutVisit(view, visit, "closed"),
+  "visit.changed": (view, { appointment }) => ({ ...view, appointments: withAppointment(view.appointments, appointment) }),
   "media.mode": (view, { participant, mode }) => ({
     ...view,
     visits: view.visits.map((visit) => ({
@@ -110,6 +118,28 @@ function withVisit(view, message, change) {
 }
 
 /**
+ * @param {ProviderView} view
+ * @param {string} id
+ * @param {import("./types.js").Phase} phase  what becomes of its appointment
+ * @param {number} [rev]
+ * @returns {ProviderView}
+ */
+function withoutVisit(view, id, phase, rev) {
+  const visit = view.visits.find((one) => one.id === id);
+  const appointment = visit?.appointment ?? view.appointments.find((one) => one.visit === id)?.id;
+  return { ...view, visits: view.visits.filter((one) => one !== visit), appointments: phased(view, appointment, phase, rev) };
+}
+
+/**
+ * @param {import("./types.js").RoomAppointment[]} appointments
+ * @param {import("./types.js").RoomAppointment} changed  whole; a new one is added
+ */
+function withAppointment(appointments, changed) {
+  const known = appointments.some(({ id }) => id === changed.id);
+  return known ? appointments.map((one) => (one.id === changed.id ? changed : one)) : [...appointments, changed];
+}
+
+/**
  * The appointments, with the phase of one of them told.
  * @param {ProviderView} view
  * @param {string | undefined} id
@@ -120,9 +150,14 @@ function phased(view, id, phase, rev) {
   return view.appointments.map((one) => (one.id === id ? { ...one, phase, rev: rev ?? one.rev } : one));
 }
 
-/** The one visit that is live, if any: a room holds at most one. @param {ProviderView} view */
-export function liveVisit(view) {
-  return view.visits.find(({ phase }) => phase === "in_progress");
+/**
+ * The visit to be in. A room holds at most one that is live; of two rooms, one stays in the visit one is in.
+ * @param {ProviderView} view
+ * @param {string | null} [present]  the visit shown now
+ */
+export function liveVisit(view, present = null) {
+  const live = view.visits.filter(({ phase }) => phase === "in_progress");
+  return live.find(({ id }) => id === present) ?? live[0];
 }
 
 /** Visits that may be rejoined. @param {ProviderView} view */
@@ -137,7 +172,7 @@ export function unnoticed(view) {
     .sort((a, b) => a.since - b.since);
 }
 
-/** The clients of a visit. @param {RoomVisit} visit */
+/** The clients who are or were in a visit. @param {RoomVisit} visit */
 export function clientsOf(visit) {
   return visit.participants.filter(({ role }) => role === "client");
 }

@@ -23,14 +23,15 @@
  * @property {Consent} [consent]
  * @property {string} [time_zone]
  *
- * @typedef {{id?: string, name: string, status?: Status, minutes?: number}} Provider
- * @typedef {{id?: string, start?: number, end?: number, group?: boolean}} Appointment  times are ms, UTC
+ * @typedef {{id?: string, name: string, status?: Status | "with_someone", minutes?: number}} Provider
+ * @typedef {{id?: string, start?: number, end?: number, opens?: number, group?: boolean}} Appointment  times are ms, UTC
  *
  * @typedef {Object} Participant
  * @property {string} id
  * @property {"provider"|"co_provider"|"client"} role
  * @property {string} name
- * @property {"connected"|"gone"} [presence]
+ * @property {"connected"|"gone"|"left"} [presence]  `gone` lost the connection, `left` went out of a visit that goes on
+ * @property {string} [client]         a provider's: the practice's id of a client
  * @property {boolean} [microphone]
  * @property {boolean} [camera]
  * @property {boolean} [screen]
@@ -51,13 +52,17 @@
  * @property {number} [segment]
  * @property {number} [rejoin_until]   ms, UTC
  * @property {string[]} [agreed]       roles that chose to rejoin
+ * @property {boolean} [mine]          whether this client is among them
  * @property {Participant[]} [participants]  only while in
  * @property {RTCIceServer[]} [ice_servers]  only while in
  * @property {string} [outcome]
  * @property {string} [ended_by]
+ * @property {string} [ended_reason]
  *
  * @typedef {Object} Entry             one who waits
  * @property {string} id
+ * @property {string} [room]           of a provider who sees several
+ * @property {string} [participant]
  * @property {string} [appointment]
  * @property {number} [rev]
  * @property {{id?: string, name: string}} client
@@ -72,16 +77,19 @@
  *
  * @typedef {Object} RoomAppointment
  * @property {string} id
+ * @property {string} [room]           of a provider who sees several
+ * @property {string} [visit]
  * @property {number} [rev]
  * @property {Phase} phase
  * @property {number} start
  * @property {number} end
- * @property {string} [host]
+ * @property {{id: string, name: string}} [host]
  * @property {boolean} [group]
- * @property {{id: string, name: string, seat?: string, presence?: string}[]} clients
+ * @property {{id: string, participant?: string, name: string, seat?: string, presence?: string}[]} clients
  *
  * @typedef {Object} RoomVisit
  * @property {string} id
+ * @property {string} [room]           of a provider who sees several
  * @property {string} [appointment]
  * @property {number} [rev]
  * @property {Phase} phase
@@ -90,7 +98,9 @@
  * @property {number} [started_at]
  * @property {number} [rejoin_until]
  * @property {string[]} [agreed]
+ * @property {boolean} [mine]
  * @property {string} [ended_by]
+ * @property {string} [ended_reason]
  * @property {RTCIceServer[]} [ice_servers]
  *
  * @typedef {Object} ProviderView      the whole state as the provider may see it

@@ -17,21 +17,26 @@ const FOLD = {
   }),
   "visit.started": (view, message) => live(view, message),
   "visit.resumed": (view, message) => live(view, message),
-  "visit.ended": (view, { visit, by, rev, rejoin_until }) => ({
+  // Sent back to wait, one waits; `waiting.changed` follows.
+  "visit.ended": (view, { visit, by, rev, reason, rejoin_until }) => ({
     ...out(view),
-    phase: "ended",
+    phase: reason === "returned" ? "waiting" : "ended",
     visit: visit ?? view.visit,
     rev: rev ?? view.rev,
-    rejoin_until,
+    rejoin_until: rejoin_until || undefined,
     ended_by: by,
+    ended_reason: reason,
     agreed: [],
+    mine: false,
   }),
-  "visit.rejoin_pending": (view, { visit, agreed, rejoin_until }) => ({
+  // `live`: it was resumed without this client, who may come in by a click; then no window runs.
+  "visit.rejoin_pending": (view, { visit, agreed, rejoin_until, mine, live: onward }) => ({
     ...view,
-    phase: agreed?.length ? "rejoin_pending" : "ended",
+    phase: agreed?.length && !onward ? "rejoin_pending" : "ended",
     visit: visit ?? view.visit,
     agreed: agreed ?? [],
-    rejoin_until: rejoin_until ?? view.rejoin_until,
+    mine: mine === true,
+    rejoin_until: onward ? undefined : (rejoin_until ?? view.rejoin_until),
   }),
   "visit.closed": (view, { visit, outcome }) => ({ ...out(view), phase: "closed", visit: visit ?? view.visit, outcome }),
   "media.mode": (view, { participant, mode }) => ({
@@ -65,6 +70,8 @@ function live(view, { visit, segment, rev, participants, ice_servers, rejoin_unt
     participants: participants ?? view.participants ?? [],
     ice_servers: ice_servers ?? view.ice_servers,
     rejoin_until,
+    away: false,
+    ended_reason: undefined,
     agreed: [],
   };
 }
@@ -84,6 +91,11 @@ export function withParticipant(participants, changed) {
   return participants.some(({ id }) => id === changed.id)
     ? participants.map((one) => (one.id === changed.id ? { ...one, ...changed } : one))
     : [...participants, changed];
+}
+
+/** Whether a session goes on without this client, who may come back by a click. @param {ClientView} view */
+export function goesOn(view) {
+  return view.phase === "ended" && !view.rejoin_until;
 }
 
 /** Which screen a connected client belongs on. @param {ClientView} view @returns {VisitScreen} */

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
@@ -25,6 +25,11 @@ DECODED = """async () => {
   return sum;
 }"""
 
+SMALLEST = """() => Math.min(...[...document.querySelectorAll("call-tile")]
+    .map((tile) => Math.min(tile.clientWidth, tile.clientHeight)))"""
+LEAST = 80
+"""px that each of the others is shown in, at least."""
+
 
 @dataclass
 class Person:
@@ -36,7 +41,7 @@ class Person:
     wrong: list[str] = field(default_factory=list)
 
     @classmethod
-    async def at(cls, browser: Browser, url: str, size: dict[str, int]) -> Person:
+    async def at(cls, browser: Browser, url: str, size: dict[str, int]) -> Self:
         context = await browser.new_context(viewport=size, permissions=["camera", "microphone"])  # type: ignore[arg-type]
         person = cls(context, await context.new_page(), url)
         person.page.set_default_timeout(20_000)
@@ -65,7 +70,7 @@ class Person:
         return dict(await self.page.evaluate(DECODED))
 
     async def sees_and_hears(self, *, video: bool = True) -> dict[str, int]:
-        """Wait until decoded sound, and picture, rise; return the figures."""
+        """Wait until decoded sound, and picture, rise, in a place one can see; return the figures."""
         before = await self.decoded()
 
         async def risen() -> bool:
@@ -73,7 +78,20 @@ class Person:
             return now["audio"] > before["audio"] + 48_000 // 2 and (not video or now["video"] > before["video"] + 5)
 
         await eventually(risen)
+        assert await self.page.evaluate(SMALLEST) >= LEAST
         return await self.decoded()
+
+    async def open_chat(self) -> None:
+        await self.page.get_by_role("button", name="Chat").click()
+
+    async def chat(self, text: str) -> None:
+        """Write a line to the others; the chat is opened if it is not."""
+        field = self.page.get_by_label("Your message")
+        if not await field.is_visible():
+            await self.open_chat()
+        await field.fill(text)
+        await field.press("Enter")
+        await self.page.locator(".chat-lines .mine").filter(has_text=text).wait_for()
 
 
 class Client(Person):
@@ -129,6 +147,13 @@ async def end(person: Person) -> None:
     """End the session, and mean it."""
     await person.click("End Session")
     await person.click("End for everyone")
+    await person.screen("ended")
+
+
+async def leave(person: Person) -> None:
+    """Go out of a group's session, and mean it."""
+    await person.click("Leave")
+    await person.click("Leave the session")
     await person.screen("ended")
 
 

@@ -105,6 +105,28 @@ test("a participant changes in their own visit only", () => {
   assert.equal(liveVisit(/** @type {ProviderView} */ (gone))?.participants[1]?.presence, "gone");
 });
 
+test("an appointment that is opened or changed is told whole", () => {
+  const moved = after(VIEW, { type: "visit.changed", appointment: { id: "apt", phase: "scheduled", rev: 4, start: 7, end: 8, clients: [] } });
+  assert.deepEqual(moved.appointments.map(({ rev, start }) => [rev, start]), [[4, 7]]);
+
+  const opened = foldProvider(moved, { type: "visit.changed", appointment: { id: "new", phase: "scheduled", rev: 0, start: 1, end: 2, clients: [] } });
+  assert.deepEqual(opened?.appointments.map(({ id }) => id), ["apt", "new"]);
+});
+
+test("the only client sent back to wait: there is nothing to rejoin, and a Start is due", () => {
+  const returned = after(VIEW, STARTED, { type: "visit.ended", visit: "vis", reason: "returned", rev: 5 });
+
+  assert.deepEqual([returned.visits.length, returned.appointments[0]?.phase, returned.appointments[0]?.rev], [0, "scheduled", 5]);
+});
+
+test("of two sessions that are live, one stays in the one that is shown", () => {
+  const both = after(VIEW, STARTED, { ...STARTED, visit: "other", appointment: "theirs" });
+
+  assert.equal(liveVisit(both)?.id, "vis");
+  assert.equal(liveVisit(both, "other")?.id, "other");
+  assert.equal(liveVisit(both, "gone")?.id, "vis");
+});
+
 test("a view without lists has empty ones", () => {
   assert.deepEqual(after({ type: "view" }).waiting, []);
 });

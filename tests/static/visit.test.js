@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { closedReason, foldClient, screenFor } from "../../static/lib/visit.js";
+import { closedReason, foldClient, goesOn, screenFor } from "../../static/lib/visit.js";
 
 /** @typedef {import("../../static/lib/types.js").ClientView} ClientView */
 /** @typedef {import("../../static/lib/types.js").Message} Message */
@@ -97,4 +97,32 @@ test("thanks are for those who met; a cancelled appointment is explained", () =>
   assert.equal(closedReason(4510, cancelled), "over");
   assert.equal(closedReason(4510, null), "over");
   assert.deepEqual([4509, 4511, 4512, 4501].map((code) => closedReason(code, met)), ["displaced", "removed", "revoked", "lost"]);
+});
+
+test("who leaves a group may come back for as long as it goes on, and hears when it ends", () => {
+  const left = after(VIEW, STARTED, { type: "visit.ended", visit: "vis", by: "client", rev: 3, reason: "left", live: true });
+  assert.equal(screenFor(left), "ended");
+  assert.equal(goesOn(left), true);
+
+  const over = foldClient(left, { ...ENDED, reason: "ended" });
+  assert.equal(goesOn(/** @type {ClientView} */ (over)), false);
+});
+
+test("a group that was resumed without me goes on, and waits for no window", () => {
+  const ended = after(VIEW, STARTED, ENDED, { type: "visit.rejoin_pending", visit: "vis", agreed: ["client"], mine: false, rejoin_until: 99 });
+  assert.deepEqual([ended.phase, ended.mine, goesOn(ended)], ["rejoin_pending", false, false]);
+
+  const resumed = foldClient(ended, { type: "visit.rejoin_pending", visit: "vis", agreed: [], live: true });
+  assert.equal(goesOn(/** @type {ClientView} */ (resumed)), true);
+});
+
+test("sent back to wait, one waits and is told why; being let in again ends the news", () => {
+  const returned = after({ ...VIEW, checked_in: true }, STARTED, { type: "visit.ended", visit: "vis", by: "provider", rev: 3, reason: "returned" });
+  assert.deepEqual([screenFor(returned), returned.ended_reason, returned.participants], ["waiting", "returned", undefined]);
+
+  assert.equal(foldClient(returned, STARTED)?.ended_reason, undefined);
+});
+
+test("stepping away ends with the session's start", () => {
+  assert.equal(after({ ...VIEW, away: true }, STARTED).away, false);
 });

@@ -1,0 +1,56 @@
+/** The dialogs of a session: devices and audio only, and the question before the way out. */
+
+import { deviceSelects } from "./device-check.js";
+import { h } from "./dom.js";
+import { Modal } from "./frame.js";
+
+/** @typedef {import("../lib/i18n.js").Translator} Translator */
+/** @typedef {import("../lib/self.js").Self} Self */
+
+/**
+ * @param {Translator} t
+ * @param {Self} self
+ * @param {{onAudioOnly: (audioOnly: boolean) => void, onMove: () => void, onFullScreen: () => void}} actions
+ */
+export function openSettings(t, self, { onAudioOnly, onMove, onFullScreen }) {
+  const close = h("button", { type: "button", class: "primary" }, t.say("dialog.close"));
+  const audio = h("input", { type: "checkbox", name: "audio_only", checked: self.audioOnly });
+  audio.addEventListener("change", () => onAudioOnly(audio.checked));
+  const act = (/** @type {string} */ key, /** @type {() => void} */ click) => h("button", { type: "button", class: "secondary", on: { click } }, t.say(key));
+  const selects = h("div", { class: "selects" });
+  const modal = new Modal({
+    title: t.say("session.settings"),
+    body: [
+      selects,
+      h("label", { class: "choice" }, audio, h("span", {}, h("strong", {}, t.say("session.audio_only")), h("small", {}, t.say("session.audio_only_more")))),
+      h(
+        "div",
+        { class: "actions start" },
+        act("session.restart_devices", () => void self.open()),
+        act("session.move_self", onMove),
+        document.fullscreenEnabled ? act("session.full_screen", onFullScreen) : null,
+      ),
+    ],
+    actions: [close],
+  });
+  close.addEventListener("click", () => modal.close());
+  void self.list().then((devices) => selects.replaceChildren(...deviceSelects(t, self, devices)));
+  return modal.open();
+}
+
+/** End is pressed by mistake many times: so it asks, and the safe answer has the focus. @param {Translator} t @param {"end" | "leave"} way @param {() => void} onEnd */
+export function confirmWayOut(t, way, onEnd) {
+  const stay = h("button", { type: "button", class: "secondary", autofocus: true }, t.say("session.stay"));
+  const end = h("button", { type: "button", class: "danger" }, t.say(way === "end" ? "session.end_confirm" : "session.leave_confirm"));
+  const modal = new Modal({
+    title: t.say(way === "end" ? "session.end_title" : "session.leave_title"),
+    body: [h("p", {}, t.say(way === "end" ? "session.end_more" : "session.leave_more"))],
+    actions: [stay, end],
+  });
+  stay.addEventListener("click", () => modal.close());
+  end.addEventListener("click", () => {
+    modal.close();
+    onEnd();
+  });
+  return modal.open();
+}

@@ -1,0 +1,67 @@
+/** One other participant of a session: their picture, or the words that stand for it. */
+
+import { h, setText } from "./dom.js";
+
+/** @typedef {import("../lib/i18n.js").Translator} Translator */
+/** @typedef {import("../lib/types.js").Participant} Participant */
+
+export class CallTile extends HTMLElement {
+  video = h("video", { playsinline: true, autoplay: true, "data-remote": true });
+  #initials = h("span", { class: "initials", "aria-hidden": "true" });
+  #words = h("p", { class: "placeholder-words" });
+  #name = h("bdi", { class: "tile-name" });
+  #badges = h("span", { class: "badges" });
+  /** @type {() => void} */
+  #redraw = () => {};
+
+  constructor() {
+    super();
+    for (const event of ["resize", "loadeddata", "playing", "emptied"]) this.video.addEventListener(event, () => this.#redraw());
+  }
+
+  /**
+   * @param {Participant} one
+   * @param {MediaStream | null} stream
+   * @param {Translator} t
+   * @param {boolean} audioOnly  of oneself: then no picture comes
+   * @param {(video: HTMLVideoElement) => void} play
+   */
+  tell(one, stream, t, audioOnly, play) {
+    if (!this.firstChild) {
+      this.append(this.video, h("div", { class: "stand-in" }, this.#initials, this.#words), h("p", { class: "caption" }, this.#name, this.#badges));
+    }
+    const name = shownName(one.name, t);
+    this.video.setAttribute("aria-label", t.say("session.picture_of", { name }));
+    if (this.video.srcObject !== stream) {
+      this.video.srcObject = stream;
+      if (stream) play(this.video);
+    }
+    setText(this.#name, name);
+    setText(this.#initials, initials(name));
+    this.#redraw = () => {
+      const gone = one.presence === "gone";
+      const picture = !gone && !audioOnly && one.mode !== "audio" && one.camera !== false && this.video.videoWidth > 0;
+      this.classList.toggle("no-picture", !picture);
+      const words = gone ? "badge.reconnecting" : one.mode === "audio" ? "session.other_audio" : one.camera === false ? "session.other_camera_off" : audioOnly ? "session.you_audio" : "session.other_coming";
+      setText(this.#words, picture ? "" : t.say(words, { name }));
+      const badges = [one.mode === "audio" ? t.say("badge.audio_only") : "", one.microphone === false ? t.say("badge.muted") : "", gone ? t.say("badge.reconnecting") : ""];
+      const shown = badges.filter(Boolean);
+      if (this.#badges.textContent !== shown.join("")) this.#badges.replaceChildren(...shown.map((text) => h("span", { class: "badge" }, text)));
+    };
+    this.#redraw();
+  }
+}
+customElements.define("call-tile", CallTile);
+
+/** @param {string} name @returns {string} two letters at most */
+function initials(name) {
+  const words = name.replace(/^(dr|mr|mrs|ms|dra)\.?\s/i, "").trim().split(/\s+/);
+  const letters = [words[0], words.length > 1 ? words.at(-1) : ""].map((word) => [...(word ?? "")][0] ?? "");
+  return letters.join("").toLocaleUpperCase();
+}
+
+/** Where the practice keeps names back, the server numbers the clients; the number is said in the reader's language. @param {string} name @param {Translator} t */
+export function shownName(name, t) {
+  const number = /^Client (\d+)$/.exec(name)?.[1];
+  return number ? t.say("session.client_number", { number: Number(number) }) : name;
+}

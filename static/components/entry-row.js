@@ -1,0 +1,106 @@
+/** One who waits, as the provider's list shows them. */
+
+import { dropped } from "../lib/group.js";
+import { freshId, h, setText } from "./dom.js";
+import { openMatch, openRemove, openTell } from "./entry-dialogs.js";
+import { icon } from "./icons.js";
+import { placeOf } from "./ready-notice.js";
+
+/** @typedef {import("../lib/i18n.js").Translator} Translator */
+/** @typedef {import("../lib/types.js").Entry} Entry */
+/** @typedef {import("../lib/group.js").Match} Match */
+
+/**
+ * @typedef {Object} EntryActions
+ * @property {(entry: Entry, match?: Match) => void} onStart
+ * @property {(entry: Entry, text: string) => Promise<unknown>} onTell
+ * @property {(entry: Entry, reason: string | undefined) => void} onRemove
+ */
+
+/**
+ * @typedef {Object} Around               what else is known of the room
+ * @property {boolean} busy               another session is live
+ * @property {{group: boolean, ready: number, of: number}} readiness
+ * @property {string} [with]              a client of the same group, whose row has the one Start for all who are ready
+ * @property {Match[]} matches              seats that a walk-in may belong to
+ */
+
+/** Flags that say what another mark says already. */
+const SAID = ["dropped", "audio_only"];
+
+export class EntryRow extends HTMLElement {
+  #name = h("bdi", {});
+  #waited = h("span", { class: "waited" });
+  #facts = h("span", { class: "facts" });
+  #start = h("button", { type: "button", class: "primary" });
+  #busy = h("small", {});
+  /** @type {Entry} */
+  #entry;
+  /** @type {Match[]} */
+  #matches = [];
+  #t;
+
+  /** @param {Entry} entry @param {Translator} t @param {EntryActions} actions */
+  constructor(entry, t, actions) {
+    super();
+    this.#entry = entry;
+    this.#t = t;
+    this.setAttribute("role", "listitem");
+    this.className = "row entry";
+    const describe = freshId("who");
+    this.#name.id = describe;
+    const button = (/** @type {string} */ kind, /** @type {() => void} */ click, /** @type {import("./dom.js").Child[]} */ ...label) =>
+      h("button", { type: "button", class: kind, "aria-describedby": describe, on: { click } }, ...label);
+    this.#start.setAttribute("aria-describedby", describe);
+    this.#start.addEventListener("click", () => actions.onStart(this.#entry));
+    const match = () => openMatch(this.#entry, this.#matches, t, (found) => actions.onStart(this.#entry, found));
+    this.append(
+      h("div", { class: "who" }, h("strong", {}, this.#name), this.#waited, this.#facts),
+      h(
+        "div",
+        { class: "row-actions" },
+        this.#start,
+        entry.verified ? null : button("secondary", match, t.say("match.open")),
+        button("secondary", () => openTell(this.#entry, t, actions.onTell), icon("message"), t.say("room.message")),
+        button("quiet danger-text", () => openRemove(this.#entry.client.name, t, "waiting", (reason) => actions.onRemove(this.#entry, reason)), t.say("room.remove")),
+        this.#busy,
+      ),
+    );
+  }
+
+  /** @param {Entry} entry @param {Around} around */
+  tell(entry, { busy, readiness, matches, ...around }) {
+    const t = this.#t;
+    this.#entry = entry;
+    this.#matches = matches;
+    setText(this.#name, entry.client.name);
+    setText(this.#start, readiness.group ? t.say("room.start_group", { ready: readiness.ready, of: readiness.of }) : t.say("room.start"));
+    this.#start.disabled = busy;
+    this.#start.hidden = around.with !== undefined;
+    setText(this.#busy, busy ? t.say("room.busy_hint") : "");
+    this.#start.className = entry.verified ? "primary" : "secondary";
+    /** @type {[string, string][]} */
+    const facts = [];
+    const place = placeOf(entry, t);
+    if (entry.room !== undefined) facts.push(["people", t.say("room.shared")]);
+    if (around.with !== undefined) facts.push(["people", t.say("room.starts_with", { name: around.with })]);
+    if (place) facts.push(["place", place]);
+    if (entry.media === "audio") facts.push(["audio", t.say("badge.audio_only")]);
+    if (dropped(entry)) facts.push(["alert", t.say("flag.dropped")]);
+    else if (entry.away) facts.push(["clock", t.say("room.away")]);
+    for (const flag of entry.flags ?? []) {
+      if (!SAID.includes(flag)) facts.push(["alert", t.has(`flag.${flag}`) ? t.say(`flag.${flag}`) : flag.replaceAll("_", " ")]);
+    }
+    const now = JSON.stringify(facts);
+    if (this.#facts.dataset.shown === now) return;
+    this.#facts.dataset.shown = now;
+    this.#facts.replaceChildren(...facts.map(([name, text]) => h("span", { class: `fact ${name}` }, icon(name), text)));
+  }
+
+  /** @param {number} now */
+  tick(now) {
+    setText(this.#waited, this.#t.say("room.waited", { time: this.#t.clock(now - this.#entry.since) }));
+    this.classList.toggle("long", now - this.#entry.since > 10 * 60_000);
+  }
+}
+customElements.define("entry-row", EntryRow);

@@ -1,0 +1,101 @@
+/** Who belongs to an appointment, and where each of them is: what a provider's lists are made of. */
+
+/** @typedef {import("./types.js").ProviderView} ProviderView */
+/** @typedef {import("./types.js").RoomVisit} RoomVisit */
+/** @typedef {import("./types.js").RoomAppointment} RoomAppointment */
+/** @typedef {import("./types.js").Entry} Entry */
+
+/**
+ * @typedef {Object} Member
+ * @property {string} key                       stays the same wherever the client goes
+ * @property {string} [client]                  the practice's id
+ * @property {string} [participant]
+ * @property {string} name
+ * @property {"in" | "waiting" | "out" | "removed"} seat
+ * @property {"connected" | "gone" | "away" | "none"} presence
+ * @property {Entry} [entry]                    while waiting
+ */
+
+/** The appointment a visit belongs to; an ad-hoc one has none. @param {ProviderView} view @param {RoomVisit} visit */
+export function appointmentOf(view, visit) {
+  return view.appointments.find(({ id }) => id === visit.appointment);
+}
+
+/** @param {ProviderView} view @param {RoomVisit} visit */
+export function isGroup(view, visit) {
+  return appointmentOf(view, visit)?.group === true;
+}
+
+/**
+ * Everybody who belongs to a visit. Who waits and who is in is told by the entries and the participants: an
+ * appointment's own seats may be older than they are.
+ * @param {ProviderView} view
+ * @param {RoomVisit} visit
+ * @returns {Member[]}
+ */
+export function membersOf(view, visit) {
+  const booked = appointmentOf(view, visit)?.clients ?? [];
+  const there = visit.participants.filter(({ role }) => role === "client");
+  const walkedIn = there.filter(({ id, client }) => !booked.some((one) => one.participant === id || (client && one.id === client)));
+  return [
+    ...booked.map((one) => member(view, visit, { ...one, client: one.id })),
+    ...walkedIn.map(({ id, name, client }) => member(view, visit, { participant: id, name, client })),
+  ];
+}
+
+/**
+ * @param {ProviderView} view
+ * @param {RoomVisit} visit
+ * @param {{client?: string, participant?: string, name: string, seat?: string}} who
+ * @returns {Member}
+ */
+function member(view, visit, { client, participant, name, seat }) {
+  const found = visit.participants.find((one) => one.id === participant || (client !== undefined && one.client === client));
+  const entry = view.waiting.find(
+    (one) => one.appointment === visit.appointment && (one.participant === participant || (client !== undefined && one.client.id === client)),
+  );
+  const base = { key: participant ?? client ?? name, client, participant: participant ?? found?.id, name };
+  if (entry) return { ...base, seat: "waiting", presence: dropped(entry) ? "gone" : entry.away ? "away" : "connected", entry };
+  if (found && found.presence !== "left" && visit.phase === "in_progress") {
+    return { ...base, seat: "in", presence: found.presence === "gone" ? "gone" : "connected" };
+  }
+  return { ...base, seat: seat === "removed" ? "removed" : "out", presence: "none" };
+}
+
+/**
+ * Where somebody without a link may belong: the seats of one's own appointments that wait for their client.
+ * @typedef {{appointment: RoomAppointment, client: {id: string, name: string}}} Match
+ * @param {ProviderView} view
+ * @returns {Match[]}
+ */
+export function matchesOf(view) {
+  const waits = new Set(view.waiting.map((entry) => `${entry.appointment}/${entry.client.id}`));
+  return view.appointments
+    .filter(({ phase, room }) => phase === "scheduled" && room === undefined)
+    .flatMap((appointment) => appointment.clients.map((client) => ({ appointment, client })))
+    .filter(({ appointment, client }) => client.seat !== "removed" && !waits.has(`${appointment.id}/${client.id}`));
+}
+
+/** How many of an appointment's clients wait. @param {ProviderView} view @param {string | undefined} appointment */
+export function readiness(view, appointment) {
+  const booked = view.appointments.find(({ id }) => id === appointment);
+  const ready = view.waiting.filter((entry) => entry.appointment === appointment).length;
+  return { group: booked?.group === true, ready, of: Math.max(ready, booked?.clients.length ?? 0) };
+}
+
+/**
+ * The state a Start was decided on. An entry carries the `rev` of its arrival; others came and went since.
+ * @param {ProviderView} view
+ * @param {Entry} entry
+ * @returns {number | undefined}
+ */
+export function revOf(view, entry) {
+  const told = [entry.rev, view.appointments.find(({ id }) => id === entry.appointment)?.rev];
+  const known = told.filter((rev) => rev !== undefined);
+  return known.length ? Math.max(...known) : undefined;
+}
+
+/** Whether a waiting client's connection dropped: their place is kept for a while. @param {Entry} entry */
+export function dropped({ flags }) {
+  return flags?.includes("dropped") === true;
+}

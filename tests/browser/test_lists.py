@@ -1,0 +1,118 @@
+"""Who waits, as a provider's pages show it: walk-ins apart, notices on every device; and the chat of a session."""
+
+from __future__ import annotations
+
+from playwright.async_api import Browser
+
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, join_urls
+from tests.stories.service import Service
+
+
+async def test_somebody_without_a_link_is_shown_apart_and_started_by_their_entry(
+    browser: Browser, demo: Service
+) -> None:
+    doctor = demo.told["providers"][0]
+    clinician = await Clinician.at(browser, demo.url, DESKTOP)
+    walk_in = await Client.at(browser, demo.url, PHONE)
+    await clinician.sign_in(**doctor["sign_in"])
+
+    await walk_in.page.goto(f"{demo.url}/p/demo/telehealth")
+    await walk_in.screen("welcome")
+    await walk_in.page.get_by_label("Who are you seeing?").select_option(doctor["id"])
+    await walk_in.check_devices()
+    await walk_in.check_in(name="Noor Haddad")
+    await clinician.page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+    lane = clinician.page.locator("section").filter(has_text="Without a link")
+    row = lane.get_by_role("listitem").filter(has_text="Noor Haddad")
+    await row.get_by_role("button", name="Match to appointment…").click()
+    matches = clinician.page.get_by_role("dialog").filter(has_text="Who is Noor Haddad?")
+    assert await matches.get_by_role("radio").count() == 5, "two of their own and three of a group"
+    await matches.get_by_role("button", name="Cancel").click()
+
+    await walk_in.click("Step away for a moment")
+    await row.get_by_text("Stepped away").wait_for()
+    await walk_in.click("I am back")
+    await row.get_by_text("Stepped away").wait_for(state="detached")
+
+    await row.get_by_role("button", name="Start Session", exact=True).click()
+    for person in (walk_in, clinician):
+        await person.screen("session")
+        await person.sees_and_hears()
+    assert (clinician.wrong, walk_in.wrong) == ([], [])
+
+
+async def test_somebody_without_a_link_takes_the_seat_they_are_matched_to(browser: Browser, demo: Service) -> None:
+    doctor = demo.told["providers"][0]
+    (_, name, _), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
+    clinician = await Clinician.at(browser, demo.url, DESKTOP)
+    walk_in = await Client.at(browser, demo.url, PHONE)
+    await clinician.sign_in(**doctor["sign_in"])
+    await walk_in.page.goto(f"{demo.url}/p/demo/telehealth")
+    await walk_in.page.get_by_label("Who are you seeing?").select_option(doctor["id"])
+    await walk_in.check_devices()
+    await walk_in.check_in(name="R. M.")
+    await clinician.page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+
+    await clinician.click("Match to appointment…")
+    dialog = clinician.page.get_by_role("dialog").filter(has_text="Who is R. M.?")
+    await dialog.get_by_role("radio", name=name).check()
+    await dialog.get_by_role("button", name="Start Session").click()
+
+    for person in (walk_in, clinician):
+        await person.screen("session")
+        await person.sees_and_hears()
+    await clinician.page.get_by_role("heading", name=f"Session with {name}").wait_for()
+    await end(clinician)
+    await clinician.click("Finish Session")
+    await walk_in.screen("closed")
+    assert (clinician.wrong, walk_in.wrong) == ([], [])
+
+
+async def test_a_notice_answered_on_one_device_is_gone_on_the_other(browser: Browser, demo: Service) -> None:
+    doctor = demo.told["providers"][0]
+    (_, first, first_link), (_, second, second_link) = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
+    desk, phone = [await Clinician.at(browser, demo.url, size) for size in (DESKTOP, PHONE)]
+    for device in (desk, phone):
+        await device.sign_in(**doctor["sign_in"])
+    clients = [await Client.at(browser, demo.url, PHONE) for _ in range(2)]
+    for client, link in zip(clients, (first_link, second_link), strict=True):
+        await client.arrive(link)
+    for device in (desk, phone):
+        notice = device.page.get_by_role("dialog").filter(has_text=f"{first} is ready")
+        await notice.get_by_text("1 more person is ready.").wait_for()
+
+    await desk.page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+
+    for device in (desk, phone):
+        await device.page.get_by_role("dialog").filter(has_text=f"{second} is ready").wait_for()
+    await phone.page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+    for device in (desk, phone):
+        await device.page.locator("dialog.ready:not([open])").wait_for(state="attached")
+        assert await device.page.locator("entry-row").count() == 2, "the list stays"
+    assert (desk.wrong, phone.wrong) == ([], [])
+
+
+async def test_the_two_of_a_session_write_to_each_other_and_nothing_is_kept(browser: Browser, demo: Service) -> None:
+    doctor = demo.told["providers"][0]
+    (_, name, link), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
+    clinician = await Clinician.at(browser, demo.url, DESKTOP)
+    client = await Client.at(browser, demo.url, PHONE)
+    await clinician.sign_in(**doctor["sign_in"])
+    await client.arrive(link)
+    await clinician.start(name)
+    await client.screen("session")
+
+    await clinician.chat("The number is 555-0142 <b>")
+    await client.page.locator(".unread").filter(has_text="1").wait_for()
+    await client.open_chat()
+    await client.page.locator(".chat-lines .theirs").filter(has_text="The number is 555-0142 <b>").wait_for()
+    assert await client.page.locator(".unread").is_hidden()
+    await client.chat("Thank you")
+    await clinician.page.locator(".chat-lines .theirs").filter(has_text="Thank you").wait_for()
+
+    await client.page.reload()
+    await client.screen("session")
+    await client.open_chat()
+    await client.page.get_by_text("No messages yet.").wait_for()
+    assert "555-0142" not in demo.log()
+    assert (clinician.wrong, client.wrong) == ([], [])

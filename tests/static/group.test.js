@@ -1,0 +1,84 @@
+/** A provider's lists say where each client of an appointment is, from what is newest. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { matchesOf, membersOf, readiness, revOf } from "../../static/lib/group.js";
+import { mergeViews } from "../../static/lib/merge.js";
+
+/** @typedef {import("../../static/lib/types.js").ProviderView} ProviderView */
+/** @typedef {import("../../static/lib/types.js").RoomVisit} RoomVisit */
+/** @typedef {import("../../static/lib/types.js").Entry} Entry */
+
+/** @param {string} id @param {string} name @param {string} [seat] */
+const seat = (id, name, seat = "out") => ({ id, participant: `par-${id}`, name, seat, presence: "gone" });
+/** @param {string} id @param {Record<string, any>} [more] @returns {Entry} */
+const waits = (id, more = {}) => ({ id: `ent-${id}`, appointment: "apt", participant: `par-${id}`, rev: 1, client: { id, name: id }, since: 1, verified: true, ...more });
+/** @param {string} id @param {Record<string, any>} [more] */
+const inside = (id, more = {}) => ({ id: `par-${id}`, role: /** @type {const} */ ("client"), name: id, client: id, presence: /** @type {const} */ ("connected"), ...more });
+
+/** @returns {ProviderView} */
+const group = () => ({
+  waiting: [],
+  unverified: [],
+  visits: [],
+  appointments: [
+    { id: "apt", rev: 4, phase: "scheduled", start: 1, end: 2, group: true, clients: [seat("ana", "Ana"), seat("ben", "Ben"), seat("cho", "Cho", "waiting"), seat("dee", "Dee", "removed")] },
+  ],
+});
+/** @type {RoomVisit} */
+const live = { id: "vis", appointment: "apt", phase: "in_progress", participants: [] };
+
+test("who is in, who waits, who is out: by the newest word, not by the appointment's seats", () => {
+  const view = { ...group(), waiting: [waits("ben", { flags: ["dropped"], away: true })] };
+  const visit = { ...live, participants: [inside("ana", { presence: "gone" }), inside("cho", { presence: "left" })] };
+
+  const members = membersOf(view, visit);
+
+  assert.deepEqual(members.map(({ name, seat, presence }) => [name, seat, presence]), [
+    ["Ana", "in", "gone"],
+    ["Ben", "waiting", "gone"],
+    ["Cho", "out", "none"],
+    ["Dee", "removed", "none"],
+  ]);
+  assert.equal(members[1]?.entry?.id, "ent-ben");
+});
+
+test("a walk-in's ad-hoc visit has its one client", () => {
+  const visit = { ...live, appointment: undefined, participants: [inside("jo", { client: undefined })] };
+
+  assert.deepEqual(membersOf(group(), visit).map(({ client, participant, seat }) => [client, participant, seat]), [[undefined, "par-jo", "in"]]);
+});
+
+test("a group says how many of how many are ready; of two people that is not asked", () => {
+  const view = { ...group(), waiting: [waits("ana"), waits("ben"), waits("eve", { appointment: "other" })] };
+
+  assert.deepEqual(readiness(view, "apt"), { group: true, ready: 2, of: 4 });
+  assert.equal(readiness(view, "other").group, false);
+});
+
+test("a Start is judged by the newest state that was told, wherever it was told", () => {
+  assert.equal(revOf(group(), waits("ana", { rev: 1 })), 4, "others came since");
+  assert.equal(revOf(group(), waits("ana", { rev: 6 })), 6);
+  assert.equal(revOf(group(), waits("jo", { appointment: undefined, rev: undefined })), undefined);
+});
+
+test("a walk-in may take a seat that nobody is in, of one's own appointments", () => {
+  const view = { ...group(), waiting: [waits("ana")] };
+  const shared = { ...group().appointments[0], id: "theirs", room: "rm" };
+
+  const matches = matchesOf(/** @type {ProviderView} */ ({ ...view, appointments: [...view.appointments, shared] }));
+
+  assert.deepEqual(matches.map(({ client }) => client.id), ["ben", "cho"]);
+});
+
+test("one view of several rooms: what is another's says so, status and knocks are one's own", () => {
+  const own = { ...group(), status: /** @type {const} */ ("late"), waiting: [waits("late", { since: 30 })] };
+  const other = { ...group(), status: /** @type {const} */ ("away"), waiting: [waits("early", { since: 10 })], unverified: [waits("jo")], visits: [live] };
+
+  const view = mergeViews(own, [["rm", other], ["not-yet", null]]);
+
+  assert.deepEqual(view?.waiting.map(({ id, room }) => [id, room]), [["ent-early", "rm"], ["ent-late", undefined]]);
+  assert.deepEqual([view?.status, view?.unverified.length, view?.visits[0]?.room], ["late", 0, "rm"]);
+  assert.equal(mergeViews(null, [["rm", other]]), null);
+});

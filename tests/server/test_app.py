@@ -63,6 +63,7 @@ async def test_the_last_look_before_a_socket_knows_who_is_of_a_visit() -> None:
 
     assert [app._may_see(room, who, told) for who in (HOST, ANN, BOB)] == [True, True, False]
     assert app._may_see(None, BOB, told)
+    assert app._may_see(room, BOB, told | {"version": room.version + 1})  # this node has yet to see who came with it
 
 
 # --- Sockets and signals

@@ -294,7 +294,7 @@ async def test_words_to_one_who_waits_reach_that_one(stage: Stage) -> None:
     [(who, told, _)] = stage.told
     assert who == ("par_bob",)
     assert isinstance(told, WaitingText)
-    assert (told.text, told.status) == ("five minutes", "available")
+    assert (told.text, told.status) == ("five minutes", "with_someone")
 
 
 async def test_only_a_provider_of_theirs_speaks_to_the_waiting(waiting_stage: Stage) -> None:

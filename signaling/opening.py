@@ -56,9 +56,15 @@ def _tell(draft: Draft, visit: Visit) -> None:
 
 def tell_rev(draft: Draft) -> None:
     """Tell providers each `rev` that their next request is judged by, where no event of a changed phase does."""
-    for id, before in draft.before.visits.items():
-        visit = draft.room.visits.get(id)
-        if visit is not None and visit.appointment and visit.rev != before.rev and visit.phase is before.phase:
+    for id in list(draft.touched):
+        before, visit = draft.before.visits.get(id), draft.room.visits.get(id)
+        if (
+            before is not None
+            and visit is not None
+            and visit.appointment
+            and visit.rev != before.rev
+            and visit.phase is before.phase
+        ):
             _tell(draft, visit)
 
 

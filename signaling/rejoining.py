@@ -135,6 +135,8 @@ def withdraw_elsewhere(draft: Draft, started: Visit) -> None:
     Otherwise a client's click would let them into an occupied room.
     """
     for visit in list(draft.room.visits.values()):
+        if not visit.agreed or visit.id == started.id:
+            continue
         providers = set(visit.agreed) & set(provider_ids(visit))
-        if visit.id != started.id and providers:
+        if providers:
             withdrawn(draft, visit, providers)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import assert_never
 
 from signaling.closing import close_by_deadline, finish
+from signaling.deadlines import deadline, entry_deadline, visit_deadline
 from signaling.draft import Draft
 from signaling.effects import Step
 from signaling.ending import end, end_segment, ended_offline, leave_visit, remove, return_to_waiting
@@ -58,8 +58,10 @@ from signaling.seats import (
     waited_long_enough,
 )
 from signaling.starting import admit, start
-from signaling.state import Person, Phase, Room, Stand, Visit
+from signaling.state import Person, Phase, Room, Visit
 from signaling.waiting import set_status, tell_status
+
+__all__ = ["deadline", "handle", "new_room"]
 
 
 def new_room(id: str, practice: str, host: Person, epoch: str, policy: Policy) -> Room:
@@ -169,48 +171,9 @@ def _leave(draft: Draft, asked: Asked) -> None:
 # --- Time -------------------------------------------------------------------------------------------
 
 
-def deadline(room: Room) -> int | None:
-    """Return when the room next wants to be looked at, in ms; None: not before something happens."""
-    return min(_deadlines(room), default=None)
-
-
-def _deadlines(room: Room) -> Iterator[int]:
-    if room.host_gone_since is not None:
-        yield room.host_gone_since + room.policy.away_after
-    for entry in room.entries.values():
-        if entry.dropped_at is not None:
-            visit = room.visits.get(entry.visit or "")
-            yield entry.dropped_at + (visit.policy if visit is not None else room.policy).grace
-        if entry.visit is None:
-            yield entry.since + room.policy.waiting_limit
-    for visit in room.visits.values():
-        at = visit_deadline(visit)
-        if at is not None:
-            yield at
-
-
-def visit_deadline(visit: Visit) -> int | None:
-    """Return when a visit stops waiting for what it waits for, in ms."""
-    policy = visit.policy
-    match visit.phase:
-        case Phase.SCHEDULED:
-            awaited = max(visit.start, visit.opened_at)
-            waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is Stand.WAITING]
-            if waiting:
-                return max([awaited, *waiting]) + policy.waiting_limit
-            left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
-            return max([awaited, *left]) + policy.no_show_after
-        case Phase.IN_PROGRESS:
-            return visit.alone_since + policy.abandoned_after if visit.alone_since is not None else None
-        case Phase.ENDED | Phase.REJOIN_PENDING:
-            return visit.rejoin_until
-        case Phase.CLOSED:
-            return None
-
-
 def settle(draft: Draft, now: int) -> None:
     """Let happen what time alone brings until `now`, each thing at its own moment. Afterwards nothing is due."""
-    while (due := deadline(draft.room)) is not None and due <= now:
+    while (due := draft.due()) <= now:
         # An alarm that rings late must not lengthen a segment, nor a window: billing would hear of it.
         draft.at(due)
         _settle_one(draft)
@@ -223,12 +186,11 @@ def _settle_one(draft: Draft) -> None:
         host_away(draft)
         return
     for entry in room.entries.values():
-        visit = room.visits.get(entry.visit or "")
-        if entry.dropped_at is not None and entry.dropped_at + (visit or room).policy.grace <= now:
-            grace_over(draft, entry)
-            return
-        if visit is None and entry.since + room.policy.waiting_limit <= now:
-            waited_long_enough(draft, entry)
+        if entry_deadline(room, entry) <= now:
+            if entry.visit is None and entry.since + room.policy.waiting_limit <= now:
+                waited_long_enough(draft, entry)
+            else:
+                grace_over(draft, entry)
             return
     for visit in room.visits.values():
         at = visit_deadline(visit)
@@ -238,3 +200,4 @@ def _settle_one(draft: Draft) -> None:
             else:
                 close_by_deadline(draft, visit)
             return
+    raise AssertionError("something was due")

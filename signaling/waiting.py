@@ -36,21 +36,40 @@ def set_status(draft: Draft, request: SetStatus) -> None:
 
 def tell_status(draft: Draft) -> None:
     """Tell the waiting how their provider is, if it is not what it was before this step."""
-    status = shown_status(draft.room)
-    if shown_status(draft.before) == status:
+    before, room = draft.before, draft.room
+    if not _may_have_changed(draft) or shown_status(before) == shown_status(room):
         return
+    status = shown_status(room)
     told = {entry.to: entry.message for entry in draft.entries if isinstance(entry, Told)}
-    for entry in draft.room.entries.values():
+    alike: list[str] = []
+    for entry in room.entries.values():
         last = told.get((entry.participant,))
-        if not isinstance(last, WaitingChanged) or (last.status, last.minutes) != (status.kind, status.minutes):
+        if isinstance(last, WaitingChanged) and (last.status, last.minutes) == (status.kind, status.minutes):
+            continue
+        if _shows_position(room, entry):
             _tell_waiting(draft, entry, status)
+        else:
+            alike.append(entry.participant)
+    # Said once to all of them: nobody learns who else is told.
+    draft.tell(alike, WaitingChanged(status=status.kind, minutes=status.minutes))
+
+
+def _may_have_changed(draft: Draft) -> bool:
+    before, room = draft.before, draft.room
+    if (before.status, before.host_away) != (room.status, room.host_away):
+        return True
+    pairs = ((before.visits.get(id), room.visits.get(id)) for id in draft.touched)
+    return any((old and old.phase) is not (new and new.phase) for old, new in pairs)
 
 
 def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:
     """An entry came or went: tell it how the provider is, and tell those whose place in line it changed, if shown."""
     status = shown_status(draft.room)
+    if behind.id in draft.room.entries:
+        _tell_waiting(draft, behind, status)
+    order = _order(behind)
     for entry in draft.room.entries.values():
-        if entry.id == behind.id or (_shows_position(draft.room, entry) and _order(behind) < _order(entry)):
+        if _shows_position(draft.room, entry) and order < _order(entry):
             _tell_waiting(draft, entry, status)
 
 
@@ -71,5 +90,5 @@ def ahead(room: Room, entry: Entry) -> int | None:
 
 
 def _shows_position(room: Room, entry: Entry) -> bool:
-    visit = room.visits.get(entry.visit or "")
-    return (visit.policy if visit is not None else room.policy).show_position
+    visit = None if entry.visit is None else room.visits.get(entry.visit)
+    return (room if visit is None else visit).policy.show_position

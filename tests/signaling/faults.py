@@ -50,11 +50,11 @@ FAULTS = (
     ),
     Fault(
         "rejoin is possible after the window",
-        "room.py",
+        "deadlines.py",
         "return visit.rejoin_until\n",
         "return visit.rejoin_until + 60_000 if visit.rejoin_until is not None else None\n",
     ),
-    Fault("an early alarm is obeyed", "room.py", "and due <= now:", "and due <= now + 1:"),
+    Fault("an early alarm is obeyed", "room.py", "draft.due()) <= now:", "draft.due()) <= now + 1:"),
     Fault("a late alarm lengthens the segment", "room.py", "        draft.at(due)\n", "        draft.at(now)\n"),
     Fault(
         "agreement outlives the End",
@@ -122,9 +122,9 @@ FAULTS = (
     Fault("a client comes a day too early", "waiting.py", "    if now < opens(visit):", "    if now < 0:"),
     Fault(
         "a walk-in waits for ever",
-        "room.py",
-        "        if entry.visit is None:\n            yield",
-        "        if False:\n            yield",
+        "deadlines.py",
+        "    if entry.visit is None:\n        due",
+        "    if entry.id is None:\n        due",
     ),
     Fault(
         "the waiting are not told that the provider is with someone",

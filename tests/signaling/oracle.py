@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from signaling.deadlines import first_due
 from signaling.effects import AppointmentClosed, ClosePeers, HandOff, Notify, Step, Told
 from signaling.errors import Busy, SignalingError, Stale
 from signaling.events import Asked, Cancelled, Connected, DeadlinePassed, Fact, Rescheduled
@@ -136,6 +137,8 @@ class Oracle:
             assert entry.message.version == room.version
             assert before.time <= entry.message.at <= room.time
         due = deadline(room)
+        bare = {id: replace(visit, due=None) for id, visit in room.visits.items()}
+        assert room.due == first_due(replace(room, visits=bare)), "the room knows what is due first"
         assert due is None or due > room.time, "what is due has happened"
 
     def _moves(self, settled: Room, step: Step, event: Asked | Fact) -> None:
@@ -315,7 +318,7 @@ class Oracle:
             case VisitEnded(visit=id, at=at) if HOST.participant in to:
                 self.runs[id][-1][1] = at
             case WaitingChanged():
-                self.last_told[to[0]] = message
+                self.last_told |= dict.fromkeys(to, message)
             case _:
                 pass
 

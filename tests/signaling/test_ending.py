@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from signaling.deadlines import visit_deadline
 from signaling.effects import ClosePeers, Told
 from signaling.errors import Forbidden, NotFound, Refused, Stale
 from signaling.events import DeadlinePassed
@@ -24,7 +25,6 @@ from signaling.messages import (
     WaitingChanged,
 )
 from signaling.policy import MINUTE
-from signaling.room import visit_deadline
 from signaling.state import Interval, Phase, Segment, Stand, Who
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, GIA, GUS, GWEN, HOST, POLICY, SOON, WALT, WILMA
 from tests.signaling.play import Played, asks, client, co_provider, comes, goes, provider, waiting

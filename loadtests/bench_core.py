@@ -1,0 +1,179 @@
+"""How long one decision of the heart takes, with fifty clients waiting: `python -m loadtests.bench_core`.
+
+No network, no store: `handle` alone. Each request is decided over and over on the same room, and the least mean of
+several rounds counts, for whatever else the machine does only adds to it. Ends with 1 if a budget is exceeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+
+from signaling.events import Appointment, Asked, Connected, DeadlinePassed, Disconnected, Fact, MediaChanged, Opened
+from signaling.messages import (
+    Acknowledge,
+    Admit,
+    CheckIn,
+    ComeBack,
+    ConsentGiven,
+    Devices,
+    End,
+    Finish,
+    Leave,
+    MediaMode,
+    MediaState,
+    Place,
+    Rejoin,
+    Remove,
+    ReturnToWaiting,
+    RoomRequest,
+    SetStatus,
+    Start,
+    StepAway,
+    Withdraw,
+)
+from signaling.policy import HOUR, MINUTE, Policy
+from signaling.room import handle, new_room
+from signaling.state import Person, Role, Room, Seat, Who
+
+WAITING: Final = 50
+BUDGET: Final = 15.0
+"""Microseconds a request."""
+TOLD_ALL: Final = 150.0
+"""Microseconds a request that is told to all who wait: three for each of them."""
+HOST: Final = Who(Role.PROVIDER, "dr_host", name="Dr. Host")
+NOW: Final = HOUR
+CHECK_IN: Final = CheckIn(
+    place=Place("CO", "home"), consent=ConsentGiven("1"), privacy=True, devices=Devices(True, True)
+)
+
+
+class Case(Struct, frozen=True):
+    """One event, the room it is decided on, and what it may cost."""
+
+    name: str
+    room: Room
+    event: Asked | Fact
+    budget: float = BUDGET
+
+
+def client(n: int, visit: str) -> Who:
+    """The client of one seat."""
+    return Who(Role.CLIENT, f"par_{visit}_{n}", visit, f"Client {n}")
+
+
+def asked(who: Who, request: RoomRequest) -> Asked:
+    """`who` asks, by the connection they have."""
+    return Asked(who, f"con_{who.participant}", request, "fresh")
+
+
+def played(room: Room, *events: Asked | Fact) -> Room:
+    """Return the room after `events`."""
+    for number, event in enumerate(events):
+        if isinstance(event, Asked):
+            event = Asked(event.by, event.connection, event.request, f"{room.version}_{number}")  # noqa: PLW2901
+        room = handle(room, event, now=NOW).room
+    return room
+
+
+def appointment(name: str, clients: int) -> Appointment:
+    """An hour from `NOW`, for so many."""
+    visit = f"vis_{name}"
+    seats = tuple(Seat(client(n, visit).participant, f"Client {n}", client=f"c-{name}-{n}") for n in range(clients))
+    return Appointment(f"apt_{name}", visit, (Person("dr_host", "Dr. Host"),), seats, NOW, NOW + HOUR, clients > 1)
+
+
+def busy_room() -> Room:
+    """Fifty appointments whose clients wait, one of nobody yet, and a group of twelve of whom eleven wait."""
+    room = new_room("room", "practice", Person("dr_host", "Dr. Host"), "epoch", Policy())
+    there: list[Asked | Fact] = [Connected(HOST, "con_dr_host", "laptop", "node")]
+    for name, seats in [*((str(n), 1) for n in range(WAITING)), ("free", 1), ("group", 12)]:
+        there.append(Opened(appointment(name, seats), Policy()))
+        people = [client(n, f"vis_{name}") for n in range(seats)]
+        there += [Connected(who, f"con_{who.participant}", "phone", "node") for who in people]
+        # Of the group nobody waits yet: fifty do.
+        there += [asked(who, CHECK_IN) for who in people if name not in ("free", "group")]
+    return played(room, *there)
+
+
+def cases() -> list[Case]:
+    """Return every request there is, on a room where it is granted."""
+    room = busy_room()
+    some, free = client(0, "vis_25"), client(0, "vis_free")
+    entry = next(e.id for e in room.entries.values() if e.participant == some.participant)
+    live = played(room, asked(HOST, Start(appointment="apt_25")))
+    ended = played(live, asked(some, End(visit="vis_25")))
+    agreed = played(ended, asked(HOST, Rejoin(visit="vis_25")))
+    members = [client(n, "vis_group") for n in range(12)]
+    group = played(
+        room,
+        *(asked(who, CHECK_IN) for who in members[:11]),
+        asked(HOST, Start(appointment="apt_group")),
+        asked(members[11], CHECK_IN),
+    )
+    late = next(e.id for e in group.entries.values() if e.participant == members[11].participant)
+    return [
+        Case("check_in", room, asked(free, CHECK_IN)),
+        Case("check_in again", room, asked(some, CHECK_IN)),
+        Case("step_away", room, asked(some, StepAway())),
+        Case("come_back", played(room, asked(some, StepAway())), asked(some, ComeBack())),
+        Case("leave", room, asked(some, Leave())),
+        Case("acknowledge", room, asked(HOST, Acknowledge(entry=entry))),
+        Case("remove", room, asked(HOST, Remove(entry=entry))),
+        Case("rejoin, first", ended, asked(HOST, Rejoin(visit="vis_25"))),
+        Case("withdraw", agreed, asked(HOST, Withdraw(visit="vis_25"))),
+        Case("finish", ended, asked(HOST, Finish(visit="vis_25")), TOLD_ALL),
+        Case("admit", group, asked(HOST, Admit(entry=late)), TOLD_ALL),
+        Case(
+            "return_to_waiting, group",
+            group,
+            asked(HOST, ReturnToWaiting(participant=members[3].participant)),
+            TOLD_ALL,
+        ),
+        Case("media.state", live, asked(some, MediaState(camera=False))),
+        Case("media.mode", live, asked(some, MediaMode(mode="audio", reason="bandwidth"))),
+        Case("media comes or goes", live, MediaChanged("vis_25", some.participant, "media_up", NOW, "node")),
+        Case("a connection drops", room, Disconnected(f"con_{some.participant}")),
+        Case("an alarm with nothing due", room, DeadlinePassed()),
+        Case("start", room, asked(HOST, Start(appointment="apt_25")), TOLD_ALL),
+        Case("end", live, asked(HOST, End(visit="vis_25")), TOLD_ALL),
+        Case("rejoin, second", agreed, asked(some, Rejoin(visit="vis_25")), TOLD_ALL),
+        Case("set_status", room, asked(HOST, SetStatus(status="late", minutes=10)), TOLD_ALL),
+    ]
+
+
+def microseconds(case: Case, rounds: int, times: int) -> float:
+    """Return what one decision of `case` takes."""
+    now = NOW + MINUTE
+    room, event, best = case.room, case.event, float("inf")
+    for _ in range(rounds):
+        began = time.perf_counter()
+        for _ in range(times):
+            handle(room, event, now=now)
+        best = min(best, time.perf_counter() - began)
+    return best / times * 1e6
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a table; return 1 if a request takes longer than it may."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.bench_core", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--times", type=int, default=500)
+    options = parser.parse_args(arguments)
+    over = 0
+    print(f"{f'with {WAITING} waiting':<28} {'µs':>7} {'budget':>7}")
+    for case in cases():
+        took = microseconds(case, options.rounds, options.times)
+        over += took > case.budget
+        print(f"{case.name:<28} {took:>7.1f} {case.budget:>7.0f}{'' if took <= case.budget else '  OVER'}", flush=True)
+    print("all within budget" if not over else f"{over} over budget")
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -49,7 +49,7 @@ TOLD_ALL: Final = 150.0
 HOST: Final = Who(Role.PROVIDER, "dr_host", name="Dr. Host")
 NOW: Final = HOUR
 CHECK_IN: Final = CheckIn(
-    place=Place("CO", "home"), consent=ConsentGiven("1"), privacy=True, devices=Devices(True, True)
+    place=Place("CO", "home"), consent=ConsentGiven("1"), privacy=True, devices=Devices(True, True), media="video"
 )
 
 

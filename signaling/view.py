@@ -75,7 +75,13 @@ def _client_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]) 
 
 
 def _appointment(visit: Visit) -> dict[str, Any]:
-    return {"id": visit.appointment, "start": visit.start, "end": visit.end, "opens": opens(visit)}
+    return {
+        "id": visit.appointment,
+        "start": visit.start,
+        "end": visit.end,
+        "opens": opens(visit),
+        "group": visit.group,
+    }
 
 
 def _provider_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]) -> ProviderView:

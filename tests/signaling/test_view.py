@@ -110,7 +110,13 @@ def test_a_clients_view_follows_the_visit_as_they_live_it() -> None:
 def test_the_view_before_check_in_holds_what_the_page_needs() -> None:
     shown = client_view(play().room, ANN)
 
-    assert shown.appointment == {"id": "apt_ann", "start": START, "end": START + 60 * MINUTE, "opens": START - 5 * HOUR}
+    assert shown.appointment == {
+        "id": "apt_ann",
+        "start": START,
+        "end": START + 60 * MINUTE,
+        "opens": START - 5 * HOUR,
+        "group": False,
+    }
     assert shown.provider == {"name": HOST.name, "status": "available"}
     assert shown.practice["consent"] == {"version": CONSENT.version, "text": CONSENT.text}
     assert (shown.checked_in, shown.rev) == (False, 0)

@@ -1,0 +1,130 @@
+"""Two nodes over one Redis: the client is at one, the provider at the other, and neither notices."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import secrets
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest_asyncio
+
+from loadtests.ehr import Ehr
+from loadtests.participants import Participant
+from server.store.embedded import find_binary
+from tests.stories.service import Service
+
+
+@dataclass
+class Two:
+    """Two nodes, and the day of a practice that both serve."""
+
+    first: Service
+    second: Service
+
+
+@pytest_asyncio.fixture
+async def nodes(tmp_path: Path) -> AsyncIterator[Two]:
+    socket = tmp_path / "r.sock"
+    redis = subprocess.Popen(
+        [str(find_binary(None)), "--port", "0", "--unixsocket", str(socket), "--dir", str(tmp_path), "--save", ""],
+        stdout=subprocess.DEVNULL,
+    )
+    shared = {
+        "CARELOBBY_REDIS_URL": f"unix://{socket}",
+        "CARELOBBY_LEDGER_URL": f"sqlite:///{tmp_path}/ledger.sqlite3",
+        "CARELOBBY_SECRET_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
+        "CARELOBBY_OPERATOR_KEY": secrets.token_urlsafe(32),
+    }
+    while not socket.exists():
+        await asyncio.sleep(0.02)
+    both = Two(*(Service(tmp_path / name, environment=shared) for name in ("one", "two")))
+    try:
+        await both.first.start()
+        await both.second.start()
+        yield both
+    finally:
+        for service in (both.first, both.second):
+            await service.stop()
+        redis.terminate()
+        redis.wait(10)
+    for service in (both.first, both.second):
+        assert "Traceback" not in service.log(), service.log()
+
+
+async def test_a_whole_visit_with_the_parties_on_different_nodes(nodes: Two) -> None:
+    async with (
+        Ehr(nodes.first.url, nodes.first.operator_key) as ehr,
+        Participant(nodes.second.url, device="laptop") as provider,
+        Participant(nodes.first.url, device="phone") as client,
+    ):
+        booked = await ehr.book("apt", await ehr.provider("dr"), ["ana"])
+        await provider.join(await ehr.provider_ticket("dr"))
+        await client.join(await ehr.client_ticket(booked.tokens["ana"]))
+
+        await client.check_in()
+        await provider.hear("client.ready")
+        await provider.ask("start", appointment=booked.id)
+        await client.hear("visit.started")
+        await client.ask("end", visit=booked.visit)
+        await provider.hear("visit.ended")
+        await client.ask("rejoin", visit=booked.visit)
+        await provider.hear("visit.rejoin_pending")
+        await provider.ask("rejoin", visit=booked.visit)
+        await client.hear("visit.resumed")
+        await provider.ask("end", visit=booked.visit)
+        await provider.ask("finish", visit=booked.visit)
+
+        assert (await client.hear("visit.closed"))["outcome"] == "attended"
+        assert await client.closing() == 4510
+        records: list[dict[str, object]] = []
+        while not records:
+            records = (await ehr.call("GET", "/v1/records?after=0"))["records"]
+            await asyncio.sleep(0.05)
+        assert [record["visit"] for record in records] == [booked.visit]
+
+
+async def test_a_connection_is_resumed_on_the_other_node_after_its_own_was_killed(nodes: Two) -> None:
+    async with (
+        Ehr(nodes.first.url, nodes.first.operator_key) as ehr,
+        Participant(nodes.first.url, device="laptop") as provider,
+        Participant(nodes.second.url, device="phone") as client,
+        Participant(nodes.first.url, device="phone") as again,
+    ):
+        booked = await ehr.book("apt", await ehr.provider("dr"), ["ana"])
+        await provider.join(await ehr.provider_ticket("dr"))
+        await client.join(await ehr.client_ticket(booked.tokens["ana"]))
+        await client.check_in()
+        entered = (await provider.hear("queue.entered"))["entry"]
+        await provider.hear("client.ready")
+
+        await nodes.second.kill()
+        await client.closing()
+        welcome = await again.resume(client)
+
+        assert welcome["recovered"] is True
+        await provider.ask("start", appointment=booked.id)
+        await again.hear("visit.started")
+        assert not provider.heard("client.ready")
+        assert (await provider.hear("queue.left"))["entry"] == entered["id"]
+
+
+async def test_a_node_that_falls_silent_is_buried_by_the_other(nodes: Two) -> None:
+    async with (
+        Ehr(nodes.first.url, nodes.first.operator_key) as ehr,
+        Participant(nodes.first.url, device="laptop", patience=30) as provider,
+        Participant(nodes.second.url, device="phone") as client,
+    ):
+        booked = await ehr.book("apt", await ehr.provider("dr"), ["ana"])
+        await provider.join(await ehr.provider_ticket("dr"))
+        await client.join(await ehr.client_ticket(booked.tokens["ana"]))
+        await client.check_in()
+        await provider.hear("client.ready")
+
+        await nodes.second.kill()
+
+        gone = await provider.hear("queue.changed", lambda m: "dropped" in m["entry"]["flags"])
+        assert gone["entry"]["client"]["id"] == "ana"

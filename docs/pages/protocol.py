@@ -64,7 +64,7 @@ CLOSES = {
 OBJECTS: Mapping[str, str] = {
     "entry": "id participant client{id? name} since verified acknowledged away media flags audio_reason? devices? "
     "place? display_name? address? phone? visit? rev? appointment?",
-    "appointment, to a client": "id start end opens",
+    "appointment, to a client": "id start end opens group",
     "appointment, to a provider": "id visit rev phase start end host{id name} group "
     "clients[{id participant name seat presence}]",
     "participant": "id role name presence microphone camera screen mode mode_reason? you client?",

@@ -6,9 +6,10 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable
+from typing import NewType
 
-from signaling.ids import RoomId
-
+RoomId = NewType("RoomId", str)
+"""A provider's room: the same for ever for one practice and provider."""
 NewId = Callable[[str], str]
 """Makes an id of a kind: `new_id("vis")` → `"vis_<random>"`."""
 NewToken = Callable[[], str]

@@ -264,6 +264,21 @@ class Outbox(Protocol):
         ...
 
 
+WebhookEvent = Literal[
+    "client.ready",
+    "notice.unanswered",
+    "client.left",
+    "visit.started",
+    "visit.ended",
+    "visit.resumed",
+    "visit.closed",
+    "record.created",
+    "record.amended",
+    "reminder.due",
+]
+"""What a practice's webhooks may be told of."""
+
+
 # --- The one door into a room -----------------------------------------------------------------------
 
 

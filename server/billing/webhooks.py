@@ -11,31 +11,20 @@ import binascii
 import re
 import secrets as chance
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, get_args
 
 import httpx
 from msgspec import Struct
 from standardwebhooks import Webhook
+
+from server.ports import WebhookEvent
 
 PREFIX: Final = "whsec_"
 HOST: Final = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
 """A name in ASCII, or an address."""
 SECRET_BYTES: Final = range(24, 65)
 """What the standard asks of a secret's length."""
-EVENTS: Final = frozenset(
-    {
-        "client.ready",
-        "notice.unanswered",
-        "client.left",
-        "visit.started",
-        "visit.ended",
-        "visit.resumed",
-        "visit.closed",
-        "record.created",
-        "record.amended",
-        "reminder.due",
-    }
-)
+EVENTS: Final = frozenset(get_args(WebhookEvent))
 
 
 class BadEndpoint(Exception):

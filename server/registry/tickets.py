@@ -26,8 +26,3 @@ class Tickets:
         token = self.new_token()
         await self.secrets.put(KIND, digest(token), msgspec.msgpack.encode(ticket), LIVES)
         return token
-
-    async def redeem(self, token: str) -> Ticket | None:
-        """Return what a ticket stands for, once."""
-        found = await self.secrets.take(KIND, digest(token))
-        return None if found is None else msgspec.msgpack.decode(found, type=Ticket)

@@ -10,6 +10,8 @@ from typing import Any, Self
 
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
+from tests.stories.service import Service
+
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1440, "height": 900}
 
@@ -141,6 +143,19 @@ class Clinician(Person):
         await notice.wait_for()
         await notice.get_by_role("button", name="Start Session", exact=True).click()
         await self.screen("session")
+
+
+async def in_session(browser: Browser, service: Service) -> tuple[Client, Clinician]:
+    """Bring a client at a phone and a provider at a desk into a session, seeing and hearing each other."""
+    doctor = service.told["providers"][0]
+    (_, name, link), *_ = [one for one in join_urls(service.told) if one[0] == doctor["id"]]
+    clinician = await Clinician.at(browser, service.url, DESKTOP)
+    client = await Client.at(browser, service.url, PHONE)
+    await clinician.sign_in(**doctor["sign_in"])
+    await client.arrive(link)
+    await clinician.start(name)
+    await client.sees_and_hears()
+    return client, clinician
 
 
 async def end(person: Person) -> None:

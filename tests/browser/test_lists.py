@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import Browser
 
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, join_urls
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, in_session, join_urls
 from tests.stories.service import Service
 
 
@@ -93,14 +93,7 @@ async def test_a_notice_answered_on_one_device_is_gone_on_the_other(browser: Bro
 
 
 async def test_the_two_of_a_session_write_to_each_other_and_nothing_is_kept(browser: Browser, demo: Service) -> None:
-    doctor = demo.told["providers"][0]
-    (_, name, link), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
-    clinician = await Clinician.at(browser, demo.url, DESKTOP)
-    client = await Client.at(browser, demo.url, PHONE)
-    await clinician.sign_in(**doctor["sign_in"])
-    await client.arrive(link)
-    await clinician.start(name)
-    await client.screen("session")
+    client, clinician = await in_session(browser, demo)
 
     await clinician.chat("The number is 555-0142 <b>")
     await client.page.locator(".unread").filter(has_text="1").wait_for()

@@ -6,7 +6,7 @@ import asyncio
 
 from playwright.async_api import Browser
 
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, eventually, join_urls
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, eventually, in_session, join_urls
 from tests.stories.service import Service
 
 
@@ -53,14 +53,7 @@ async def test_two_people_have_a_session_end_it_and_rejoin(browser: Browser, dem
 
 
 async def test_media_stops_at_the_server_within_a_second_of_end(browser: Browser, demo: Service) -> None:
-    doctor = demo.told["providers"][0]
-    (_, name, link), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
-    clinician = await Clinician.at(browser, demo.url, DESKTOP)
-    client = await Client.at(browser, demo.url, PHONE)
-    await clinician.sign_in(**doctor["sign_in"])
-    await client.arrive(link)
-    await clinician.start(name)
-    await client.sees_and_hears()
+    client, clinician = await in_session(browser, demo)
     # The page would close its peers by itself: keep hold of one, so that what stops it is the server.
     await client.page.evaluate("() => { window.held = window.carelobby.peers()[0]; window.held.close = () => {}; }")
     count = """async () => { let n = 0;
@@ -119,14 +112,7 @@ async def test_a_reload_in_the_middle_goes_on_without_a_question(browser: Browse
 
 
 async def test_the_service_is_killed_and_both_see_each_other_again(browser: Browser, demo: Service) -> None:
-    doctor = demo.told["providers"][0]
-    (_, name, link), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
-    clinician = await Clinician.at(browser, demo.url, DESKTOP)
-    client = await Client.at(browser, demo.url, PHONE)
-    await clinician.sign_in(**doctor["sign_in"])
-    await client.arrive(link)
-    await clinician.start(name)
-    await client.sees_and_hears()
+    client, clinician = await in_session(browser, demo)
 
     await demo.kill()
     await demo.start()

@@ -38,7 +38,7 @@ class Service:
     async def start(self) -> None:
         """Start the process and read the line it prints when it is ready; a port once taken is kept."""
         command = [sys.executable, "-m", "server", "serve", "--demo", "--print-json", "--port", str(self.port)]
-        command += ["--data-dir", str(self.data_dir), "--allow-private-webhooks", *self.options]
+        command += ["--data-dir", str(self.data_dir), *self.options]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CARELOBBY_")} | self.environment
         log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log)

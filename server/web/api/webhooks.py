@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from msgspec import Meta, Struct
 
+from server.ports import WebhookEvent
 from server.registry.errors import Missing
 from server.web.api.operation import Answer, Call, Nothing, Operation
-
-Event = Literal[
-    "client.ready",
-    "notice.unanswered",
-    "client.left",
-    "visit.started",
-    "visit.ended",
-    "visit.resumed",
-    "visit.closed",
-    "record.created",
-    "record.amended",
-    "reminder.due",
-]
 
 
 class WebhookBody(Struct, frozen=True):
     """Where events are to be sent, signed after Standard Webhooks."""
 
     url: str
-    events: Annotated[tuple[Event, ...], Meta(max_length=len(get_args(Event)))] = get_args(Event)
+    events: Annotated[tuple[WebhookEvent, ...], Meta(max_length=len(get_args(WebhookEvent)))] = get_args(WebhookEvent)
     """All, unless some are named."""
     rotate: bool = False
     """Make a new secret. The one before stays good until the next."""

@@ -20,6 +20,7 @@ from signaling.events import (
     Fact,
     LinkRevoked,
     MediaChanged,
+    MediaMoved,
     NodeGone,
     Opened,
     Rescheduled,
@@ -43,7 +44,7 @@ from signaling.messages import (
     StepAway,
     Withdraw,
 )
-from signaling.modality import media_changed, set_mode, set_state
+from signaling.modality import media_changed, media_moved, set_mode, set_state
 from signaling.opening import cancel, open_visit, reschedule, tell_rev
 from signaling.permissions import Situation, demand, demand_role
 from signaling.policy import Policy
@@ -101,6 +102,8 @@ def handle(room: Room, event: Asked | Fact, *, now: int) -> Step:
                 draft.change(host=host, policy=policy)
         case MediaChanged():
             media_changed(draft, event)
+        case MediaMoved():
+            media_moved(draft, event)
         case EndedOffline():
             ended_offline(draft, event)
         case DeadlinePassed():

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+from server.ports import Carried, Pulses
 from server.redis_link.client import Client
-from server.redis_link.keys import NODES, agreed_key, at_key, lease_key
+from server.redis_link.keys import NODES, PULSES, agreed_key, at_key, carried_key, lease_key
 from server.store.scripts import source
+
+KEEP_FENCE: Final = 24 * 60 * 60 * 1000
+"""Milliseconds after the last claim. A fence that was forgotten is made good by what the visit's room knows of it."""
 
 
 class RedisNodes:
@@ -15,6 +20,9 @@ class RedisNodes:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._lease = client.script(source("lease"))
+        self._pulse = client.script(source("pulse"))
+        self._claim = client.script(source("claim"))
+        self._release = client.script(source("release"))
 
     async def beat(self, node: str, now: int) -> None:
         """Say that `node` is alive at `now`."""
@@ -42,7 +50,38 @@ class RedisNodes:
         """Remove a node that is gone, and its rooms."""
         # Its rooms first: a node that is still listed will be looked after again.
         await self._client.ask(lambda redis: redis.delete(at_key(node)))
+        await self._client.ask(lambda redis: redis.hdel(PULSES, node))
         await self._client.ask(lambda redis: redis.hdel(NODES, node))
+
+    async def pulse(self, node: str) -> Pulses:
+        """Say that `node` is alive, and return when every node last was."""
+        now, *pairs = await self._client.ask(lambda _: self._pulse([PULSES], [node]), repeat=True)
+        return Pulses(int(now), {name.decode(): int(at) for name, at in zip(pairs[::2], pairs[1::2], strict=True)})
+
+    async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
+        """Return who carries a visit: `node`, if nobody did or if it was `over`."""
+        instead = (over.node, over.fence) if over is not None else ("", 0)
+        now, fence = await self._client.ask(
+            lambda _: self._claim([carried_key(visit)], [node, *instead, floor, KEEP_FENCE]), repeat=True
+        )
+        return Carried(now.decode(), int(fence))
+
+    async def carriers(self, visits: Sequence[str]) -> Mapping[str, Carried]:
+        """Return who carries each of these visits, where anybody does."""
+        if not visits:
+            return {}
+        found = await self._client.each(
+            lambda pipeline: [pipeline.hmget(carried_key(visit), "node", "fence") for visit in visits]
+        )
+        return {
+            visit: Carried(node.decode(), int(fence))
+            for visit, (node, fence) in zip(visits, found, strict=True)
+            if node
+        }
+
+    async def release(self, visit: str, node: str) -> None:
+        """Say that `node` carries it no more, if it did. The fence is kept."""
+        await self._client.ask(lambda _: self._release([carried_key(visit)], [node]), repeat=True)
 
     async def lease(self, name: str, node: str, ttl: int) -> bool:
         """Take or renew a lease for `ttl` ms; False while another node holds it."""

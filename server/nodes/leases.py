@@ -204,7 +204,8 @@ class Leases:
             except Exception as error:  # noqa: BLE001 - all visits of this node hang on this task
                 logger.error("a pulse failed: %s", type(error).__name__)  # noqa: TRY400
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), EVERY)
+                async with asyncio.timeout(EVERY):
+                    await self._ending.wait()
 
     async def tick(self) -> None:
         """Pulse once; let go of what was lost, and begin to take over what the dead have left. Raise `StoreAway`."""

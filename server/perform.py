@@ -126,14 +126,14 @@ class Performer:
             Offered(
                 room=room.id,
                 seq=room.seq,
+                fence=visit.media_fence,
                 by=replace(by, name=""),
                 visit=visit.id,
                 peer=offer.peer,
                 round=offer.round,
                 sdp=offer.sdp,
                 audio_only=offer.audio_only,
-            ),
-            floor=visit.media_fence,
+            )
         )
         if flag is not None:
             await self._rooms.ask(room.id, by, connection, flag)
@@ -169,13 +169,13 @@ class Performer:
             Trickled(
                 room=room.id,
                 seq=room.seq,
+                fence=visit.media_fence,
                 by=replace(by, name=""),
                 visit=visit.id,
                 peer=request.peer,
                 round=request.round,
                 candidates=request.candidates,
-            ),
-            floor=visit.media_fence,
+            )
         )
 
     def _chat(self, room: Room, by: Who, request: Chat) -> None:

@@ -148,6 +148,10 @@ class Carrier:
         except StoreAway:
             logger.warning("%s: let go while the store was away", visit)
 
+    def carried(self) -> list[tuple[str, str]]:
+        """Return (visit, room) of what this node carries."""
+        return [(visit, room) for visit, room in self._room_of.items() if self._leases.fence(visit) is not None]
+
     def set_mode(self, visit: str, participant: str, *, audio_only: bool) -> None:
         """Forward somebody's video, or do not."""
         self._media.set_mode(visit=visit, participant=participant, audio_only=audio_only)
@@ -232,11 +236,14 @@ class Carrier:
             while room in self._visits:
                 seq = self._to_read[room]
                 try:
-                    await self._rooms.present(room, seq=seq)
+                    found = await self._rooms.present(room, seq=seq)
                 except StoreAway:
                     await asyncio.sleep(AGAIN)
                     continue
-                if self._to_read[room] == seq:
+                if found is None:  # it went with its practice
+                    for visit in tuple(self._visits.get(room, ())):
+                        self.stop(visit)
+                elif self._to_read[room] == seq:
                     return
         finally:
             del self._to_read[room]
@@ -314,7 +321,13 @@ class Carrier:
         """Run `work` to its end, or to this node's."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("a task of the carrier failed: %s", type(error).__name__)
 
     async def close(self) -> None:
         """Give what was begun a little time."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest_asyncio
 
@@ -252,3 +253,34 @@ async def test_media_go_on_at_the_other_node_when_theirs_is_killed(nodes: Two, s
         await session.provider.ask("end", visit=session.visit)
         await session.again.hear("visit.ended")
         await session.provider.ask("finish", visit=session.visit)
+
+
+async def test_media_move_to_the_other_node_when_theirs_is_stopped(nodes: Two, session: Session) -> None:
+    async with MediaPeer(session.client) as client, MediaPeer(session.provider) as provider:
+        await client.connect()
+        await provider.connect()
+        await until(flows(client, provider))
+
+        stopping = asyncio.create_task(nodes.first.stop())
+        for person, peer in ((session.provider, provider), (session.client, client)):
+            told = await person.hear("media.replace")
+            assert (told["peer"], told["reason"]) == (peer.name, "moved")
+        async with MediaPeer(session.client) as back, MediaPeer(session.provider) as doctor:
+            await doctor.connect()
+            await back.connect()  # through the node that goes
+            await until(flows(back, doctor))
+            await client.connection.close()
+            await provider.connection.close()
+            assert await session.client.closing() == 4001
+            await stopping
+            await until(flows(back, doctor))
+            await session.again.resume(session.client)
+            await session.again.ask("end", visit=session.visit)
+            ended = await session.provider.hear("visit.ended")
+        await session.provider.ask("finish", visit=session.visit)
+        records: list[Any] = []
+        while not records:
+            records = (await session.ehr.call("GET", "/v1/records?after=0"))["records"]
+            await asyncio.sleep(0.05)
+    assert ended["by"] == "client"
+    assert "media_node_lost" not in str(records)

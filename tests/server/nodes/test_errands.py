@@ -12,7 +12,7 @@ from signaling.errors import BadSdp, SignalingError, Unavailable
 from tests.server.nodes.stage import settled
 from tests.signaling.people import ANN
 
-OFFER = Offered("room_1", 7, ANN, "vis_ann", "p1", 1, "v=0\r\n" * 5000, audio_only=False)
+OFFER = Offered("room_1", 7, 0, ANN, "vis_ann", "p1", 1, "v=0\r\n" * 5000, audio_only=False)
 ANSWER = Answered("v=0 answer", (Line("0", "dr_host", "audio", "camera"),))
 
 

@@ -48,7 +48,7 @@ def hosts(visit: Visit, who: Who) -> bool:
 
 def provider_ids(visit: Visit) -> tuple[str, ...]:
     """Return the participant ids of a visit's providers, host first."""
-    return tuple(provider.id for provider in visit.providers)
+    return tuple([provider.id for provider in visit.providers])
 
 
 def visit_for(room: Room, who: Who, visit: str) -> Visit:
@@ -123,4 +123,4 @@ def host_status(room: Room) -> Status:
 def shown_status(room: Room) -> Status:
     """Return what waiting clients see of their provider. `with_someone` says less than what the provider says."""
     status = host_status(room)
-    return WITH_SOMEONE if status.kind == "available" and live_visit(room) is not None else status
+    return WITH_SOMEONE if status.kind == "available" and index_of(room).live is not None else status

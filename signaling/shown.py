@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec import to_builtins
+from msgspec.structs import asdict
 
+from signaling.index import index_of
 from signaling.lookup import is_connected, present_seats, roster
 from signaling.minutes import connected
-from signaling.state import Attendee, Entry, Person, Phase, Role, Room, Seat, Stand, Visit
+from signaling.state import Attendee, Entry, Person, Phase, Role, Room, Stand, Visit
 
 
 def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
@@ -36,8 +37,8 @@ def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
     if entry.media_reason is not None:
         shown["audio_reason"] = entry.media_reason
     if said is not None:
-        shown["devices"] = to_builtins(said.devices)
-        shown["place"] = to_builtins(said.place)
+        shown["devices"] = asdict(said.devices)
+        shown["place"] = asdict(said.place)
         if said.display_name:
             shown["display_name"] = said.display_name
         if said.address:
@@ -114,28 +115,28 @@ def _name(visit: Visit, participant: str, viewer: str) -> str:
 
 def shown_appointment(room: Room, visit: Visit) -> dict[str, Any]:
     """Return an appointment as its providers see it."""
+    there = index_of(room).connected
     shown: dict[str, Any] = {
         "id": visit.appointment,
         "visit": visit.id,
         "rev": visit.rev,
-        "phase": visit.phase.value,
+        "phase": visit.phase,
         "start": visit.start,
         "end": visit.end,
         "host": _person(visit.providers[0]),
         "group": visit.group,
-        "clients": [_client(room, seat) for seat in visit.seats.values()],
+        "clients": [
+            {
+                "id": seat.client,
+                "participant": seat.participant,
+                "name": seat.name,
+                "seat": seat.stand,
+                "presence": "connected" if seat.participant in there else "gone",
+            }
+            for seat in visit.seats.values()
+        ],
     }
     return shown
-
-
-def _client(room: Room, seat: Seat) -> dict[str, Any]:
-    return {
-        "id": seat.client,
-        "participant": seat.participant,
-        "name": seat.name,
-        "seat": seat.stand.value,
-        "presence": "connected" if is_connected(room, seat.participant) else "gone",
-    }
 
 
 def _person(person: Person) -> dict[str, Any]:

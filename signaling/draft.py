@@ -23,7 +23,7 @@ from signaling.effects import (
 from signaling.index import derived, index_of, keep
 from signaling.messages import Ok, StateEvent
 from signaling.record import Record
-from signaling.state import Connection, Phase, Room, Visit
+from signaling.state import Connection, Room, Visit
 from signaling.state import Entry as QueueEntry
 
 
@@ -70,15 +70,18 @@ class Draft:
         visits = self._own_visits(visit.id)
         old = visits.get(visit.id)
         visits[visit.id] = visit
-        self._note_live(visit.id, visit.phase is Phase.IN_PROGRESS)
-        if old is not None and old.policy is not visit.policy:
+        if old is None:
+            self.index.opened(visit)
+        elif old.policy is not visit.policy:
             self._judge_anew()
+        if old is None or old.phase is not visit.phase:
+            self.index.moved(visit.id, visit.phase)
         return visit
 
     def drop_visit(self, id: str) -> None:
         """Take a visit out of the room."""
-        self._own_visits(id).pop(id, None)
-        self._note_live(id, False)
+        gone = self._own_visits(id).pop(id)
+        self.index.closed(gone)
 
     def _own_visits(self, id: str) -> dict[str, Visit]:
         self.touched[id] = self._stale[id] = None
@@ -86,10 +89,6 @@ class Draft:
         if self.room.visits is self.before.visits:
             self._become(replace(self.room, visits=dict(self.before.visits)))
         return self.room.visits
-
-    def _note_live(self, id: str, live: bool) -> None:
-        if live != (self.index.live == id):
-            self.index.live = id if live else None
 
     def put_entry(self, entry: QueueEntry) -> QueueEntry:
         """Add or replace a waiting entry, after the visit that it waits for."""

@@ -30,7 +30,7 @@ class Place(NamedTuple):
 class Index:
     """One room's answers. A draft has its own, and gives it other parts; the parts themselves are never changed."""
 
-    __slots__ = ("connected", "due", "first", "line", "live", "shown", "waiting")
+    __slots__ = ("appointments", "connected", "due", "first", "line", "live", "pending", "shown", "waiting")
 
     connected: dict[str, tuple[str, ...]]
     """By participant: their live connections; never none."""
@@ -40,8 +40,12 @@ class Index:
     """All who wait, ascending."""
     shown: int
     """How many of them are told their place."""
+    appointments: dict[str, str]
+    """By appointment: its visit."""
     live: str | None
     """The visit in progress."""
+    pending: frozenset[str]
+    """Visits that somebody agreed to rejoin."""
     due: dict[str, int]
     """When time alone brings something about: by the id of an entry or a visit, the host's absence by the room's."""
     first: int
@@ -56,7 +60,8 @@ class Index:
         """Return another that has the same parts."""
         own = Index()
         own.connected, own.waiting, own.line, own.shown = self.connected, self.waiting, self.line, self.shown
-        own.live, own.due, own.first = self.live, self.due, self.first
+        own.appointments, own.live, own.pending = self.appointments, self.live, self.pending
+        own.due, own.first = self.due, self.first
         return own
 
     # --- connections
@@ -95,6 +100,26 @@ class Index:
         self.waiting.pop(place.participant, None)
         self.shown -= place.shown
 
+    # --- visits
+
+    def opened(self, visit: Visit) -> None:
+        """A visit came to be."""
+        if visit.appointment is not None:
+            self.appointments = {**self.appointments, visit.appointment: visit.id}
+
+    def moved(self, id: str, phase: Phase) -> None:
+        """A visit is in this phase now."""
+        if (phase is Phase.IN_PROGRESS) != (id == self.live):
+            self.live = id if phase is Phase.IN_PROGRESS else None
+        if (phase is Phase.REJOIN_PENDING) != (id in self.pending):
+            self.pending = self.pending ^ {id}
+
+    def closed(self, visit: Visit) -> None:
+        """A visit is gone."""
+        self.moved(visit.id, Phase.CLOSED)
+        self.appointments = dict(self.appointments)
+        self.appointments.pop(visit.appointment or "", None)
+
     # --- time
 
     def look(self, room: Room, ids: Iterable[str]) -> None:
@@ -103,12 +128,13 @@ class Index:
             at, known = due_at(room, id), self.due.get(id, NEVER)
             if at == known:
                 continue
-            if at < NEVER:
-                self.due = {**self.due, id: at}
-            else:
-                self.due = {other: at for other, at in self.due.items() if other != id}
-            # Only what was itself due first leaves the question who is now.
-            self.first = min(self.due.values(), default=NEVER) if known == self.first else min(self.first, at)
+            self.due = {**self.due, id: at}
+            if at >= NEVER:
+                del self.due[id]
+            if at < self.first:
+                self.first = at
+            elif known == self.first:
+                self.first = min(self.due.values(), default=NEVER)
 
 
 def index_of(room: Room) -> Index:
@@ -133,21 +159,21 @@ def keep(room: Room, index: Index) -> None:
 
 def derived(room: Room) -> Index:
     """Return the index that a room has, whatever it says itself."""
-    connected: dict[str, tuple[str, ...]] = {}
+    entries, visits = room.entries.values(), room.visits.values()
+    index = Index()
+    index.connected = {}
     for id, connection in room.connections.items():
         who = connection.who.participant
-        connected[who] = (*connected.get(who, ()), id)
-    line = sorted(_place(room, entry) for entry in room.entries.values())
-    looked = {id: due_at(room, id) for id in (room.id, *room.entries, *room.visits)}
-    due = {id: at for id, at in looked.items() if at < NEVER}
-    index = Index()
-    index.connected = connected
-    index.waiting = {entry.participant: entry.id for entry in room.entries.values()}
-    index.line = line
-    index.shown = sum(place.shown for place in line)
-    index.live = next((visit.id for visit in room.visits.values() if visit.phase is Phase.IN_PROGRESS), None)
-    index.due = due
-    index.first = min(due.values(), default=NEVER)
+        index.connected[who] = (*index.connected.get(who, ()), id)
+    index.waiting = {entry.participant: entry.id for entry in entries}
+    index.line = sorted(_place(room, entry) for entry in entries)
+    index.shown = sum(place.shown for place in index.line)
+    index.appointments = {visit.appointment: visit.id for visit in visits if visit.appointment is not None}
+    index.live = next((visit.id for visit in visits if visit.phase is Phase.IN_PROGRESS), None)
+    index.pending = frozenset(visit.id for visit in visits if visit.phase is Phase.REJOIN_PENDING)
+    due = {id: due_at(room, id) for id in (room.id, *room.entries, *room.visits)}
+    index.due = {id: at for id, at in due.items() if at < NEVER}
+    index.first = min(index.due.values(), default=NEVER)
     return index
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from signaling.errors import NotFound
@@ -26,7 +25,8 @@ def visit_of(room: Room, who: Who) -> Visit | None:
 
 def visit_of_appointment(room: Room, appointment: str) -> Visit | None:
     """Return the opened visit of an appointment."""
-    return next((visit for visit in room.visits.values() if visit.appointment == appointment), None)
+    id = index_of(room).appointments.get(appointment)
+    return room.visits[id] if id is not None else None
 
 
 def entry_of(room: Room, participant: str) -> Entry | None:
@@ -104,14 +104,19 @@ def connections_of(room: Room, participant: str) -> tuple[str, ...]:
     return index_of(room).connected.get(participant, ())
 
 
-def present_seats(visit: Visit) -> Iterator[Seat]:
-    """Yield the seats that are in."""
-    return (seat for seat in visit.seats.values() if seat.stand is Stand.IN)
+def present_seats(visit: Visit) -> list[Seat]:
+    """Return the seats that are in."""
+    return [seat for seat in visit.seats.values() if seat.stand is Stand.IN]
+
+
+def inside(visit: Visit) -> tuple[str, ...]:
+    """Return everybody who is in a visit in progress: providers first."""
+    return (*provider_ids(visit), *[seat.participant for seat in present_seats(visit)])
 
 
 def roster(visit: Visit) -> tuple[str, ...]:
     """Return everybody who is in the visit, or may rejoin it: providers first."""
-    clients = (seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN or may_rejoin(seat))
+    clients = [seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN or may_rejoin(seat)]
     return (*provider_ids(visit), *clients)
 
 

@@ -48,7 +48,7 @@ def tell_status(draft: Draft) -> None:
             last |= dict.fromkeys(entry.to, entry.message)
     know = {who for who, told in last.items() if (told.status, told.minutes) == (status.kind, status.minutes)}
     places = {who: at for who, at in _places(draft.index, 0).items() if who not in know}
-    _tell(draft, [place.participant for place in draft.index.line if place.participant not in know], places, status)
+    _tell(draft, [who for who in draft.index.waiting if who not in know], places, status)
 
 
 def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:

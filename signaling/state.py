@@ -218,6 +218,8 @@ class Visit(Struct, frozen=True):
     """Its `visit_deadline`, kept by `Draft`. None: not known; look."""
     matched: dict[str, str] = {}
     """By the participant of a join link: the walk-in whom a provider gave that seat."""
+    outages: tuple[Interval, ...] = ()
+    """When the service could serve nobody while clients were awaited or waited."""
 
 
 class Room(Struct, frozen=True):
@@ -248,6 +250,8 @@ class Room(Struct, frozen=True):
     closed: dict[str, int] = {}
     """Visits that closed within a day, and when: opened again by a late fact, one would be billed twice."""
     connections: dict[str, Connection] = {}
+    outages_until: int = 0
+    """The end of the last outage of the service that this room has heard of."""
 
     @property
     def info(self) -> PracticeInfo:

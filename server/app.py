@@ -40,6 +40,7 @@ from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
 from server.nodes.passing import Passing
 from server.offline import EndsAnyway
+from server.outages import Outages
 from server.perform import Performer
 from server.ports import StoreAway
 from server.redis_link.address import BadStoreUrl
@@ -228,6 +229,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         perform=lambda room, effects: performer.perform(room, effects),
         owed=lambda: archiver.wake(),
         learned=lambda room: performer.learned(room),
+        outages=(await stack.enter_async_context(Outages(store.documents, clock))).known,
     )
     rooms = EndsAnyway(
         door,

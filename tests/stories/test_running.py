@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,7 +19,6 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from loadtests.participants import Participant
 from tests.stories.conftest import Day, day_at
 from tests.stories.service import ROOT, Service
 from tests.stories.test_end_and_rejoin import in_session
@@ -157,7 +157,11 @@ def test_another_keyring_than_the_store_was_sealed_with(stopped: Path) -> None:
     assert other.split(":")[1] not in told
 
 
-@pytest.mark.parametrize("keys", ["k1:short", "K1:" + keyring()[3:], f"{keyring()},{keyring()}"])
+@pytest.mark.parametrize(
+    "keys",
+    ["k1:short", "K1:" + keyring()[3:], f"{keyring()},{keyring()}"],
+    ids=["too short", "a bad name", "one name twice"],
+)
 def test_a_keyring_that_is_none(tmp_path: Path, keys: str) -> None:
     told = serve(tmp_path, CARELOBBY_SECRET_KEYS=keys)
 
@@ -299,18 +303,20 @@ async def test_the_figures_count_and_name_nobody(day: Day) -> None:
 
 
 async def figures(day: Day) -> dict[str, float]:
-    async with httpx.AsyncClient(base_url=day.ehr.url) as operator:
-        text = (await operator.get("/metrics")).text
-    for name in ("ana", "rivera", day.ehr.practice):
-        assert not re.search(rf"\b{name}\b", text, re.IGNORECASE)
-    samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-    return {name: float(value) for name, _, value in samples}
+    """Return the figures of all nodes, added up."""
+    total: defaultdict[str, float] = defaultdict(float)
+    for node in day.world.nodes:
+        async with httpx.AsyncClient(base_url=node.url) as operator:
+            text = (await operator.get("/metrics")).text
+        for name in ("ana", "rivera", day.ehr.practice):
+            assert not re.search(rf"\b{name}\b", text, re.IGNORECASE)
+        for name, _, value in (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")):
+            total[name] += float(value)
+    return total
 
 
 async def late_comer(day: Day, ticket: str) -> None:
-    person = Participant(day.ehr.url, device="phone")
-    day.people.append(person)
-    await person.join(ticket)
+    await day.person("phone").join(ticket)
 
 
 def children(pid: int) -> list[int]:

@@ -16,6 +16,8 @@ from tests.stories.service import Service
 from tests.stories.worlds import Balancer, World, one_node, two_nodes
 
 WORLDS = {"one_node": one_node, "two_nodes": two_nodes}
+at_two_nodes = pytest.mark.parametrize("world", ["two_nodes"], indirect=True)
+"""For stories that need another node to go to."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=list(WORLDS))
@@ -86,6 +88,7 @@ async def day_in(world: World) -> AsyncIterator[Day]:
         try:
             yield day
         finally:
+            await world.start()  # whatever the story has ended, for the day's end and for the next story
             for person in day.places:
                 await person.close()
 

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
 
-from tests.stories.conftest import Day, day_at
+from tests.stories.conftest import Day
 from tests.stories.service import ROOT, Service
 from tests.stories.test_end_and_rejoin import in_session
 
@@ -253,29 +252,6 @@ async def test_a_signal_before_it_is_up_ends_it_as_well(own: Service, tmp_path: 
     assert code == 0
 
 
-async def test_a_draining_node_says_goodbye_and_takes_nobody_in(own: Service) -> None:
-    await own.start()
-    async for day in day_at(own):
-        client = await day.client_in(await day.book("ana"))
-        ticket = await day.ehr.client_ticket(next(iter((await day.book("ben")).tokens.values())))
-        assert own.process is not None
-
-        own.process.send_signal(signal.SIGTERM)
-        goaway = await client.hear("goaway")
-        async with httpx.AsyncClient(base_url=own.url) as browser:
-            ready, alive = await browser.get("/readyz"), await browser.get("/healthz")
-        with pytest.raises(InvalidStatus) as refusal:
-            await late_comer(day, ticket)
-
-        assert (ready.status_code, ready.json()["reason"], alive.status_code) == (503, "draining", 200)
-        assert refusal.value.response.status_code == 503
-        assert 0 < goaway["after"] <= 1000
-        assert await client.closing() == 4001
-        assert await asyncio.to_thread(own.process.wait, 10) == 0
-        await own.stop()
-        await own.start()  # for the day's end
-
-
 # --- What an operator sees
 
 
@@ -313,10 +289,6 @@ async def figures(day: Day) -> dict[str, float]:
         for name, _, value in (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")):
             total[name] += float(value)
     return total
-
-
-async def late_comer(day: Day, ticket: str) -> None:
-    await day.person("phone").join(ticket)
 
 
 def children(pid: int) -> list[int]:

@@ -38,6 +38,17 @@ class World:
     def operator_key(self) -> str:
         return self.nodes[0].operator_key
 
+    async def kill(self) -> None:
+        """End all nodes as a power cut does."""
+        for node in self.nodes:
+            await node.kill()
+
+    async def start(self) -> None:
+        """Start every node that does not run."""
+        for node in self.nodes:
+            if node.process is None:
+                await node.start()
+
 
 @asynccontextmanager
 async def one_node(folder: Path) -> AsyncIterator[World]:

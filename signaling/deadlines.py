@@ -38,12 +38,18 @@ def entry_deadline(room: Room, entry: Entry) -> int:
     return due
 
 
+def awaited_since(visit: Visit) -> int:
+    """Return since when a client who is not there is absent, in ms: from the start, if they could come by then."""
+    served_again = (visit.outages[-1].end or 0) if visit.outages else 0
+    return max(visit.start, visit.opened_at, served_again)
+
+
 def visit_deadline(visit: Visit) -> int:
     """Return when a visit stops waiting for what it waits for, in ms, or `NEVER`."""
     policy = visit.policy
     match visit.phase:
         case Phase.SCHEDULED:
-            awaited = max(visit.start, visit.opened_at)
+            awaited = awaited_since(visit)
             waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is Stand.WAITING]
             if waiting:
                 return max([awaited, *waiting]) + policy.waiting_limit

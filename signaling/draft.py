@@ -113,6 +113,11 @@ class Draft:
             self._become(replace(self.room, entries=dict(self.before.entries)))
         return self.room.entries
 
+    def hear_of_outage(self, until: int) -> None:
+        """Note the outage that has been dealt with; by itself that is no change worth saving."""
+        self.room = replace(self.room, outages_until=until)
+        keep(self.room, self.index)
+
     def put_connection(self, id: str, connection: Connection) -> None:
         """Note a live connection."""
         self._own_connections()[id] = connection

@@ -229,6 +229,8 @@ class Visit(Struct, frozen=True):
     """Codes of technical faults of ours, for the record."""
     matched: dict[str, str] = {}
     """By the participant of a join link: the walk-in whom a provider gave that seat."""
+    outages: tuple[Interval, ...] = ()
+    """When the service could serve nobody while clients were awaited or waited."""
 
 
 class Room(Struct, frozen=True, dict=True):
@@ -257,6 +259,8 @@ class Room(Struct, frozen=True, dict=True):
     closed: dict[str, int] = {}
     """Visits that closed within a day, and when: opened again by a late fact, one would be billed twice."""
     connections: dict[str, Connection] = {}
+    outages_until: int = 0
+    """The end of the last outage of the service that this room has heard of."""
 
     @property
     def info(self) -> PracticeInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from signaling.deadlines import awaited_since
 from signaling.draft import Draft
 from signaling.effects import Own, Told
 from signaling.errors import Refused
@@ -20,7 +21,7 @@ def demand_window(visit: Visit, now: int) -> None:
     if now < opens(visit):
         raise Refused("too early")
     # As long as the visit itself waits for somebody, it lets them come.
-    still_awaited = max(visit.start, visit.opened_at) + visit.policy.no_show_after
+    still_awaited = awaited_since(visit) + visit.policy.no_show_after
     if now > max(visit.end + visit.policy.window_after, still_awaited):
         raise Refused("too late")
 

@@ -21,6 +21,7 @@ from signaling.events import (
     Fact,
     LinkRevoked,
     MediaChanged,
+    MediaMoved,
     NodeGone,
     Opened,
     Rescheduled,
@@ -45,7 +46,7 @@ from signaling.messages import (
     StepAway,
     Withdraw,
 )
-from signaling.modality import media_changed, set_mode, set_state
+from signaling.modality import media_changed, media_moved, set_mode, set_state
 from signaling.opening import cancel, open_visit, reschedule, tell_rev
 from signaling.outages import outage, unheard
 from signaling.permissions import Situation, demand, demand_role
@@ -108,6 +109,8 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
                 draft.change(host=host, policy=policy)
         case MediaChanged():
             media_changed(draft, event)
+        case MediaMoved():
+            media_moved(draft, event)
         case EndedOffline():
             ended_offline(draft, event)
         case DeadlinePassed():

@@ -92,7 +92,7 @@ class Draft:
 
     def put_entry(self, entry: QueueEntry) -> QueueEntry:
         """Add or replace a waiting entry, after the visit that it waits for."""
-        entries = self._own_entries(entry.id)
+        entries = self._own_entries(entry)
         old = entries.get(entry.id)
         entries[entry.id] = entry
         if old is None:
@@ -104,11 +104,13 @@ class Draft:
 
     def drop_entry(self, id: str) -> None:
         """Take an entry out of the queue."""
-        gone = self._own_entries(id).pop(id)
+        gone = self.room.entries[id]
+        del self._own_entries(gone)[id]
         self.index.left(gone)
 
-    def _own_entries(self, id: str) -> dict[str, QueueEntry]:
-        self._stale[id] = None
+    def _own_entries(self, entry: QueueEntry) -> dict[str, QueueEntry]:
+        if entry.dropped_at is not None or entry.visit is None or entry.id in self.index.due:
+            self._stale[entry.id] = None
         if self.room.entries is self.before.entries:
             self._become(replace(self.room, entries=dict(self.before.entries)))
         return self.room.entries

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from signaling.deadlines import NEVER, due_at
-from signaling.state import Entry, Phase, Room, Visit
+from signaling.state import IN_PROGRESS, Entry, Phase, Room, Visit
 
 _NAME: Final = "index"
 
@@ -109,8 +109,8 @@ class Index:
 
     def moved(self, id: str, phase: Phase) -> None:
         """A visit is in this phase now."""
-        if (phase is Phase.IN_PROGRESS) != (id == self.live):
-            self.live = id if phase is Phase.IN_PROGRESS else None
+        if (phase is IN_PROGRESS) != (id == self.live):
+            self.live = id if phase is IN_PROGRESS else None
         if (phase is Phase.REJOIN_PENDING) != (id in self.pending):
             self.pending = self.pending ^ {id}
 
@@ -169,7 +169,7 @@ def derived(room: Room) -> Index:
     index.line = sorted(_place(room, entry) for entry in entries)
     index.shown = sum(place.shown for place in index.line)
     index.appointments = {visit.appointment: visit.id for visit in visits if visit.appointment is not None}
-    index.live = next((visit.id for visit in visits if visit.phase is Phase.IN_PROGRESS), None)
+    index.live = next((visit.id for visit in visits if visit.phase is IN_PROGRESS), None)
     index.pending = frozenset(visit.id for visit in visits if visit.phase is Phase.REJOIN_PENDING)
     due = {id: due_at(room, id) for id in (room.id, *room.entries, *room.visits)}
     index.due = {id: at for id, at in due.items() if at < NEVER}

@@ -28,7 +28,7 @@ from signaling.messages import (
 )
 from signaling.policy import AudioOnlyRule
 from signaling.shown import shown_entry
-from signaling.state import CheckedIn, Entry, Interval, Phase, Room, Seat, Stand, Visit, Who
+from signaling.state import IN, SCHEDULED, WAITING, CheckedIn, Entry, Interval, Room, Seat, Stand, Visit, Who
 from signaling.waiting import demand_window, tell_waiting_status
 
 ROOM_LIMIT = 200
@@ -68,7 +68,7 @@ def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
     if again is not None:
         _check_in_again(draft, visit, again, said, request.media, reason)
         return
-    if visit is not None and visit.phase is Phase.SCHEDULED:
+    if visit is not None and visit.phase is SCHEDULED:
         demand_window(visit, draft.now)
     if len(room.entries) >= ROOM_LIMIT:
         raise RoomFull("200 clients wait")
@@ -86,7 +86,7 @@ def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
     )
     draft.put_entry(entry)
     if visit is not None and seat is not None:
-        visit = move_seat(draft, visit, replace(seat, checked_in=said, entry=entry.id), Stand.WAITING)
+        visit = move_seat(draft, visit, replace(seat, checked_in=said, entry=entry.id), WAITING)
     to = watchers(room, visit)
     draft.tell(to, QueueEntered(entry=shown_entry(entry, visit)))
     draft.tell(to, ClientReady(entry=entry.id))
@@ -117,15 +117,15 @@ def move_seat(draft: Draft, visit: Visit, seat: Seat, stand: Stand) -> Visit:
     now = draft.now
     if seat.stand is not stand:
         waited, attended = seat.waited, seat.attended
-        if seat.stand is Stand.WAITING:
+        if seat.stand is WAITING:
             waited = ended(waited, now)
-        if seat.stand is Stand.IN:
+        if seat.stand is IN:
             attended = ended(attended, now)
-        if stand is Stand.WAITING:
+        if stand is WAITING:
             waited = (*waited, Interval(now))
-        if stand is Stand.IN:
+        if stand is IN:
             attended = (*attended, Interval(now))
-        sent_back = seat.sent_back and stand is not Stand.IN
+        sent_back = seat.sent_back and stand is not IN
         seat = replace(seat, stand=stand, waited=waited, attended=attended, sent_back=sent_back)
     return draft.put_visit(replace(visit, rev=visit.rev + 1, seats={**visit.seats, seat.participant: seat}))
 

@@ -139,7 +139,7 @@ class Draft:
     def _become(self, room: Room) -> None:
         if not self.changed:
             self.changed = True
-            self.index = self.index.own()  # the room before the step keeps the index it has
+            self.index = replace(self.index)  # the room before the step keeps the index it has
         self.room = room
         keep(room, self.index)
 

@@ -143,5 +143,6 @@ def host_status(room: Room) -> Status:
 
 def shown_status(room: Room) -> Status:
     """Return what waiting clients see of their provider. `with_someone` says less than what the provider says."""
-    status = host_status(room)
-    return WITH_SOMEONE if status.kind == "available" and index_of(room).live is not None else status
+    if room.host_away:
+        return AWAY
+    return WITH_SOMEONE if room.status.kind == "available" and index_of(room).live is not None else room.status

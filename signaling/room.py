@@ -128,11 +128,9 @@ def _asked(draft: Draft, asked: Asked) -> Visit | None:
     visit: Visit | None = None
     match request:
         case CheckIn():
-            demand(by.role, situation_of(draft.room, by, visit_of(draft.room, by)), CheckIn)
             check_in(draft, by, request, asked.fresh)
         case StepAway() | ComeBack():
-            demand(by.role, situation_of(draft.room, by, visit_of(draft.room, by)), type(request))
-            step_away(draft, by, away=isinstance(request, StepAway))
+            step_away(draft, by, request)
         case Leave():
             _leave(draft, asked)
         case SetStatus():

@@ -12,6 +12,7 @@ from signaling.lookup import (
     is_connected,
     provider_ids,
     seat_of,
+    situation_of,
     visit_for,
     visit_of,
 )
@@ -20,12 +21,15 @@ from signaling.messages import (
     AudioReason,
     CheckIn,
     ClientReady,
+    ComeBack,
     Modality,
     QueueChanged,
     QueueEntered,
     QueueLeft,
+    StepAway,
     VisitClosed,
 )
+from signaling.permissions import demand
 from signaling.policy import AudioOnlyRule
 from signaling.shown import shown_entry
 from signaling.state import IN, SCHEDULED, WAITING, CheckedIn, Entry, Interval, Room, Seat, Stand, Visit, Who
@@ -43,6 +47,7 @@ def watchers(room: Room, visit: Visit | None) -> tuple[str, ...]:
 def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
     """A client says where they are and consents; the seat waits and the provider is told."""
     room, visit = draft.room, visit_of(draft.room, by)
+    demand(by.role, situation_of(room, by, visit), CheckIn)
     policy = visit.policy if visit is not None else room.policy
     wanted = policy.practice.consent.version
     if request.consent is None or request.consent.version != wanted:
@@ -137,9 +142,10 @@ def ended(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
     return (*spans[:-1], Interval(spans[-1].start, max(at, spans[-1].start)))
 
 
-def step_away(draft: Draft, by: Who, *, away: bool) -> None:
+def step_away(draft: Draft, by: Who, request: StepAway | ComeBack) -> None:
     """A waiting client goes for a moment, or is back; the place is kept."""
-    entry = _entry_of(draft.room, by)
+    demand(by.role, situation_of(draft.room, by, visit_of(draft.room, by)), type(request))
+    entry, away = _entry_of(draft.room, by), isinstance(request, StepAway)
     if entry.away != away:
         change_entry(draft, replace(entry, away=away))
 

@@ -30,13 +30,15 @@ from signaling.state import Entry as QueueEntry
 class Draft:
     """Collects what one event brings. Lives for one call of `handle` and is seen by nobody else."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, fresh: str = "") -> None:
+        """`fresh` is random, of this request alone: new ids are built from it."""
         self.before = room
         self.room = room
         self.index = index_of(room)
         """Of the room as it is now."""
         self.now = room.time
         self.seq = room.seq
+        self.fresh = fresh
         self.changed = False
         self.entries: list[Entry] = []
         self.effects: list[Effect] = []

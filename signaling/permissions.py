@@ -104,7 +104,7 @@ ALLOWED: Final[Mapping[Role, Mapping[type[Request], frozenset[Situation]]]] = {
 
 def may(role: Role, situation: Situation, request: type[Request]) -> bool:
     """Tell whether the table grants `request` to `role` in `situation`."""
-    return situation in ALLOWED[role].get(request, frozenset())
+    return situation in ALLOWED[role].get(request, ())
 
 
 def demand_role(role: Role, request: type[Request]) -> None:
@@ -115,6 +115,6 @@ def demand_role(role: Role, request: type[Request]) -> None:
 
 def demand(role: Role, situation: Situation, request: type[Request]) -> None:
     """Raise `Forbidden` (never for this role) or `Refused` (not now) unless the table grants it."""
-    demand_role(role, request)
-    if situation not in ALLOWED[role][request]:
+    if not may(role, situation, request):
+        demand_role(role, request)
         raise Refused(f"{request.__struct_config__.tag} while {situation.value}")

@@ -44,7 +44,7 @@ def watchers(room: Room, visit: Visit | None) -> tuple[str, ...]:
     return provider_ids(visit) if visit is not None else (room.host.id,)
 
 
-def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
+def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
     """A client says where they are and consents; the seat waits and the provider is told."""
     room, visit = draft.room, visit_of(draft.room, by)
     demand(by.role, situation_of(room, by, visit), CheckIn)
@@ -78,7 +78,7 @@ def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
     if len(room.entries) >= ROOM_LIMIT:
         raise RoomFull("200 clients wait")
     entry = Entry(
-        id=f"ent_{fresh}",
+        id=f"ent_{draft.fresh}",
         participant=by.participant,
         since=draft.now,
         visit=visit.id if visit is not None else None,

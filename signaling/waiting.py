@@ -11,7 +11,7 @@ from signaling.errors import Refused
 from signaling.index import Index, index_of
 from signaling.lookup import shown_status
 from signaling.messages import SetStatus, WaitingChanged
-from signaling.state import Entry, Room, Status, Visit
+from signaling.state import Entry, Room, Status, Visit, Who
 
 
 def demand_window(visit: Visit, now: int) -> None:
@@ -31,7 +31,7 @@ def opens(visit: Visit) -> int:
     return visit.start - visit.policy.window_before
 
 
-def set_status(draft: Draft, request: SetStatus) -> None:
+def set_status(draft: Draft, _: Who, request: SetStatus) -> None:
     """The provider tells the waiting what to expect."""
     status = Status(request.status, request.minutes if request.status == "late" else None)
     if status != draft.room.status:

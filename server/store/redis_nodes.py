@@ -63,7 +63,7 @@ class RedisNodes:
     async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
         """Return who carries a visit: `node`, if nobody did or if it was `over`."""
         before, its = (over.node, over.fence) if over is not None else ("", 0)
-        arguments = [node, before, its, floor, KEEP_FENCE]
+        arguments = (node, before, its, floor, KEEP_FENCE)
         now, fence = await self._client.run(_CLAIM, [carried_key(visit)], arguments, repeat=True)
         return Carried(now.decode(), int(fence))
 

@@ -37,8 +37,21 @@ def connected(draft: Draft, event: Connected) -> None:
         draft.tell((by.participant,), Displaced(), connection=id, close=4509)
     draft.drop_connections(displaced)
     draft.put_connection(event.connection, Connection(by, event.device, event.node, draft.now))
+    _call_by_name(draft, by)
     if not others:
         _came(draft, by)
+
+
+def _call_by_name(draft: Draft, by: Who) -> None:
+    """In a seat that was matched: who came by its link is its client; anybody else is called what they said."""
+    for visit in draft.room.visits.values():
+        seat = visit.seats.get(by.participant)
+        if seat is not None and by.participant in visit.matched.values():
+            called = None if by.visit is not None else seat.called or by.name
+            if seat.called != called:
+                seats = {**visit.seats, seat.participant: replace(seat, called=called)}
+                draft.put_visit(replace(visit, seats=seats))
+            return
 
 
 def demand_active(room: Room, by: Who, connection: str) -> None:
@@ -118,11 +131,21 @@ def host_away(draft: Draft) -> None:
 
 def link_revoked(draft: Draft, event: LinkRevoked) -> None:
     """A join link is dead: whoever came by it is closed out, and their place goes."""
-    ids = [id for id, c in draft.room.connections.items() if c.who.participant == event.participant]
+    participant = _sits_by_link(draft.room, event.participant)
+    ids = [id for id, c in draft.room.connections.items() if c.who.participant == participant]
     for id in ids:
-        draft.tell((event.participant,), Displaced(), connection=id, close=4512)
+        draft.tell((participant,), Displaced(), connection=id, close=4512)
     for id in ids:
         disconnected(draft, Disconnected(id, bye=True))
-    entry = entry_of(draft.room, event.participant)
+    entry = entry_of(draft.room, participant)
     if entry is not None:  # they had dropped before: no grace for a dead link
         leave_entry(draft, entry)
+
+
+def _sits_by_link(room: Room, participant: str) -> str:
+    """Return who came by a link: of a seat that was matched, only if its client has taken it over from the walk-in."""
+    for visit in room.visits.values():
+        matched = visit.matched.get(participant)
+        if matched is not None and matched in visit.seats and visit.seats[matched].called is None:
+            return matched
+    return participant

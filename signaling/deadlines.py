@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from signaling.state import Entry, Phase, Room, Stand, Visit
+from signaling.state import Entry, Phase, Room, Seat, Stand, Visit
 
 NEVER: Final = 2**62
 """Later than any time, in ms."""
@@ -49,6 +49,13 @@ def awaited_since(visit: Visit) -> int:
     return max(visit.start, visit.opened_at, served_again)
 
 
+def kept_waiting_until(visit: Visit, seat: Seat) -> int:
+    """Return when a client has waited long enough to be let into what goes on without them, in ms, or `NEVER`."""
+    if seat.stand is not Stand.WAITING:
+        return NEVER
+    return max(awaited_since(visit), seat.waited[-1].start) + visit.policy.waiting_limit
+
+
 def visit_deadline(visit: Visit) -> int | None:
     """Return when a visit stops waiting for what it waits for, in ms."""
     policy = visit.policy
@@ -61,7 +68,9 @@ def visit_deadline(visit: Visit) -> int | None:
             left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
             return max([awaited, *left]) + policy.no_show_after
         case Phase.IN_PROGRESS:
-            return visit.alone_since + policy.abandoned_after if visit.alone_since is not None else None
+            abandoned = visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
+            due = min([abandoned, *(kept_waiting_until(visit, seat) for seat in visit.seats.values())])
+            return due if due < NEVER else None
         case Phase.ENDED | Phase.REJOIN_PENDING:
             return visit.rejoin_until
         case Phase.CLOSED:

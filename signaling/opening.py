@@ -14,6 +14,7 @@ from signaling.lookup import (
     visit_of_appointment,
 )
 from signaling.messages import (
+    ClientReady,
     Outcome,
     QueueEntered,
     QueueLeft,
@@ -126,6 +127,8 @@ def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
     gone = [id for id in provider_ids(before) if id not in provider_ids(visit)]
     for entry in entries:
         draft.tell(new, QueueEntered(entry=shown_entry(entry, visit)))
+        if not entry.acknowledged:
+            draft.tell(new, ClientReady(entry=entry.id))  # the arrival is news to them
         draft.tell(gone, QueueLeft(entry=entry.id, reason="closed"))
     draft.tell(gone, VisitClosed(visit=visit.id, rev=visit.rev, outcome="cancelled"))
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from signaling.closing import close_by_deadline, finish
-from signaling.deadlines import deadline, entry_deadline, visit_deadline
+from signaling.deadlines import entry_deadline, visit_deadline
 from signaling.draft import Draft
 from signaling.effects import Step
 from signaling.ending import end, end_segment, ended_offline, leave_visit, remove, return_to_waiting
@@ -25,6 +25,7 @@ from signaling.events import (
     Opened,
     Rescheduled,
 )
+from signaling.index import deadline
 from signaling.lookup import situation_of, visit_of
 from signaling.messages import (
     Acknowledge,
@@ -200,8 +201,7 @@ def _settle_one(draft: Draft) -> None:
                 grace_over(draft, entry)
             return
     for visit in room.visits.values():
-        at = visit_deadline(visit)
-        if at is not None and at <= now:
+        if visit_deadline(visit) <= now:
             if visit.phase is Phase.IN_PROGRESS and kept_waiting_too_long(draft, visit):
                 pass  # it goes on without them
             elif visit.phase is Phase.IN_PROGRESS:

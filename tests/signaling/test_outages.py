@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from signaling.deadlines import visit_deadline
 from signaling.events import Appointment, DeadlinePassed, MediaChanged, Opened, Rescheduled
 from signaling.messages import End, Finish, Leave, Outcome, Rejoin, Start, VisitClosed, VisitRejoinPending
 from signaling.policy import HOUR, MINUTE
@@ -47,7 +48,7 @@ def test_whoever_is_awaited_has_the_practices_full_minutes_again() -> None:
     played = served().after(BACK, ALARM)
 
     assert played.visit().phase is Phase.SCHEDULED
-    assert played.visit().due == BACK + POLICY.no_show_after
+    assert visit_deadline(played.visit()) == BACK + POLICY.no_show_after
     assert not played.hand_offs
 
 
@@ -101,7 +102,7 @@ def test_two_outages_count_both_and_each_once() -> None:
 
     assert played.visit().outages == (AWAY, again)
     assert played.visit().faults == ("outage",)
-    assert played.visit().due == BACK + 10 * MINUTE + POLICY.no_show_after
+    assert visit_deadline(played.visit()) == BACK + 10 * MINUTE + POLICY.no_show_after
 
 
 def test_what_was_due_before_it_happens_as_it_was_due() -> None:
@@ -147,7 +148,7 @@ def test_a_visit_that_both_were_cut_off_from_is_theirs_to_come_back_to() -> None
     played = live.after(BACK, ALARM)
 
     assert played.visit().phase is Phase.IN_PROGRESS
-    assert played.visit().due == BACK + POLICY.abandoned_after
+    assert visit_deadline(played.visit()) == BACK + POLICY.abandoned_after
 
 
 def test_of_a_rejoin_window_what_was_left_of_it_is_left_and_everybody_is_told_until_when() -> None:
@@ -170,7 +171,7 @@ def test_of_a_rejoin_window_what_was_left_of_it_is_left_and_everybody_is_told_un
 def test_a_day_that_came_and_went_while_we_were_away_is_nobodys_absence() -> None:
     room = Served(empty_room()).after(BACK, Opened(ANNS, POLICY), Interval(0, BACK))
 
-    assert room.visit().due == BACK + POLICY.no_show_after
+    assert visit_deadline(room.visit()) == BACK + POLICY.no_show_after
     room.after(BACK + POLICY.no_show_after, ALARM, Interval(0, BACK))
     assert outcome(room) == "technical_failure"
 

@@ -24,15 +24,17 @@ from server.redis_link.link import pack
 class Valkey:
     """A server in a directory of its own. The path is short: a socket's path must have less than 108 bytes."""
 
-    def __init__(self, *settings: str) -> None:
+    def __init__(self, *settings: str, binary: str | None = None) -> None:
+        """`binary` is the server's program; None: the one that the run of the tests names, else the embedded one."""
         self.directory = Path(tempfile.mkdtemp(prefix="vk", dir="/tmp"))
         self.path = self.directory / "s"
         self.url = f"unix://{self.path}"
         self._settings = settings
+        self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        binary = os.environ.get("TEST_REDIS_SERVER") or get_binary_path()
+        binary = self._binary or os.environ.get("TEST_REDIS_SERVER") or get_binary_path()
         self._process = subprocess.Popen(
             [binary, "--port", "0", "--unixsocket", self.path, "--dir", self.directory, "--save", "", *self._settings],
             stdout=subprocess.DEVNULL,

@@ -32,11 +32,20 @@ def connected(draft: Draft, event: Connected) -> None:
         displaced = {id: connection for id, connection in others.items() if connection.device == event.device}
     for id in displaced:
         draft.tell((by.participant,), Displaced(), connection=id, close=4509)
+    if any(connection.device != event.device for connection in displaced.values()):
+        _stop_media(draft, by.participant)
     draft.drop_connections(displaced)
     draft.put_connection(event.connection, Connection(by, event.device, event.node, draft.now))
     _call_by_name(draft, by)
     if not others:
         _came(draft, by)
+
+
+def _stop_media(draft: Draft, participant: str) -> None:
+    """An older device stays out: nothing is forwarded from or to it. The newer makes a peer of its own."""
+    visit = live_visit(draft.room)
+    if visit is not None and _is_in(visit, participant):
+        draft.close_peers(visit.id, participant)
 
 
 def _call_by_name(draft: Draft, by: Who) -> None:
@@ -52,11 +61,11 @@ def _call_by_name(draft: Draft, by: Who) -> None:
 
 
 def demand_active(room: Room, by: Who, connection: str) -> None:
-    """Raise `Refused` if a client asks by a device that another one has displaced.
+    """Raise `Refused` if somebody asks by a device that another one of theirs has displaced.
 
-    A provider may ask from any: their rights must not hang on which of their windows is counted just now.
+    A provider's windows are all active until one takes over. Whoever has none at all may ask: the room lost them.
     """
-    if by.role is Role.CLIENT and connection not in room.connections and is_connected(room, by.participant):
+    if connection not in room.connections and is_connected(room, by.participant):
         raise Refused("another device of this participant is active")
 
 

@@ -58,6 +58,7 @@ from signaling.seats import (
     acknowledge,
     check_in,
     grace_over,
+    kept_waiting_too_long,
     step_away,
     waited_long_enough,
 )
@@ -178,7 +179,9 @@ def _settle_one(draft: Draft) -> None:
             return
     for visit in room.visits.values():
         if visit_deadline(visit) <= now:
-            if visit.phase is Phase.IN_PROGRESS:
+            if visit.phase is Phase.IN_PROGRESS and kept_waiting_too_long(draft, visit):
+                pass  # it goes on without them
+            elif visit.phase is Phase.IN_PROGRESS:
                 end_segment(draft, visit, DeadlinePassed, by=None, reason="abandoned")
             else:
                 close_by_deadline(draft, visit)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
-from loadtests.ehr import Ehr
-from loadtests.participants import Participant
-from tests.stories.conftest import Day
+from tests.stories.conftest import Day, day_at
 from tests.stories.service import Service
 from tests.stories.test_hand_off import record_of
+from tests.stories.worlds import Balancer, alive
 
 NO_SHOW = 0.2
 """Minutes."""
@@ -24,31 +22,25 @@ AWAY = 14.0
 @pytest.fixture
 async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     service = Service(tmp_path_factory.mktemp("outage") / "var")
-    await service.start()
-    yield service
-    await service.stop()
-    assert "Traceback" not in service.log()
+    async with alive(service):
+        yield service
 
 
 @pytest.fixture
 async def day(own: Service) -> AsyncIterator[Day]:
     """A day of a practice that waits for nobody for long."""
-    practice = f"practice-{secrets.token_hex(4)}"
-    async with Ehr(own.url, own.operator_key, practice) as ehr, httpx.AsyncClient(base_url=own.url) as operator:
-        changed = await operator.put(
-            f"/v1/practices/{practice}",
-            headers={"Authorization": f"Bearer {own.operator_key}"},
-            json={
-                "name": "Hasty",
-                "consent": {"version": "1", "text": "A story."},
-                "policies": {"no_show_minutes": NO_SHOW},
-            },
-        )
-        changed.raise_for_status()
-        day = Day(ehr, await ehr.provider("dr-rivera", "Dr. Rivera"), [])
+    async for day in day_at(own):
+        await rules(day, no_show_minutes=NO_SHOW)
         yield day
-        for person in day.people:
-            await person.close()
+
+
+async def rules(day: Day, **policies: object) -> None:
+    """Give the practice other rules, for appointments that are made from now on."""
+    body = {"name": "Hasty", "consent": {"version": "1", "text": "A story."}, "policies": policies}
+    headers = {"Authorization": f"Bearer {day.world.operator_key}"}
+    async with httpx.AsyncClient(transport=Balancer(day.world.nodes), base_url=day.world.public) as operator:
+        changed = await operator.put(f"/v1/practices/{day.ehr.practice}", headers=headers, json=body)
+    changed.raise_for_status()
 
 
 async def test_a_service_that_was_away_over_the_no_show_time_calls_nobody_a_no_show(day: Day, own: Service) -> None:
@@ -59,8 +51,7 @@ async def test_a_service_that_was_away_over_the_no_show_time_calls_nobody_a_no_s
     await own.start()
 
     # Whom it kept out may come now, for as long as anybody is waited for.
-    ana = Participant(own.url, device="phone")
-    day.people.append(ana)
+    ana = day.person("phone")
     view = await ana.join(await day.ehr.client_ticket(comes.tokens["ana"]))
     assert view["phase"] == "scheduled"
     await ana.check_in()

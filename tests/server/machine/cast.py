@@ -42,7 +42,8 @@ def policy_of(number: int) -> Policy:
     name = PRACTICE[number]
     consent = Consent("1", f"Practice {name} asks you to agree.")
     info = PracticeInfo(id=f"prc_{name}", name=f"Practice {name}", help=f"Call prc_{name}", consent=consent)
-    return Policy(practice=info, names_in_group=name == "B", show_position=name == "C")
+    patience = {"A": 2 * HOUR, "B": 15 * MINUTE, "C": 5 * HOUR}[name]
+    return Policy(practice=info, no_show_after=patience, names_in_group=name == "B", show_position=name == "C")
 
 
 def room_of(number: int) -> str:

@@ -41,6 +41,7 @@ from signaling.messages import (
     Withdraw,
 )
 from signaling.policy import SECOND
+from signaling.state import Role
 from tests.server.machine.browser import Browser
 from tests.server.machine.cast import (
     CLIENTS,
@@ -91,18 +92,43 @@ def a_moment(world: World, choose: Choices) -> None:
 # --- people come and go
 
 
+def people_come(world: World, choose: Choices) -> None:
+    """Begin on a busy day: in two rooms hosts are there, and some of their clients wait."""
+    world.busy = (choose.pick(NUMBERS), choose.pick(NUMBERS))
+    for number in sorted(set(world.busy)):
+        for who in everybody(number):
+            if who.role is Role.PROVIDER or choose.chance(50):
+                node = choose.pick(world.alive)
+                browser = world.arrive(number, who, node, device=world.key(), takeover=False, packed=choose.chance(30))
+                world.settle()
+                if who.role is Role.CLIENT and choose.chance(70):
+                    browser.ask(check_in(number, who.participant[6:]))
+                    world.settle()
+
+
 @move(26)
 def somebody_arrives(world: World, choose: Choices) -> str:
     number = a_room(world, choose)
-    who = choose.pick(everybody(number)) if choose.chance(75) else everybody(number)[0]
+    there = {one.who for one in world.browsers if one.there and one.room == number}
+    missing = [who for who in everybody(number) if who not in there]
+    who = choose.pick(missing) if missing and choose.chance(80) else choose.pick(everybody(number))
     node = a_node(world, choose)
-    well = node.reach.well
-    device = choose.pick(("phone", "phone", "phone", "laptop"))
-    browser = world.arrive(number, who, node, device=device, takeover=choose.chance(25), packed=choose.chance(30))
+    well, device = node.reach.well, ""
+    tabs = [one for one in world.browsers if one.who == who and one.room == number and one.line]
+    if tabs and choose.chance(30):
+        before = choose.pick(tabs)  # reloaded: the page that was is gone for good, its socket perhaps not yet
+        device, before.line = before.device, []
+        if before.wire is not None and choose.chance(50):
+            before.wire.drop()
+        elif before.wire is not None:
+            before.wire.deaf, before.wire.mailbox = True, None
+    browser = world.arrive(
+        number, who, node, device=device or world.key(), takeover=choose.chance(25), packed=choose.chance(30)
+    )
     a_moment(world, choose)
     if well and browser.provides and browser.wire is not None:
         assert browser.wire.welcomed, "I15: a provider gets in"
-    return f"{who.participant} ({who.role.value}) arrives in room {number} at {node.name} with a {device}"
+    return f"{who.participant} ({who.role.value}) arrives in room {number} at {node.name}, device {browser.device}"
 
 
 @move(7)

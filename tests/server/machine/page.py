@@ -219,5 +219,9 @@ def _by_id(people: Any) -> dict[str, Any]:
 
 
 def _there(people: dict[str, Any]) -> dict[str, Any]:
-    """Those who are in; who went out is left out."""
-    return {id: {**one, "mode_reason": None} for id, one in people.items() if one["presence"] != "left"}
+    """Those who are in. Nobody is shown whether they are there themselves: whoever comes back is not told so."""
+    return {
+        id: {**one, "presence": "connected"} if one["you"] else one
+        for id, one in people.items()
+        if one["presence"] != "left"
+    }

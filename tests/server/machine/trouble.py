@@ -26,6 +26,8 @@ class Reach:
         self.muffled = False
         """News wait until the machine delivers, repeats or loses them."""
         self.news: list[tuple[str, Events]] = []
+        self.spell = 0
+        """So many steps more until the trouble is over by itself."""
         self.missed = False
         """The bus lost something and has not said so yet."""
 

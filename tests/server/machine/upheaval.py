@@ -17,8 +17,8 @@ from tests.server.machine.world import World
 @move(4)
 def the_store_is_slow_for_a_node(world: World, choose: Choices) -> str:
     node = a_node(world, choose)
-    node.reach.slow = not node.reach.slow
-    return f"{node.name} {'waits for' if node.reach.slow else 'reaches'} the store"
+    node.reach.slow, node.reach.spell = True, 2 + choose.below(8)
+    return f"{node.name} waits for the store"
 
 
 @move(9)
@@ -35,23 +35,23 @@ def a_call_to_the_store_goes_on(world: World, choose: Choices) -> str:
 @move(2)
 def the_store_is_away_for_a_node(world: World, choose: Choices) -> str:
     node = a_node(world, choose)
-    node.reach.away = not node.reach.away
+    node.reach.away, node.reach.spell = True, 1 + choose.below(8)
     world.pass_time(choose.pick((1, SECOND)))
-    return f"the store {'is away' if node.reach.away else 'is back'} for {node.name}"
+    return f"the store is away for {node.name}"
 
 
 @move(3)
 def answers_of_the_store_are_lost(world: World, choose: Choices) -> str:
     node = a_node(world, choose)
-    node.reach.lost_answers = 1 + choose.below(2)
+    node.reach.lost_answers, node.reach.spell = 1 + choose.below(2), 6
     return f"{node.name} does not hear of its next {node.reach.lost_answers} commits"
 
 
 @move(4)
 def news_come_late_to_a_node(world: World, choose: Choices) -> str:
     node = a_node(world, choose)
-    node.reach.muffled = not node.reach.muffled
-    return f"news come {'late' if node.reach.muffled else 'at once'} to {node.name}"
+    node.reach.muffled, node.reach.spell = True, 3 + choose.below(12)
+    return f"news come late to {node.name}"
 
 
 @move(12)
@@ -137,9 +137,9 @@ def a_node_drains(world: World, choose: Choices) -> str:
 # --- time
 
 
-@move(8)
+@move(6)
 def time_passes(world: World, choose: Choices) -> str:
-    span = choose.pick((SECOND, 5 * SECOND, 25 * SECOND, MINUTE, 6 * MINUTE, 16 * MINUTE))
+    span = choose.pick((SECOND, 5 * SECOND, 25 * SECOND, 25 * SECOND, MINUTE, 6 * MINUTE, 16 * MINUTE))
     world.pass_time(span)
     return f"{span / SECOND:g} s pass"
 
@@ -147,6 +147,7 @@ def time_passes(world: World, choose: Choices) -> str:
 @move(1)
 def hours_pass(world: World, choose: Choices) -> str:
     span = choose.pick((2 * HOUR, 6 * HOUR))
+    world.no_trouble()
     world.pass_time(span)
     return f"{span // HOUR} h pass"
 

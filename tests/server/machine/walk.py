@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tests.server.machine import upheaval  # noqa: F401 - adds its moves
 from tests.server.machine.choices import Dice
-from tests.server.machine.moves import MOVES, Move
+from tests.server.machine.moves import MOVES, Move, people_come
 from tests.server.machine.world import World
 
 LENGTH = 250
@@ -39,14 +39,14 @@ def play(seed: int, steps: Iterable[int] = range(LENGTH), *, gently: bool = Fals
     world: World | None = None
     try:
         world = World()
-        begin = Dice(seed)
-        world.busy = (1 + begin.below(6), 1 + begin.below(6))
+        people_come(world, Dice(seed))
         for step in steps:
             choose = Dice(seed, step + 1)
             said.append(f"{step} ?")
             one = choose.pick(_BAG)
             said[-1] = f"{step} {one.__name__}"
             said[-1] = f"{step}: {one(world, choose)}"
+            world.spells()
         world.end()
     except AssertionError as error:
         return Played(len(said), world.watch.frames if world is not None else 0, said, error)

@@ -139,6 +139,31 @@ class World:
     def fact(self, node: Node, room: int, fact: Fact) -> None:
         self.spawn(node.door.fact(room_of(room), fact))
 
+    # --- trouble
+
+    def no_trouble(self) -> None:
+        """Every node reaches the store and hears the news."""
+        for node in self.alive:
+            self._relieve(node)
+        self.settle()
+
+    def spells(self) -> None:
+        """Another step is over; trouble that has lasted ends."""
+        for node in self.alive:
+            node.reach.spell -= 1
+            if not node.reach.spell:
+                self._relieve(node)
+                self.settle()
+
+    def _relieve(self, node: Node) -> None:
+        reach = node.reach
+        reach.slow = reach.away = reach.muffled = False
+        reach.lost_answers = 0
+        reach.let_all_on()
+        news, reach.news = reach.news, []
+        for room, events in news:
+            self.loop.call(node.ear.deliver, room, events)
+
     # --- people
 
     def ticket(self, room: int, who: Who) -> str:
@@ -166,16 +191,10 @@ class World:
         """Let all trouble end, and compare what is shown with what is."""
         if not self.alive:
             self.another_node()
+        self.no_trouble()
         for node in self.alive:
-            reach = node.reach
-            reach.slow = reach.away = reach.muffled = False
-            reach.lost_answers = 0
             node.skew = 0
-            reach.let_all_on()
-            news, reach.news = reach.news, []
-            for room, events in news:
-                self.loop.call(node.ear.deliver, room, events)
-            if reach.missed:
+            if node.reach.missed:
                 self.loop.call(node.ear.own_up)
         self.settle()
         for browser in self.browsers:
@@ -199,6 +218,9 @@ class World:
                 browser.ask(Sync())
         self.settle()
         self.watch.at_rest()
+        gone = [browser for browser in self.browsers if not browser.there]
+        for browser in gone[:-10]:
+            self.browsers.remove(browser)
 
     def end(self) -> None:
         """Everybody goes, days pass: nothing is left but one record of each visit."""

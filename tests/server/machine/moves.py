@@ -232,7 +232,7 @@ def _client_may(browser: Browser, choose: Choices) -> Request:
                 _offer(choose),
                 MediaState(camera=choose.chance(50)),
                 MediaMode(mode=choose.pick(("audio", "video")), reason="bandwidth"),
-                Chat(text=f"in vis {visit}. by {browser.who.participant}"),
+                Chat(text=f"by {browser.who.participant}"),
                 Leave() if choose.chance(50) else Ping(),
                 End(visit=visit, expect=rev if choose.chance(50) else None),
             )
@@ -271,7 +271,7 @@ def _provider_may(browser: Browser, world: World, choose: Choices) -> Request:
         choices += [
             _offer(choose),
             MediaPrepare(),
-            Chat(text=f"in vis {visit['id']}. by {browser.who.participant}"),
+            Chat(text=f"by {browser.who.participant}"),
             MediaMode(mode=choose.pick(("audio", "video")), reason="declined"),
             End(visit=visit["id"], expect=rev),
             ReturnToWaiting(participant=participant, reason=f"to {participant}"),
@@ -388,7 +388,7 @@ def anything(browser: Browser, world: World, choose: Choices) -> Request:
         MediaState(microphone=choose.chance(50)),
         MediaMode(mode=choose.pick(("audio", "video")), reason="declined"),
         MediaStats(rtt_ms=20.0),
-        Chat(text=f"in vis {visit}. by {browser.who.participant}") if number == browser.room else Ping(),
+        Chat(text=f"by {browser.who.participant}"),
         Hello(protocol=1, device="other", ticket="none"),
         Sync(),
         Ping(),

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from server.alarms import Alarms
 from server.dispatch import Dispatcher
+from server.nodes.passing import Passing
 from server.perform import Performer
 from server.web.closes import Close
 from server.web.hub import Hub
@@ -82,16 +83,24 @@ class Node:
             owed=lambda: None,
             learned=lambda room: self.performer.learned(room),
         )
+        self.ear = Ear(
+            reach,
+            world.air,
+            lambda room, events: self.hub.deliver(room, events),
+            lambda: self.hub.gap(),
+            lambda room, letter: self.passing.called(room, letter),
+        )
+        self.passing = Passing(self.ear, node=name, rooms=door, here=self._here, seen=lambda room: self.hub.seen(room))
         self.performer = Performer(
             self.media,
             node=name,
             clock=self.clock,
             rooms=door,
-            tell=lambda room, who, message, connection: self.hub.send(room, who, message, connection=connection),
+            passing=self.passing,
+            here=self._here,
             seen=lambda room: self.hub.seen(room),
             ice_servers=lambda: ICE,
         )
-        self.ear = Ear(reach, world.air, lambda room, events: self.hub.deliver(room, events), lambda: self.hub.gap())
         self.hub = Hub(
             rooms=door,
             bus=self.ear,
@@ -126,6 +135,9 @@ class Node:
         """The store's time, as this node estimates it; it never goes back."""
         self._last = max(self._last, self._world.now + self.skew)
         return self._last
+
+    def _here(self, room: str, who: Any, message: Any, connection: str | None) -> int:
+        return self.hub.send(room, who, message, connection=connection)
 
     def _fresh(self) -> str:
         self._count += 1

@@ -142,12 +142,24 @@ class Air:
         for bus in self.buses:
             bus.hear(room, events)
 
+    def call(self, room: str, letter: bytes) -> None:
+        """Carry a call to every node that listens to a room."""
+        for bus in self.buses:
+            bus.hear_call(room, letter)
+
 
 class Ear:
-    """`Bus`, from one node."""
+    """`Bus` and `Post`, from one node."""
 
-    def __init__(self, reach: Reach, air: Air, deliver: Callable[[str, Events], None], gap: Callable[[], None]) -> None:
-        self._reach, self._deliver, self._gap = reach, deliver, gap
+    def __init__(
+        self,
+        reach: Reach,
+        air: Air,
+        deliver: Callable[[str, Events], None],
+        gap: Callable[[], None],
+        called: Callable[[str, bytes], None],
+    ) -> None:
+        self._reach, self._air, self._deliver, self._gap, self._called = reach, air, deliver, gap, called
         self._rooms: set[str] = set()
         air.buses.append(self)
 
@@ -172,6 +184,18 @@ class Ear:
         """Hand news on, if anybody still wants them."""
         if room in self._rooms and not self._reach.dead:
             self._deliver(room, events)
+
+    async def post(self, node: str, letter: bytes) -> None:
+        raise AssertionError("nobody writes to one node alone yet")
+
+    async def call(self, room: str, letter: bytes) -> None:
+        await self._reach()
+        self._air.call(room, letter)
+
+    def hear_call(self, room: str, letter: bytes) -> None:
+        """Take a call, now or - where news come late - never: it is not kept."""
+        if room in self._rooms and not self._reach.dead and not self._reach.muffled:
+            asyncio.get_running_loop().call_soon(self._called, room, letter)
 
     def own_up(self) -> None:
         """Say that something may have been missed, as after a broken connection."""

@@ -216,6 +216,9 @@ class World:
         for browser in self.browsers:
             if browser.there and browser.doubt:
                 browser.ask(Sync())
+        for node in self.alive:
+            for visit, _ in list(node.media.peers):  # a node stops media of others' Ends once it reads the room
+                self.spawn(node.door.present(room_of(self.watch.room_of_visit(visit))))
         self.settle()
         self.watch.at_rest()
         gone = [browser for browser in self.browsers if not browser.there]

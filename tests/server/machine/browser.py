@@ -25,6 +25,7 @@ class Sent:
     """One request on its way."""
 
     request: Request
+    at: int
     again: bool = False
     """It was sent before, with the same key."""
 
@@ -96,7 +97,7 @@ class Browser:
         """Send a request."""
         self.count += 1
         request = replace(request, id=self.count)
-        self.unanswered[self.count] = Sent(request, again)
+        self.unanswered[self.count] = Sent(request, self.watch.world.now, again)
         if request.key is not None and not again:
             self.asked = [*self.asked[-3:], request]
         assert self.wire is not None
@@ -173,13 +174,12 @@ class BrowserWire:
 
     def ask(self, request: Request) -> None:
         """Send one message to the node."""
+        self.said += self.welcomed
         data = (_MSGPACK if self.packed else _JSON).encode(request)
         self.send_raw(data, packed=self.packed)
 
     def send_raw(self, data: bytes, *, packed: bool) -> None:
         self.heard = self.node.hub.steady()
-        if self.welcomed:
-            self.said += 1
         self.browser.watch.world.loop.call(lambda: self.session.received(data, packed=packed))
 
     # --- Wire

@@ -81,8 +81,20 @@ def a_node(world: World, choose: Choices) -> Node:
 
 
 def somebody_there(world: World, choose: Choices) -> Browser | None:
+    """A provider as often as a client: much hangs on the few."""
     there = [one for one in world.browsers if one.there]
+    few = [one for one in there if one.provides]
+    if few and choose.chance(40):
+        return choose.pick(few)
     return choose.pick(there) if there else None
+
+
+def they_come_back(world: World, choose: Choices, gone: list[Browser]) -> None:
+    """Pages whose node is gone try another by themselves; some of them do, and in any order."""
+    for browser in gone:
+        if browser.line and choose.chance(70):
+            browser.resume(a_node(world, choose), browser.line[-1])
+            world.settle()
 
 
 def a_moment(world: World, choose: Choices) -> None:
@@ -262,6 +274,8 @@ def _provider_may(browser: Browser, world: World, choose: Choices) -> Request:
             Start(appointment=named, expect=rev) if named else _match(state, entry, choose),
             Admit(entry=entry["id"]),
         ]
+        if not live and not choose.chance(40):
+            return choices[-3 if choose.chance(50) else -2]
         if choose.chance(20):
             choices.append(Remove(entry=entry["id"], reason=text))
     for visit in live[:1]:

@@ -16,7 +16,7 @@ from server.web.hub import Hub
 from server.web.stored_event import encode
 from signaling.errors import StaleRound
 from signaling.negotiation import replacements
-from signaling.view import may_see, view
+from signaling.view import may_be_told, view
 from tests.server.machine.trouble import Ear, Reach, Reached, RoomsReached
 
 ICE = ({"urls": ["turn:here"], "credential": "ice-secret"},)
@@ -111,7 +111,7 @@ class Node:
             view=lambda room, who: view(room, who, ice_servers=ICE),
             node=name,
             clock=self.clock,
-            may_see=self._may_see,
+            may_see=lambda room, who, event: may_be_told(door.known(room), who, event),
             ice_servers=lambda: ICE,
             beside=replacements,
             new_id=self._fresh,
@@ -142,12 +142,6 @@ class Node:
     def _fresh(self) -> str:
         self._count += 1
         return f"{self.name}x{self._count}"
-
-    def _may_see(self, id: str, who: Any, event: Any) -> bool:
-        room = self.door.known(id)
-        if room is None or room.version < event.get("version", 0):
-            return True
-        return may_see(room, who, event.get("visit"))
 
     def _send_away(self) -> None:
         for session in tuple(self.hub.sessions.values()):

@@ -7,7 +7,7 @@ from signaling.policy import DAY, HOUR, MINUTE, SECOND
 from signaling.room import deadline
 from tests.server.machine.cast import CLIENTS, NUMBERS, START, VISITS, appointment, client, moved, policy_of, provider
 from tests.server.machine.choices import Choices
-from tests.server.machine.moves import a_node, a_room, move
+from tests.server.machine.moves import a_node, a_room, move, they_come_back
 from tests.server.machine.nodes import Seen
 from tests.server.machine.world import World
 
@@ -90,10 +90,12 @@ def the_bus_owns_up(world: World, choose: Choices) -> str:
 @move(1)
 def a_node_dies(world: World, choose: Choices) -> str:
     node = a_node(world, choose)
+    there = [one for one in world.browsers if one.there and one.wire is not None and one.wire.node is node]
     world.kill(node)
     world.settle()
     if len(world.alive) < 2:
         world.another_node()
+    they_come_back(world, choose, there)
     return f"{node.name} dies"
 
 
@@ -113,6 +115,7 @@ def the_dead_are_found(world: World, choose: Choices) -> str:
 def a_node_is_taken_for_dead(world: World, choose: Choices) -> str:
     """It lives, but its heartbeats did not come through."""
     node, by = a_node(world, choose), a_node(world, choose)
+    there = [one for one in world.browsers if one.there and one.wire is not None and one.wire.node is node]
     if node is by or not by.reach.well:
         return "nobody is taken for dead"
     for _ in range(5):
@@ -121,16 +124,19 @@ def a_node_is_taken_for_dead(world: World, choose: Choices) -> str:
         world.settle()
     world.spawn(node.alarms.beat())
     world.settle()
+    they_come_back(world, choose, there)
     return f"{by.name} takes {node.name} for dead"
 
 
 @move(1)
 def a_node_drains(world: World, choose: Choices) -> str:
     node = a_node(world, choose)
+    there = [one for one in world.browsers if one.there and one.wire is not None and one.wire.node is node]
     world.spawn(node.hub.drain(500, 500))
     world.settle()
     world.pass_time(2 * SECOND)
     node.hub.draining = False
+    they_come_back(world, choose, there)
     return f"{node.name} sends everybody elsewhere"
 
 

@@ -19,9 +19,9 @@ from server.web.stored_event import Event, decode
 from signaling.messages import Request, RoomRequest
 from signaling.snapshot import unpack
 from signaling.state import Phase, Role, Room, Stand, Visit
-from signaling.view import may_see, view
+from signaling.view import may_be_told, view
 from signaling.visit import NEXT
-from tests.server.machine.browser import Browser, BrowserWire
+from tests.server.machine.browser import Browser, BrowserWire, Sent
 from tests.server.machine.cast import CLIENTS, NEIGHBOUR, NUMBERS, PRACTICE, SHARED, opened
 from tests.server.machine.nodes import ICE
 
@@ -292,8 +292,8 @@ class Watch:
         wire.must_close = event.close if event.close is not None else wire.must_close
 
     def _may_still_see(self, kept: Kept, browser: Browser, event: Event) -> bool:
-        visit, since = event.message.get("visit"), event.message["version"]
-        return all(may_see(room, browser.who, visit) for room in kept.versions[since:])
+        since = event.message["version"]
+        return all(may_be_told(room, browser.who, event.message) for room in kept.versions[since:])
 
     def _reply(self, kept: Kept, browser: Browser, told: dict[str, Any]) -> None:
         sent = browser.answered(told)
@@ -305,25 +305,25 @@ class Watch:
         if told.get("ice_servers") and getattr(request, "purpose", "") == "visit":
             assert self._visits_since(kept, browser, browser.who.participant), "S2: no ICE before admission"
         if request.key is not None and isinstance(request, RoomRequest):
-            self._same_reply(browser, request, told)
+            self._same_reply(browser, sent, request, told)
         if told["type"] == "ok" and getattr(request, "expect", None) is not None:
             assert told["rev"] == request.expect + 1, "I9: a click is one step"  # type: ignore[attr-defined]
             mine = (browser.who.participant, request.key or id(request))
             assert self.winners.setdefault((told["visit"], told["rev"]), mine) == mine, "I9: exactly one wins"
 
-    def _same_reply(self, browser: Browser, request: Request, told: dict[str, Any]) -> None:
+    def _same_reply(self, browser: Browser, sent: Sent, request: Request, told: dict[str, Any]) -> None:
         name, now = (browser.room, browser.who.participant, request.key or ""), self.world.now
         bare = msgspec.structs.replace(request, id=None)
         reply = {key: value for key, value in told.items() if key != "re"}
         known = self.replies.get(name)
-        if known is not None and now - known[2] < TEN_MINUTES - 60_000:
+        if known is not None and now - known[2] < TEN_MINUTES - 60_000:  # clocks differ a little
             if known[0] != bare:
                 assert told["type"] == "error", "I13: a key is one request"
                 assert told["code"] in ("key_reused", "unavailable", "rate"), told["code"]
             else:
                 assert reply == known[1] or told.get("code") in ("unavailable", "rate"), "I13: same key, same reply"
         elif told["type"] == "ok":
-            self.replies[name] = (bare, reply, now)
+            self.replies[name] = (bare, reply, sent.at)
 
     def _closed(self, browser: Browser, wire: BrowserWire, code: int) -> None:
         assert code != Close.INTERNAL, "no mistake of ours"

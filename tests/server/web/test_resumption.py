@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from websockets.exceptions import ConnectionClosed
 
 from server.web.closes import Close
@@ -164,6 +165,17 @@ async def test_a_missed_end_is_told_and_then_ends_it(node: Node) -> None:
 
     await new.get("welcome")
     await new.get("visit.closed")
+    assert await new.closed() == Close.OVER
+
+
+async def test_who_lost_their_seat_meanwhile_is_not_recovered_but_told_so(node: Node) -> None:
+    old = await dropped(node)
+    room = node.world.rooms[ROOM]
+    node.world.rooms[ROOM] = replace(room, visits={"vis_1": replace(room.visits["vis_1"], seats={})})
+
+    new = await welcomed(await node.resume(old))
+
+    assert new.welcome["recovered"] is False
     assert await new.closed() == Close.OVER
 
 

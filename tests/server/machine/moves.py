@@ -192,11 +192,16 @@ def somebody_comes_back(world: World, choose: Choices) -> str:
 def a_spent_secret_comes_back(world: World, choose: Choices) -> str:
     """Somebody stole it: neither they nor whoever came after are let in by it."""
     lines = [b for b in world.browsers if b.there and len(b.line) > 1 and b.wire is not None and b.wire.resumes]
-    lines = [b for b in lines if b.wire is not None and b.wire.said and b.wire.node.reach.well]
+    lines = [b for b in lines if b.wire is not None and b.wire.node.reach.well]
     node = a_node(world, choose)
     if not lines or not node.reach.well:
         return "no spent secret comes back"
     browser = choose.pick(lines)
+    world.pass_time(10 * SECOND)  # so that it may speak, however much it said
+    if not browser.there:
+        return "no spent secret comes back: its owner went"
+    browser.ask(Ping())
+    world.settle()
     thief = Browser(browser.room, browser.who, "thief", False, world.watch, cursor=browser.cursor, epoch=browser.epoch)
     world.browsers.append(thief)
     thief.resume(node, browser.line[-2])

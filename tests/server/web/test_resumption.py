@@ -363,6 +363,23 @@ async def test_a_spent_secret_that_comes_back_revokes_the_whole_line(node: Node)
     assert await again.closed() == Close.EXPIRED
 
 
+async def test_a_secret_whose_spending_the_store_missed_is_spent_by_the_next_word(node: Node) -> None:
+    old = await dropped(node)
+    new = await welcomed(await node.resume(old))
+    node.world.away = True
+    await new.send(type="ping", id=1)
+    await new.get("ok")
+    await settle()
+    node.world.away = False
+    await new.send(type="ping", id=2)
+    await new.get("ok")
+    await settle()
+
+    thief = await node.resume(old)
+
+    assert await thief.closed() == Close.REVOKED
+
+
 async def test_a_line_is_revoked_on_other_nodes_too(node: Node) -> None:
     async with served(node.world, "n2") as other:
         first = await dropped(node)

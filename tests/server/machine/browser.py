@@ -82,7 +82,9 @@ class Browser:
     # --- coming
 
     def come(self, node: Node, hello: Hello) -> None:
-        """Open a socket and say hello."""
+        """Open a socket and say hello. Whatever socket there was is left alone."""
+        if self.wire is not None and self.wire.over is None:
+            self.wire.deaf, self.wire.mailbox = True, None
         self.wire = wire = BrowserWire(self, node)
         wire.resumes = hello.resume is not None
         wire.session = self.watch.world.loop.call(node.hub.open, wire)

@@ -271,7 +271,7 @@ class Watch:
         seq, who = told["seq"], browser.who
         event = kept.events[seq] if seq < len(kept.events) else None
         assert event is not None, "what is told was saved"
-        assert seq > browser.cursor, "R5: nothing is told twice, nor late"
+        assert seq > browser.cursor, f"R5: nothing is told twice, nor late; {who.participant}"
         connection = wire.session.id
         assert event.is_for(who.participant, connection), "I1: only its audience"
         for number in range(browser.cursor + 1, seq):

@@ -63,7 +63,7 @@ async def two_nodes(folder: Path, binary: str | None = DEBIANS, **settings: str)
     """Two nodes over one server that keeps everything; `binary` None is the embedded server's program."""
     if binary is not None:
         assert shutil.which(binary), f"python3 run.py test installs {binary}, or says how"
-    redis = Valkey("--appendonly", "yes", "--maxmemory-policy", "noeviction", binary=binary)
+    redis = Valkey("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", binary=binary)
     public = "http://carelobby.test"
     shared = {
         "CARELOBBY_REDIS_URL": redis.url,

@@ -33,6 +33,11 @@ class Valkey:
         self._binary = binary
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         binary = self._binary or os.environ.get("TEST_REDIS_SERVER") or get_binary_path()
         self._process = subprocess.Popen(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from signaling.errors import NotFound
+from signaling.index import index_of
 from signaling.permissions import Situation
 from signaling.state import Entry, Phase, Role, Room, Seat, Stand, Status, Visit, Who
 
@@ -30,19 +31,14 @@ def visit_of_appointment(room: Room, appointment: str) -> Visit | None:
 
 def entry_of(room: Room, participant: str) -> Entry | None:
     """Return the waiting entry of a participant."""
-    for entry in room.entries.values():  # a plain loop: it is asked for in each decision, of all who wait
-        if entry.participant == participant:
-            return entry
-    return None
+    id = index_of(room).waiting.get(participant)
+    return room.entries[id] if id is not None else None
 
 
 def live_visit(room: Room) -> Visit | None:
     """Return the one visit in progress."""
-    live = Phase.IN_PROGRESS
-    for visit in room.visits.values():
-        if visit.phase is live:
-            return visit
-    return None
+    id = index_of(room).live
+    return room.visits[id] if id is not None else None
 
 
 def hosts(visit: Visit, who: Who) -> bool:
@@ -100,10 +96,12 @@ def client_situation(visit: Visit, seat: Seat) -> Situation:
 
 def is_connected(room: Room, participant: str) -> bool:
     """Tell whether any connection of the participant lives."""
-    for connection in room.connections.values():  # noqa: SIM110 - a generator would take twice as long
-        if connection.who.participant == participant:
-            return True
-    return False
+    return participant in index_of(room).connected
+
+
+def connections_of(room: Room, participant: str) -> tuple[str, ...]:
+    """Return the ids of a participant's live connections."""
+    return index_of(room).connected.get(participant, ())
 
 
 def present_seats(visit: Visit) -> Iterator[Seat]:

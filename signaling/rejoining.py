@@ -60,7 +60,7 @@ def rejoin(draft: Draft, by: Who, request: Rejoin) -> Visit:
     if live is None and agreed & set(provider_ids(visit)) and agreed & set(visit.seats):
         return _resume(draft, visit)
     visit = draft.put_visit(advance(visit, Rejoin, Phase.REJOIN_PENDING))
-    _tell_agreed(draft, visit)
+    tell_agreed(draft, visit)
     return visit
 
 
@@ -100,7 +100,8 @@ def _resume(draft: Draft, visit: Visit) -> Visit:
     return visit
 
 
-def _tell_agreed(draft: Draft, visit: Visit) -> None:
+def tell_agreed(draft: Draft, visit: Visit) -> None:
+    """Tell everybody who may rejoin who agreed so far, and until when they may."""
     assert visit.rejoin_until is not None
     told = VisitRejoinPending(
         visit=visit.id, rev=visit.rev, agreed=agreed_roles(visit), rejoin_until=visit.rejoin_until
@@ -125,7 +126,7 @@ def withdrawn(draft: Draft, visit: Visit, who: Collection[str]) -> Visit:
     agreed = tuple(id for id in visit.agreed if id not in who)
     to = Phase.REJOIN_PENDING if agreed else Phase.ENDED
     visit = draft.put_visit(advance(replace(visit, agreed=agreed), Withdraw, to))
-    _tell_agreed(draft, visit)
+    tell_agreed(draft, visit)
     return visit
 
 

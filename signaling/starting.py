@@ -128,8 +128,9 @@ def _visit_of_walk_in(draft: Draft, entry: Entry, fresh: str) -> Visit:
         start=draft.now,
         end=draft.now,
     )
+    draft.put_visit(visit)
     draft.put_entry(replace(entry, visit=visit.id))
-    return draft.put_visit(visit)
+    return visit
 
 
 def _let_in(draft: Draft, visit: Visit, seat: Seat) -> Visit:

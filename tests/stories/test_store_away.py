@@ -22,6 +22,9 @@ from tests.stories.test_hand_off import record_of
 from tests.stories.test_running import children
 from tests.stories.worlds import World
 
+MOMENT = 0.2
+"""Seconds in which the other node reads a room whose visit began."""
+
 
 @pytest.fixture
 async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
@@ -59,6 +62,15 @@ def server_of(world: World) -> int:
     return redis
 
 
+async def kill_server(world: World) -> None:
+    """End it as a power cut does, when every node has had a moment to see what was said last."""
+    await asyncio.sleep(MOMENT)
+    if world.redis is not None:
+        world.redis.kill()
+    else:
+        os.kill(server_of(world), signal.SIGKILL)
+
+
 def now() -> int:
     return int(time.time() * 1000)  # the service's Redis runs on this machine
 
@@ -74,6 +86,7 @@ async def test_an_end_while_redis_is_frozen_is_told_at_once_and_recorded_as_meas
     who = {"client": client, "provider": provider}[side]
     # Another node is told nothing while Redis is away, and hears of it with all others as soon as it is back.
     near = [person for person in (client, provider) if day.node_of(person) is day.node_of(who)]
+    await asyncio.sleep(MOMENT)
     with frozen(day.world):
         begun, at = time.monotonic(), now()
         await who.ask("end", visit=booked.visit)
@@ -171,7 +184,7 @@ async def test_while_redis_is_frozen_nobody_is_let_in_and_the_visit_goes_on(own_
 async def test_redis_is_killed_and_all_go_on_when_it_is_back(day: Day) -> None:
     booked, provider, client = await in_session(day)
 
-    os.kill(server_of(day.world), signal.SIGKILL)
+    await kill_server(day.world)
     await client.ask("end", visit=booked.visit)
     if day.world.redis is not None:
         day.world.redis.start()  # an operator's; the embedded one comes back by itself

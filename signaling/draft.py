@@ -20,10 +20,10 @@ from signaling.effects import (
     Step,
     Told,
 )
-from signaling.index import Index, derived, index_of, keep
+from signaling.index import derived, index_of, keep
 from signaling.messages import Ok, StateEvent
 from signaling.record import Record
-from signaling.state import Connection, Phase, Room, Visit
+from signaling.state import Connection, Room, Visit
 from signaling.state import Entry as QueueEntry
 
 
@@ -61,7 +61,7 @@ class Draft:
     def due(self) -> int:
         """Return the least deadline of the room as it is now, or `NEVER`."""
         if self._stale:
-            self._learn(self.index.looked(self.room, self._stale))
+            self.index.look(self.room, self._stale)
             self._stale = {}
         return self.index.first
 
@@ -70,15 +70,18 @@ class Draft:
         visits = self._own_visits(visit.id)
         old = visits.get(visit.id)
         visits[visit.id] = visit
-        self._note_live(visit.id, visit.phase is Phase.IN_PROGRESS)
-        if old is not None and old.policy is not visit.policy:
+        if old is None:
+            self.index.opened(visit)
+        elif old.policy is not visit.policy:
             self._judge_anew()
+        if old is None or old.phase is not visit.phase:
+            self.index.moved(visit.id, visit.phase)
         return visit
 
     def drop_visit(self, id: str) -> None:
         """Take a visit out of the room."""
-        self._own_visits(id).pop(id, None)
-        self._note_live(id, False)
+        gone = self._own_visits(id).pop(id)
+        self.index.closed(gone)
 
     def _own_visits(self, id: str) -> dict[str, Visit]:
         self.touched[id] = self._stale[id] = None
@@ -87,24 +90,22 @@ class Draft:
             self._become(replace(self.room, visits=dict(self.before.visits)))
         return self.room.visits
 
-    def _note_live(self, id: str, live: bool) -> None:
-        if live != (self.index.live == id):
-            self._learn(replace(self.index, live=id if live else None))
-
     def put_entry(self, entry: QueueEntry) -> QueueEntry:
         """Add or replace a waiting entry, after the visit that it waits for."""
         entries = self._own_entries(entry.id)
         old = entries.get(entry.id)
         entries[entry.id] = entry
         if old is None:
-            self._learn(self.index.entered(self.room, entry))
+            self.index.entered(self.room, entry)
         elif (old.since, old.visit) != (entry.since, entry.visit):
-            self._learn(self.index.left(old).entered(self.room, entry))
+            self.index.left(old)
+            self.index.entered(self.room, entry)
         return entry
 
     def drop_entry(self, id: str) -> None:
         """Take an entry out of the queue."""
-        self._learn(self.index.left(self._own_entries(id).pop(id)))
+        gone = self._own_entries(id).pop(id)
+        self.index.left(gone)
 
     def _own_entries(self, id: str) -> dict[str, QueueEntry]:
         self._stale[id] = None
@@ -115,17 +116,18 @@ class Draft:
     def hear_of_outage(self, until: int) -> None:
         """Note the outage that has been dealt with; by itself that is no change worth saving."""
         self.room = replace(self.room, outages_until=until)
+        keep(self.room, self.index)
 
     def put_connection(self, id: str, connection: Connection) -> None:
         """Note a live connection."""
         self._own_connections()[id] = connection
-        self._learn(self.index.came(id, connection.who.participant))
+        self.index.came(id, connection.who.participant)
 
     def drop_connections(self, ids: Iterable[str]) -> None:
         """Forget connections."""
         for id in ids:
             gone = self._own_connections().pop(id)
-            self._learn(self.index.went(id, gone.who.participant))
+            self.index.went(id, gone.who.participant)
 
     def _own_connections(self) -> dict[str, Connection]:
         if self.room.connections is self.before.connections:
@@ -133,19 +135,16 @@ class Draft:
         return self.room.connections
 
     def _become(self, room: Room) -> None:
+        if not self.changed:
+            self.changed = True
+            self.index = self.index.own()  # the room before the step keeps the index it has
         self.room = room
-        self.changed = True
         keep(room, self.index)
-
-    def _learn(self, index: Index) -> None:
-        # Only ever after `_become`: the room before the step keeps the index it has.
-        self.index = index
-        keep(self.room, index)
 
     def _judge_anew(self) -> None:
         """Another policy: what it says of all who wait is derived again."""
-        self._become(replace(self.room))
-        self._learn(derived(self.room))
+        self.index = derived(self.room)
+        keep(self.room, self.index)
 
     # --- what goes out
 
@@ -158,8 +157,8 @@ class Draft:
         connection: str | None = None,
         close: int | None = None,
     ) -> None:
-        """Number `message` and address it. Nothing is told to nobody."""
-        audience = tuple(dict.fromkeys(to))
+        """Number `message` and address it: to each of `to` once. Nothing is told to nobody."""
+        audience = tuple(to)
         if not audience:
             return
         self.seq += 1

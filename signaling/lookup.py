@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from signaling.errors import NotFound
@@ -26,7 +25,8 @@ def visit_of(room: Room, who: Who) -> Visit | None:
 
 def visit_of_appointment(room: Room, appointment: str) -> Visit | None:
     """Return the opened visit of an appointment."""
-    return next((visit for visit in room.visits.values() if visit.appointment == appointment), None)
+    id = index_of(room).appointments.get(appointment)
+    return room.visits[id] if id is not None else None
 
 
 def entry_of(room: Room, participant: str) -> Entry | None:
@@ -48,7 +48,7 @@ def hosts(visit: Visit, who: Who) -> bool:
 
 def provider_ids(visit: Visit) -> tuple[str, ...]:
     """Return the participant ids of a visit's providers, host first."""
-    return tuple(provider.id for provider in visit.providers)
+    return tuple([provider.id for provider in visit.providers])
 
 
 def visit_for(room: Room, who: Who, visit: str) -> Visit:
@@ -104,14 +104,19 @@ def connections_of(room: Room, participant: str) -> tuple[str, ...]:
     return index_of(room).connected.get(participant, ())
 
 
-def present_seats(visit: Visit) -> Iterator[Seat]:
-    """Yield the seats that are in."""
-    return (seat for seat in visit.seats.values() if seat.stand is Stand.IN)
+def present_seats(visit: Visit) -> list[Seat]:
+    """Return the seats that are in."""
+    return [seat for seat in visit.seats.values() if seat.stand is Stand.IN]
+
+
+def inside(visit: Visit) -> tuple[str, ...]:
+    """Return everybody who is in a visit in progress: providers first."""
+    return (*provider_ids(visit), *[seat.participant for seat in present_seats(visit)])
 
 
 def roster(visit: Visit) -> tuple[str, ...]:
     """Return everybody who is in the visit, or may rejoin it: providers first."""
-    clients = (seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN or may_rejoin(seat))
+    clients = [seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN or may_rejoin(seat)]
     return (*provider_ids(visit), *clients)
 
 
@@ -123,4 +128,4 @@ def host_status(room: Room) -> Status:
 def shown_status(room: Room) -> Status:
     """Return what waiting clients see of their provider. `with_someone` says less than what the provider says."""
     status = host_status(room)
-    return WITH_SOMEONE if status.kind == "available" and live_visit(room) is not None else status
+    return WITH_SOMEONE if status.kind == "available" and index_of(room).live is not None else status

@@ -7,13 +7,24 @@ integer milliseconds of the store's clock. Mappings are treated as immutable: th
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeVar
 
 from msgspec import Struct, field
 
 from signaling.messages import AudioReason, Devices, Modality, Outcome, Place, ShownStatusKind
 from signaling.policy import Policy, PracticeInfo
 
+E = TypeVar("E", bound=type[StrEnum])
 
+
+def at_hand(kind: E) -> E:
+    """Let members be found like any attribute, as from Python 3.12 on: 3.11 calls a function for each."""
+    for member in kind:
+        type.__setattr__(kind, member.name, member)
+    return kind
+
+
+@at_hand
 class Role(StrEnum):
     """Who somebody is to a room. `guest` is reserved: every table refuses it."""
 
@@ -23,6 +34,7 @@ class Role(StrEnum):
     GUEST = "guest"
 
 
+@at_hand
 class Phase(StrEnum):
     """Where a visit stands."""
 
@@ -33,6 +45,7 @@ class Phase(StrEnum):
     CLOSED = "closed"
 
 
+@at_hand
 class Stand(StrEnum):
     """Where a client's seat stands; presence is another matter."""
 

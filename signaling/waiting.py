@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from signaling.deadlines import awaited_since
 from signaling.draft import Draft
 from signaling.effects import Own, Told
@@ -47,17 +49,17 @@ def tell_status(draft: Draft) -> None:
             last |= dict.fromkeys(entry.to, entry.message)
     know = {who for who, told in last.items() if (told.status, told.minutes) == (status.kind, status.minutes)}
     places = {who: at for who, at in _places(draft.index, 0).items() if who not in know}
-    _tell(draft, [place.participant for place in draft.index.line if place.participant not in know], places, status)
+    _tell(draft, [who for who in draft.index.waiting if who not in know], places, status)
 
 
 def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:
     """An entry came or went: tell it how the provider is, and tell those whose place in line it changed, if shown."""
     places = _places(draft.index, draft.index.place(behind))
-    here = [behind.participant] if behind.id in draft.room.entries else []
-    _tell(draft, [*here, *places], places, shown_status(draft.room))
+    here = {behind.participant: None} if behind.id in draft.room.entries else {}
+    _tell(draft, here | places, places, shown_status(draft.room))
 
 
-def _tell(draft: Draft, to: list[str], places: dict[str, int], status: Status) -> None:
+def _tell(draft: Draft, to: Iterable[str], places: dict[str, int], status: Status) -> None:
     # Said once to all of them, and to each their own place: nobody learns who else is told.
     told = WaitingChanged(status=status.kind, minutes=status.minutes)
     draft.tell(to, told, own=Own("ahead", places) if places else None)

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from server.ports import Ticket
 from server.registry import names, room_id
 from server.registry.errors import Invalid, Missing
+from server.registry.names import RoomId
 from server.web import auth
 from server.web.api.operation import Answer, Call, Nothing, Operation
 from server.web.api.shown import PracticeNamed, PracticeShown, ProviderNamed, ProviderShown, shown, with_status
@@ -187,7 +188,7 @@ async def for_provider(
         other = await call.services.rooms.present(room) or await call.services.rooms.present(room_id(practice, room))
         if other is None or other.practice != practice or not _hosts(other, id):
             raise Missing("room")
-        role, own = Role.CO_PROVIDER, other.id
+        role, own = Role.CO_PROVIDER, RoomId(other.id)
     who = Who(role=role, participant=id, name=provider.name)
     token = await registry.tickets.issue(Ticket(room=own, practice=practice, by=who, sign_in=sign_in))
     info = policy.practice

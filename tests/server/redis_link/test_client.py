@@ -18,7 +18,6 @@ from tests.server.store.valkey import Valkey
 
 @pytest.fixture
 async def client(server: Valkey) -> AsyncIterator[Client]:
-    server.command("FLUSHALL")
     client = Client(address_of(server.url), attempt=0.2, total=0.7)
     yield client
     await client.close()

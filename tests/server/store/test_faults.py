@@ -12,6 +12,7 @@ from server.crypto import Sealer
 from server.ports import Repeated, StoreAway, Stored
 from server.store import redis
 from server.store.redis import RedisStore
+from tests.server.store.fixtures import BINARIES
 from tests.server.store.test_rooms import change
 from tests.server.store.valkey import Valkey
 
@@ -19,10 +20,10 @@ ATTEMPT = 0.2
 TOTAL = 0.7
 
 
-@pytest.fixture
-def frail() -> Iterator[Valkey]:
+@pytest.fixture(params=BINARIES)
+def frail(request: pytest.FixtureRequest) -> Iterator[Valkey]:
     """A server for this test alone, which may be harmed."""
-    valkey = Valkey("--appendonly", "yes", "--appendfsync", "always")
+    valkey = Valkey("--appendonly", "yes", "--appendfsync", "always", binary=BINARIES[request.param]())
     valkey.start()
     yield valkey
     valkey.stop()

@@ -320,6 +320,11 @@ class Hub:
             return Packet({**event.told(participant), "ice_servers": servers})
         return event.packet_for(participant)
 
+    async def look(self, room: str, seq: int) -> None:
+        """Let this node know a room as it was at event `seq`, or later. Raise `StoreAway`."""
+        async with self.reading:
+            await self.rooms.present(room, seq=seq)
+
     def gap(self) -> None:
         """Read again what the bus may have missed, in every room."""
         for feed in tuple(self.feeds.values()):

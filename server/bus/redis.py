@@ -26,7 +26,7 @@ from server.redis_link.address import Address
 from server.redis_link.faults import NotConnected, StoreFault
 from server.redis_link.keys import channel_of, room_keys, room_of
 from server.redis_link.link import Link, pack
-from server.redis_link.pipe import Commands
+from server.redis_link.pipe import Commands, Pipe
 
 logger = logging.getLogger("carelobby.bus")
 

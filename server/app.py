@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +38,9 @@ from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
+from server.nodes.passing import Passing
 from server.offline import EndsAnyway
+from server.outages import Outages
 from server.perform import Performer
 from server.ports import StoreAway
 from server.redis_link.address import BadStoreUrl
@@ -59,6 +61,7 @@ from server.web.routes import routes
 from server.web.services import Services
 from server.web.stored_event import encode
 from server.web.websocket import make_protocol
+from signaling.messages import Message
 from signaling.negotiation import replacements
 from signaling.state import Room, Who
 from signaling.view import may_see, view
@@ -205,6 +208,9 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     stack.push_async_callback(ledger.close)
 
     # Several parts know one another; a lambda names one that is made further down, before anything calls it.
+    def here(room: str, who: Collection[str], message: Message, connection: str | None) -> object:
+        return hub.send(room, who, message, connection=connection)
+
     ice_servers = IceServers(
         [(server.urls, server.secret.get_secret_value()) for server in settings.ice_servers], clock=clock
     )
@@ -223,6 +229,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         perform=lambda room, effects: performer.perform(room, effects),
         owed=lambda: archiver.wake(),
         learned=lambda room: performer.learned(room),
+        outages=(await stack.enter_async_context(Outages(store.documents, clock))).known,
     )
     rooms = EndsAnyway(
         door,
@@ -230,17 +237,25 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         sealer=sealer,
         clock=clock,
         perform=lambda room, effects: performer.perform(room, effects),
-        tell=lambda room, who, message, connection: hub.send(room, who, message, connection=connection),
+        tell=here,
         media_told=lambda room: performer.told(room),
     )
-    bus = await connect_bus(store, lambda room, events: hub.deliver(room, events), lambda: hub.gap())
+    bus = await connect_bus(
+        store,
+        lambda room, events: hub.deliver(room, events),
+        lambda: hub.gap(),
+        node=node_id,
+        called=lambda room, letter: passing.called(room, letter),
+    )
     stack.push_async_callback(bus.close)
+    passing = Passing(bus, node=node_id, rooms=rooms, here=here, seen=lambda room: hub.seen(room))
     performer = Performer(
         media,
         node=node_id,
         clock=clock,
         rooms=rooms,
-        tell=lambda room, who, message, connection: hub.send(room, who, message, connection=connection),
+        passing=passing,
+        here=here,
         seen=lambda room: hub.seen(room),
         ice_servers=ice_servers,
     )
@@ -286,7 +301,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         kept=KeptHeads(store.documents),
         then=courier.wake,
     )
-    for part in (hub, courier, archiver):
+    for part in (passing, hub, courier, archiver):
         await stack.enter_async_context(part)
 
     alarms = Alarms(
@@ -309,18 +324,6 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     await stack.enter_async_context(running(alarms.run(), "alarms"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
-    lag, owed = Lag(), Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
-    await stack.enter_async_context(running(lag.run(), "loop lag"))
-    await stack.enter_async_context(running(owed.run(), "backlog"))
-    telemetry = Telemetry(
-        {
-            "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
-            "rooms": figures_of(lambda: door.counts),
-            "media": figures_of(media.counts, ("visits", "peers", "connected")),
-            "owed": lambda: owed.figures() | {"ends": rooms.waiting},
-            "loop": lag.figures,
-        }
-    )
     services = Services(
         registry=registry,
         rooms=rooms,
@@ -331,7 +334,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         operator_key=operator_key,
         static=STATIC,
         ready=partial(_ready, store, hub),
-        metrics=telemetry.text,
+        metrics=(await _telemetry(stack, store, ledger, hub=hub, door=door, media=media, rooms=rooms)).text,
         signed_out=hub.close_sign_in,
     )
     https = url.startswith("https")
@@ -342,6 +345,31 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         # For `run.py load` beside it.
         files.keep(data_dir / "service.json", json.dumps({"url": url, "operator_key": operator_key}))
     return Node(settings, port, url, operator_key, hub, app, shown, embedded)
+
+
+async def _telemetry(
+    stack: AsyncExitStack,
+    store: RedisStore,
+    ledger: Ledger,
+    *,
+    hub: Hub,
+    door: Dispatcher,
+    media: MediaNode,
+    rooms: EndsAnyway,
+) -> Telemetry:
+    """Begin to measure, and return what `/metrics` shows."""
+    lag, owed = Lag(), Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
+    await stack.enter_async_context(running(lag.run(), "loop lag"))
+    await stack.enter_async_context(running(owed.run(), "backlog"))
+    return Telemetry(
+        {
+            "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
+            "rooms": figures_of(lambda: door.counts),
+            "media": figures_of(media.counts, ("visits", "peers", "connected")),
+            "owed": lambda: owed.figures() | {"ends": rooms.waiting},
+            "loop": lag.figures,
+        }
+    )
 
 
 def _announce(node: Node, *, print_json: bool) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, Protocol
 
+from server.nodes.passing import Passing, Tell, everybody_in
 from server.ports import Clock, Media, MediaFact, Renegotiate, Rooms, StoreAway
 from signaling.effects import ClosePeers, Effect, MediaModeChanged
 from signaling.errors import NotFound, Refused
 from signaling.events import Asked, MediaChanged
-from signaling.lookup import provider_ids, seat_of, shown_status
+from signaling.lookup import seat_of, shown_status
 from signaling.messages import (
     Chat,
     ChatLine,
@@ -24,7 +25,6 @@ from signaling.messages import (
     MediaPrepare,
     MediaRenegotiate,
     MediaStats,
-    Message,
     Ok,
     Request,
     TellWaiting,
@@ -43,9 +43,6 @@ AGAIN = 0.1
 """Seconds until a fact is tried again that `Rooms.fact`, patient as it is, could not save."""
 FAREWELL = 3.0
 """Seconds that a stopping node gives its last facts of media."""
-
-Tell = Callable[[str, Collection[str], Message, str | None], object]
-"""Sends a passing message to participants of a room (or to that one connection of theirs) on this node."""
 
 
 class Caller(Protocol):
@@ -69,16 +66,21 @@ class Performer:
         node: str,
         clock: Clock,
         rooms: Rooms,
-        tell: Tell,
+        passing: Passing,
+        here: Tell,
         seen: Callable[[str], int],
         ice_servers: Callable[[], tuple[dict[str, Any], ...]] = tuple,
     ) -> None:
-        """`seen` is the newest event number that this node has seen of a room."""
+        """`passing` tells people wherever they are, `here` those at this node.
+
+        `seen` is the newest event number that this node has seen of a room.
+        """
         self._media = media
         self._node = node
         self._clock = clock
         self._rooms = rooms
-        self._tell = tell
+        self._passing = passing
+        self._here = here
         self._seen = seen
         self._ice_servers = ice_servers
         self._room_of: dict[str, str] = {}
@@ -128,7 +130,7 @@ class Performer:
         found = room.visits[visit]
         attendee = found.attendees.get(participant, Attendee())
         told = MediaModeTold(participant=participant, mode=attendee.mode, by="participant", reason=attendee.reason)
-        self._tell(room.id, _everybody_in(found), told, None)
+        self._passing.tell(room.id, everybody_in(found), told, visit=visit, seq=room.seq)
 
     # --- requests that change no room
 
@@ -169,7 +171,7 @@ class Performer:
             round=offer.round,
             sdp=offer.sdp,
             audio_only=offer.audio_only,
-            others=[id for id in _everybody_in(visit) if id != by.participant],
+            others=[id for id in everybody_in(visit) if id != by.participant],
         )
         self._peers[visit.id, by.participant] = offer.peer
         if flag is not None:
@@ -186,7 +188,7 @@ class Performer:
             for track in answer.tracks
         )
         told = MediaAnswer(peer=offer.peer, round=offer.round, sdp=answer.sdp, tracks=tracks)
-        self._tell(room.id, (by.participant,), told, connection)
+        self._here(room.id, (by.participant,), told, connection)
 
     def _flag(self, room: Room, by: Who, connection: str, visit: Visit, *, audio_only: bool) -> MediaMode | None:
         """Return what an offer's `audio_only` asks of the visit, or None. Raise what the room would say to it.
@@ -220,13 +222,14 @@ class Performer:
         if visit is None:
             raise Refused("not in a visit")
         line = ChatLine(participant=by.participant, text=request.text, at=self._clock())
-        self._tell(room.id, [id for id in _everybody_in(visit) if id != by.participant], line, None)
+        others = [id for id in everybody_in(visit) if id != by.participant]
+        self._passing.tell(room.id, others, line, visit=visit.id, seq=room.seq)
 
     def _tell_waiting(self, room: Room, by: Who, request: TellWaiting) -> None:
         entry = entry_for(room, by, request.entry)
         status = shown_status(room)
         told = WaitingText(text=request.text, status=status.kind, minutes=status.minutes)
-        self._tell(room.id, (entry.participant,), told, None)
+        self._passing.tell(room.id, (entry.participant,), told, visit=None, seq=room.seq)
 
     # --- news from the media node
 
@@ -278,7 +281,7 @@ class Performer:
         if room is not None:
             receive = {"audio": ask.receive_audio, "video": ask.receive_video}
             told = MediaRenegotiate(peer=ask.peer, receive=receive, reason=ask.reason)
-            self._tell(room, (ask.participant,), told, None)
+            self._passing.tell(room, (ask.participant,), told, visit=ask.visit)
 
     async def close(self) -> None:
         """Give what was begun a little time."""
@@ -287,8 +290,3 @@ class Performer:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-
-
-def _everybody_in(visit: Visit) -> tuple[str, ...]:
-    clients = (seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN)
-    return (*provider_ids(visit), *clients)

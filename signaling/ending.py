@@ -75,7 +75,7 @@ def _take_out(
     visit = stop_media_log(visit, participant, draft.now)
     visit = move_seat(draft, visit, visit.seats[participant], stand)
     draft.close_peers(visit.id, participant)
-    if not any(present_seats(visit)):
+    if not present_seats(visit):
         return end_segment(draft, replace(visit, rev=rev), event, by=by, reason=reason)
     visit = draft.put_visit(with_company(draft, visit))
     if stand is Stand.OUT:
@@ -123,7 +123,7 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
         raise Refused("not in the visit")
     demand(by.role, situation_of(draft.room, by, visit), ReturnToWaiting)
     seat, now, rev = visit.seats[participant], draft.now, visit.rev
-    last_one = len(list(present_seats(visit))) == 1
+    last_one = len(present_seats(visit)) == 1
     if last_one and visit.group:
         raise Refused("the last client of a group is not returned; end the visit")
     visit = stop_media_log(visit, participant, now)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from signaling.errors import NotFound
+from signaling.index import index_of
 from signaling.permissions import Situation
 from signaling.state import Entry, Phase, Role, Room, Seat, Stand, Status, Visit, Who
 
@@ -25,24 +25,20 @@ def visit_of(room: Room, who: Who) -> Visit | None:
 
 def visit_of_appointment(room: Room, appointment: str) -> Visit | None:
     """Return the opened visit of an appointment."""
-    return next((visit for visit in room.visits.values() if visit.appointment == appointment), None)
+    id = index_of(room).appointments.get(appointment)
+    return room.visits[id] if id is not None else None
 
 
 def entry_of(room: Room, participant: str) -> Entry | None:
     """Return the waiting entry of a participant."""
-    for entry in room.entries.values():  # a plain loop: it is asked for in each decision, of all who wait
-        if entry.participant == participant:
-            return entry
-    return None
+    id = index_of(room).waiting.get(participant)
+    return room.entries[id] if id is not None else None
 
 
 def live_visit(room: Room) -> Visit | None:
     """Return the one visit in progress."""
-    live = Phase.IN_PROGRESS
-    for visit in room.visits.values():
-        if visit.phase is live:
-            return visit
-    return None
+    id = index_of(room).live
+    return room.visits[id] if id is not None else None
 
 
 def hosts(visit: Visit, who: Who) -> bool:
@@ -52,7 +48,7 @@ def hosts(visit: Visit, who: Who) -> bool:
 
 def provider_ids(visit: Visit) -> tuple[str, ...]:
     """Return the participant ids of a visit's providers, host first."""
-    return tuple(provider.id for provider in visit.providers)
+    return tuple([provider.id for provider in visit.providers])
 
 
 def visit_for(room: Room, who: Who, visit: str) -> Visit:
@@ -100,20 +96,27 @@ def client_situation(visit: Visit, seat: Seat) -> Situation:
 
 def is_connected(room: Room, participant: str) -> bool:
     """Tell whether any connection of the participant lives."""
-    for connection in room.connections.values():  # noqa: SIM110 - a generator would take twice as long
-        if connection.who.participant == participant:
-            return True
-    return False
+    return participant in index_of(room).connected
 
 
-def present_seats(visit: Visit) -> Iterator[Seat]:
-    """Yield the seats that are in."""
-    return (seat for seat in visit.seats.values() if seat.stand is Stand.IN)
+def connections_of(room: Room, participant: str) -> tuple[str, ...]:
+    """Return the ids of a participant's live connections."""
+    return index_of(room).connected.get(participant, ())
+
+
+def present_seats(visit: Visit) -> list[Seat]:
+    """Return the seats that are in."""
+    return [seat for seat in visit.seats.values() if seat.stand is Stand.IN]
+
+
+def inside(visit: Visit) -> tuple[str, ...]:
+    """Return everybody who is in a visit in progress: providers first."""
+    return (*provider_ids(visit), *[seat.participant for seat in present_seats(visit)])
 
 
 def roster(visit: Visit) -> tuple[str, ...]:
     """Return everybody who is in the visit, or may rejoin it: providers first."""
-    clients = (seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN or may_rejoin(seat))
+    clients = [seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN or may_rejoin(seat)]
     return (*provider_ids(visit), *clients)
 
 
@@ -125,4 +128,4 @@ def host_status(room: Room) -> Status:
 def shown_status(room: Room) -> Status:
     """Return what waiting clients see of their provider. `with_someone` says less than what the provider says."""
     status = host_status(room)
-    return WITH_SOMEONE if status.kind == "available" and live_visit(room) is not None else status
+    return WITH_SOMEONE if status.kind == "available" and index_of(room).live is not None else status

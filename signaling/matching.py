@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import NotFound, Refused
 from signaling.events import Disconnected
+from signaling.lookup import connections_of
 from signaling.messages import Displaced
 from signaling.presence import disconnected
 from signaling.seats import ended
@@ -24,7 +25,7 @@ def match(draft: Draft, by: Who, visit: Visit, entry: Entry, client: str | None)
     """
     seat = _free_seat(visit, client)
     # Whoever has that client's link open looks on from an older device now.
-    for id in [id for id, c in draft.room.connections.items() if c.who.participant == seat.participant]:
+    for id in connections_of(draft.room, seat.participant):
         draft.tell((seat.participant,), Displaced(), connection=id, close=4509)
         disconnected(draft, Disconnected(id))
     waited = ended(seat.waited, draft.now)

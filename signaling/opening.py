@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from signaling.closing import close
@@ -18,6 +20,7 @@ from signaling.messages import (
     VisitChanged,
     VisitClosed,
 )
+from signaling.outages import FAULT, failed_during
 from signaling.policy import Policy
 from signaling.segment import with_company
 from signaling.shown import (
@@ -25,13 +28,14 @@ from signaling.shown import (
     shown_entry,
 )
 from signaling.state import (
+    Interval,
     Phase,
     Seat,
     Visit,
 )
 
 
-def open_visit(draft: Draft, appointment: Appointment, policy: Policy) -> None:
+def open_visit(draft: Draft, appointment: Appointment, policy: Policy, outages: Sequence[Interval] = ()) -> None:
     """An appointment's day has come: it becomes a visit, judged from now on by this copy of the policy."""
     if appointment.visit in draft.room.visits or appointment.visit in draft.room.closed:
         return
@@ -46,6 +50,9 @@ def open_visit(draft: Draft, appointment: Appointment, policy: Policy) -> None:
         group=appointment.group,
         opened_at=draft.now,
     )
+    for during in outages:
+        if during.start <= visit.start < (during.end or 0):  # its day came and went while we were away
+            visit = failed_during(visit, during)
     draft.put_visit(visit)
     _tell(draft, visit)
 
@@ -68,14 +75,14 @@ def tell_rev(draft: Draft) -> None:
             _tell(draft, visit)
 
 
-def reschedule(draft: Draft, appointment: Appointment, policy: Policy) -> None:
+def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: Sequence[Interval] = ()) -> None:
     """The EHR changed an opened appointment. Who sits where stays; seats come, and empty ones go.
 
     Told the same again, nothing changes. A visit that was started keeps its providers and stays a group.
     """
     visit = draft.room.visits.get(appointment.visit)
     if visit is None:
-        open_visit(draft, appointment, policy)
+        open_visit(draft, appointment, policy, outages)
         return
     # Where a walk-in was matched, the appointment's document still names the participant of the link.
     named = {visit.matched.get(seat.participant, seat.participant): seat for seat in appointment.seats}
@@ -87,6 +94,7 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy) -> None:
     seats |= {p: old for p, old in visit.seats.items() if p not in named and (old.waited or old.attended)}
     started = bool(visit.segments)
     kept = tuple(p for p in visit.providers if p.id not in {new.id for new in appointment.providers})
+    moved = visit.start != appointment.start
     changed = replace(
         visit,
         providers=(*appointment.providers, *kept) if started else appointment.providers,
@@ -95,7 +103,10 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy) -> None:
         end=appointment.end,
         group=appointment.group or (started and visit.group),
         policy=policy if visit.phase is Phase.SCHEDULED else visit.policy,
-        opened_at=visit.opened_at if visit.start == appointment.start else draft.now,
+        opened_at=draft.now if moved else visit.opened_at,
+        # What failed before they are expected anew kept nobody away.
+        outages=() if moved else visit.outages,
+        faults=tuple(fault for fault in visit.faults if fault != FAULT) if moved else visit.faults,
     )
     if changed == visit:
         return

@@ -32,9 +32,10 @@ from signaling.messages import (
     TellWaiting,
     Withdraw,
 )
-from signaling.state import Role
+from signaling.state import Role, at_hand
 
 
+@at_hand
 class Situation(StrEnum):
     """What a request is judged by: the visit's phase as the one who asks lives it.
 

@@ -7,12 +7,12 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import Busy, Refused
 from signaling.events import Connected, Disconnected, LinkRevoked, NodeGone
-from signaling.lookup import entry_of, is_connected
+from signaling.lookup import connections_of, entry_of, is_connected, live_visit
 from signaling.messages import Displaced
 from signaling.modality import media_gone
 from signaling.seats import drop_waiting, leave_entry, leave_waiting, return_waiting
 from signaling.segment import tell_participant, with_company
-from signaling.state import Connection, Phase, Role, Room, Stand, Visit, Who
+from signaling.state import Connection, Role, Room, Stand, Visit, Who
 
 
 def connected(draft: Draft, event: Connected) -> None:
@@ -22,11 +22,8 @@ def connected(draft: Draft, event: Connected) -> None:
     other out for ever. A provider may look on from several, for a notice must reach them wherever they are.
     """
     by = event.by
-    others = {
-        id: connection
-        for id, connection in draft.room.connections.items()
-        if connection.who.participant == by.participant and id != event.connection
-    }
+    room = draft.room
+    others = {id: room.connections[id] for id in connections_of(room, by.participant) if id != event.connection}
     if by.role is Role.CLIENT or event.takeover:
         if not event.takeover and any(connection.device != event.device for connection in others.values()):
             raise Busy("another device of this participant is active")
@@ -81,10 +78,10 @@ def _went(draft: Draft, who: Who, *, bye: bool = False) -> None:
 
 
 def _presence_changed(draft: Draft, participant: str) -> None:
-    for visit in list(draft.room.visits.values()):
-        if visit.phase is Phase.IN_PROGRESS and _is_in(visit, participant):
-            draft.put_visit(with_company(draft, visit))
-            tell_participant(draft, visit, participant, besides=participant)
+    visit = live_visit(draft.room)
+    if visit is not None and _is_in(visit, participant):
+        draft.put_visit(with_company(draft, visit))
+        tell_participant(draft, visit, participant, besides=participant)
 
 
 def _is_in(visit: Visit, participant: str) -> bool:
@@ -98,9 +95,9 @@ def node_gone(draft: Draft, event: NodeGone) -> None:
         if connection.node == event.node:
             _note_fault(draft, connection.who.participant)
             disconnected(draft, Disconnected(id))
-    for visit in list(draft.room.visits.values()):
-        if visit.phase is Phase.IN_PROGRESS and visit.media_node == event.node:
-            media_gone(draft, visit, event.alive_until)
+    visit = live_visit(draft.room)
+    if visit is not None and visit.media_node == event.node:
+        media_gone(draft, visit, event.alive_until)
 
 
 def _note_fault(draft: Draft, participant: str) -> None:
@@ -118,7 +115,7 @@ def host_away(draft: Draft) -> None:
 
 def link_revoked(draft: Draft, event: LinkRevoked) -> None:
     """A join link is dead: whoever came by it is closed out, and their place goes."""
-    ids = [id for id, c in draft.room.connections.items() if c.who.participant == event.participant]
+    ids = connections_of(draft.room, event.participant)
     for id in ids:
         draft.tell((event.participant,), Displaced(), connection=id, close=4512)
     for id in ids:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from signaling.closing import close_by_deadline, finish
-from signaling.deadlines import deadline, entry_deadline, visit_deadline
+from signaling.deadlines import entry_deadline, visit_deadline
 from signaling.draft import Draft
 from signaling.effects import Step
 from signaling.ending import end, end_segment, ended_offline, leave_visit, remove, return_to_waiting
@@ -24,6 +25,7 @@ from signaling.events import (
     Opened,
     Rescheduled,
 )
+from signaling.index import deadline
 from signaling.lookup import situation_of, visit_of
 from signaling.messages import (
     Acknowledge,
@@ -45,6 +47,7 @@ from signaling.messages import (
 )
 from signaling.modality import media_changed, set_mode, set_state
 from signaling.opening import cancel, open_visit, reschedule, tell_rev
+from signaling.outages import outage, unheard
 from signaling.permissions import Situation, demand, demand_role
 from signaling.policy import Policy
 from signaling.presence import connected, demand_active, disconnected, host_away, link_revoked, node_gone
@@ -58,7 +61,7 @@ from signaling.seats import (
     waited_long_enough,
 )
 from signaling.starting import admit, start
-from signaling.state import Person, Phase, Room, Visit
+from signaling.state import Interval, Person, Phase, Room, Visit
 from signaling.waiting import set_status, tell_status
 
 __all__ = ["deadline", "handle", "new_room"]
@@ -69,13 +72,17 @@ def new_room(id: str, practice: str, host: Person, epoch: str, policy: Policy) -
     return Room(id=id, practice=practice, host=host, epoch=epoch, policy=policy)
 
 
-def handle(room: Room, event: Asked | Fact, *, now: int) -> Step:
+def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Interval] = ()) -> Step:
     """Return the room after `event`, what must be stored with it, and what the shell should do about it.
 
     What `now` has let pass has passed first, so a late alarm, or one that rings twice, is invisible.
+    `outages` are those of the whole service, oldest first: what fell into one is given anew.
     Raise `SignalingError` if a request is refused; then nothing changes.
     """
     draft = Draft(room)
+    for during in unheard(draft, outages):
+        settle(draft, min(now, during.start))
+        outage(draft, during)
     # What was over by then is not brought about by time: nobody is absent from a visit that had ended.
     settle(draft, min(now, event.at) if isinstance(event, EndedOffline) else now)
     visit: Visit | None = None
@@ -89,9 +96,9 @@ def handle(room: Room, event: Asked | Fact, *, now: int) -> Step:
         case NodeGone():
             node_gone(draft, event)
         case Opened(appointment, policy):
-            open_visit(draft, appointment, policy)
+            open_visit(draft, appointment, policy, outages)
         case Rescheduled(appointment, policy):
-            reschedule(draft, appointment, policy)
+            reschedule(draft, appointment, policy, outages)
         case Cancelled(appointment, outcome):
             cancel(draft, appointment, outcome)
         case LinkRevoked():
@@ -193,8 +200,7 @@ def _settle_one(draft: Draft) -> None:
                 grace_over(draft, entry)
             return
     for visit in room.visits.values():
-        at = visit_deadline(visit)
-        if at is not None and at <= now:
+        if visit_deadline(visit) <= now:
             if visit.phase is Phase.IN_PROGRESS:
                 end_segment(draft, visit, DeadlinePassed, by=None, reason="abandoned")
             else:

@@ -9,9 +9,9 @@ from signaling.errors import Busy, NotFound, NotReady, Refused, TooMany
 from signaling.lookup import (
     entry_of,
     hosts,
+    inside,
     live_visit,
     present_seats,
-    provider_ids,
     situation_of,
     visit_of_appointment,
 )
@@ -28,7 +28,7 @@ from signaling.rejoining import withdraw_elsewhere
 from signaling.seats import entry_for, leave_queue
 from signaling.segment import begin_segment, join_segment
 from signaling.shown import (
-    shown_participants,
+    shown_to_each,
 )
 from signaling.state import (
     Attendee,
@@ -65,7 +65,7 @@ def start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
     visit = begin_segment(draft, advance(visit, Start, Phase.IN_PROGRESS))
     # One click is one step of `rev`, however many clients it let in.
     visit = draft.put_visit(replace(visit, rev=visit.rev - len(waiting)))
-    for id in (*provider_ids(visit), *(seat.participant for seat in present_seats(visit))):
+    for id, participants in shown_to_each(draft.room, visit, inside(visit)):
         draft.tell(
             (id,),
             VisitStarted(
@@ -73,7 +73,7 @@ def start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
                 appointment=visit.appointment,
                 segment=len(visit.segments),
                 rev=visit.rev,
-                participants=shown_participants(draft.room, visit, id),
+                participants=participants,
                 ice_servers=(),
             ),
         )
@@ -128,8 +128,9 @@ def _visit_of_walk_in(draft: Draft, entry: Entry, fresh: str) -> Visit:
         start=draft.now,
         end=draft.now,
     )
+    draft.put_visit(visit)
     draft.put_entry(replace(entry, visit=visit.id))
-    return draft.put_visit(visit)
+    return visit
 
 
 def _let_in(draft: Draft, visit: Visit, seat: Seat) -> Visit:
@@ -154,7 +155,7 @@ def admit(draft: Draft, by: Who, request: Admit) -> Visit:
     else:
         raise Refused("a walk-in is started, or matched")
     demand(by.role, situation_of(draft.room, by, visit), Admit)
-    if len(list(present_seats(visit))) >= GROUP_LIMIT:
+    if len(present_seats(visit)) >= GROUP_LIMIT:
         raise TooMany("clients in one visit")
     if entry.visit is None:
         visit = match(draft, by, visit, entry, request.client)

@@ -7,13 +7,24 @@ integer milliseconds of the store's clock. Mappings are treated as immutable: th
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeVar
 
 from msgspec import Struct, field
 
 from signaling.messages import AudioReason, Devices, Modality, Outcome, Place, ShownStatusKind
 from signaling.policy import Policy, PracticeInfo
 
+E = TypeVar("E", bound=type[StrEnum])
 
+
+def at_hand(kind: E) -> E:
+    """Let members be found like any attribute, as from Python 3.12 on: 3.11 calls a function for each."""
+    for member in kind:
+        type.__setattr__(kind, member.name, member)
+    return kind
+
+
+@at_hand
 class Role(StrEnum):
     """Who somebody is to a room. `guest` is reserved: every table refuses it."""
 
@@ -23,6 +34,7 @@ class Role(StrEnum):
     GUEST = "guest"
 
 
+@at_hand
 class Phase(StrEnum):
     """Where a visit stands."""
 
@@ -33,6 +45,7 @@ class Phase(StrEnum):
     CLOSED = "closed"
 
 
+@at_hand
 class Stand(StrEnum):
     """Where a client's seat stands; presence is another matter."""
 
@@ -214,14 +227,14 @@ class Visit(Struct, frozen=True):
     """In progress, and one side has nobody connected since then."""
     faults: tuple[str, ...] = ()
     """Codes of technical faults of ours, for the record."""
-    due: int | None = None
-    """Its `visit_deadline`, kept by `Draft`. None: not known; look."""
     matched: dict[str, str] = {}
     """By the participant of a join link: the walk-in whom a provider gave that seat."""
+    outages: tuple[Interval, ...] = ()
+    """When the service could serve nobody while clients were awaited or waited."""
 
 
-class Room(Struct, frozen=True):
-    """A provider's permanent private place."""
+class Room(Struct, frozen=True, dict=True):
+    """A provider's permanent private place. Beside its fields it carries its index, which is no part of its value."""
 
     id: str
     practice: str
@@ -232,8 +245,6 @@ class Room(Struct, frozen=True):
     """Numbers snapshots; compared with nothing on the wire."""
     seq: int = 0
     """The last event's number."""
-    due: int | None = None
-    """The least deadline of all, kept by `Draft`. None: not known; look."""
     time: int = 0
     """The latest time this room has seen; it never goes back."""
     policy: Policy = field(default_factory=Policy)
@@ -248,6 +259,8 @@ class Room(Struct, frozen=True):
     closed: dict[str, int] = {}
     """Visits that closed within a day, and when: opened again by a late fact, one would be billed twice."""
     connections: dict[str, Connection] = {}
+    outages_until: int = 0
+    """The end of the last outage of the service that this room has heard of."""
 
     @property
     def info(self) -> PracticeInfo:

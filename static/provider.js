@@ -15,8 +15,9 @@ import { Api } from "./lib/api.js";
 import { CLOSE } from "./lib/connection.js";
 import { isGroup, membersOf } from "./lib/group.js";
 import { codeOf } from "./lib/refusal.js";
-import { clientsOf, endedVisits, liveVisit } from "./lib/room.js";
-import { beOneDevice, browser, levelWatcher, setUp, Words } from "./page.js";
+import { Part } from "./lib/part.js";
+import { clientsOf, endedVisits, liveVisits } from "./lib/room.js";
+import { beOneDevice, browser, kept, levelWatcher, setUp, Words } from "./page.js";
 import { Rooms } from "./rooms.js";
 
 /** @typedef {import("./lib/types.js").ProviderView} ProviderView */
@@ -32,11 +33,16 @@ const api = new Api(fetch.bind(globalThis));
 const words = new Words(() => draw());
 const { memory, self, sounds, wake, frame } = setUp("provider");
 const rooms = new Rooms({ memory, self, ticket });
+const part = new Part(memory, kept("provider"), navigator.locks);
 const attention = new Attention(sounds);
-const deeds = new Deeds({ rooms, self, sounds, t: () => words.t, fail, draw: () => draw() });
-const ready = new ReadyDialog({ onStart: (entry) => void deeds.start(entry), onLater: (entry) => deeds.acknowledge(entry) });
+const deeds = new Deeds({ rooms, part, self, sounds, t: () => words.t, fail, draw: () => draw() });
+const ready = new ReadyDialog({
+  onStart: (entry) => void deeds.start(entry),
+  onAdmit: (entry) => void deeds.admit([entry]),
+  onLater: (entries) => deeds.acknowledge(entries),
+});
 const banner = new ReadyBanner();
-banner.show({ onLater: (entry) => deeds.acknowledge(entry), onAdmit: (entry) => void deeds.admit([entry]) });
+banner.show({ onLater: (entries) => deeds.acknowledge(entries), onAdmit: (entry) => void deeds.admit([entry]) });
 
 /** @type {{id: string, name: string} | null} */
 let me = null;
@@ -47,9 +53,9 @@ let first = null;
 /** @type {"loading" | "sign-in" | "room" | "displaced"} */
 let place = "loading";
 /** @type {string | null} an ended visit that is looked at */
-let looking = null;
-/** @type {string | null} the visit one is in: another that begins elsewhere waits for its end */
-let present = null;
+let looking = memory.get("looking");
+/** @type {string | null} the visit that another device took over */
+let taken = null;
 /** @type {GroupPanel | null} */
 let people = null;
 let note = "";
@@ -75,6 +81,7 @@ function learn(got) {
 
 async function begin() {
   await Promise.all([words.load(), beOneDevice(memory)]);
+  await part.restore();
   draw({ focus: false });
   addEventListener("pointerdown", () => sounds.unlock(), { capture: true });
   addEventListener("keydown", () => sounds.unlock(), { capture: true });
@@ -118,6 +125,7 @@ async function signIn(screen, username, password) {
 
 async function signOut() {
   rooms.stop();
+  part.leaves();
   self.close();
   me = null;
   place = "sign-in";
@@ -125,28 +133,49 @@ async function signOut() {
   draw();
 }
 
-rooms.on("message", ({ message, before }) => {
+/** Look at the end of a visit, over a reload too; or at the room again. @param {string | null} visit */
+function look(visit) {
+  looking = visit;
+  memory.set("looking", visit);
+}
+
+rooms.on("message", ({ message, room, before }) => {
   const view = rooms.view;
-  if (message.type === "visit.ended" && message.reason !== "returned") looking = message.visit;
-  if (before === null && view) looking = endedVisits(view).at(-1)?.id ?? null; // a reload changes no screen
-  if (message.type === "visit.closed" && message.visit === looking) looking = null;
+  if (message.type === "visit.started") part.began(message.visit, room);
   if (message.type === "visit.resumed" || message.type === "visit.started") sounds.play("started");
-  if (message.type === "visit.rejoin_pending" && message.agreed?.includes("client")) {
-    looking = message.visit;
+  if (message.type === "visit.ended" && message.visit === part.visit) {
+    part.leaves();
+    if (message.reason !== "returned") look(message.visit);
+  }
+  if (message.type === "visit.closed" && message.visit === looking) look(null);
+  if (message.type === "visit.closed" && message.visit === part.visit) part.leaves();
+  if (message.type === "visit.rejoin_pending" && message.agreed?.includes("client") && !message.mine) {
+    if (message.visit === part.last) look(message.visit); // another device of this person is not called away
     sounds.play("ready");
   }
-  if (message.type === "displaced") place = "displaced";
-  if (view !== before || message.type === "displaced") draw();
+  // It ended while this page was not connected; whoever goes on with it asks anew.
+  if (message.type === "view" && view?.visits.some((visit) => visit.id === part.visit && visit.phase !== "in_progress" && !visit.mine)) part.leaves();
+  if (view !== before) draw();
 });
 rooms.on("state", () => draw());
-rooms.on("closed", ({ code }) => {
-  if (code === CLOSE.DISPLACED) place = "displaced";
-  else {
-    place = "sign-in";
-    note = words.t.say("signin.expired");
-  }
+rooms.on("closed", ({ code, room }) => {
+  const here = part.visit;
+  const moved = code === CLOSE.DISPLACED;
+  if (room === undefined) {
+    taken = moved ? here : null;
+    part.leaves();
+    place = moved ? "displaced" : "sign-in";
+    if (!moved) note = words.t.say("signin.expired");
+    self.close();
+  } else if (moved && here && !present()) part.leaves(); // the room of another was where it was
   draw();
+  if (room !== undefined && moved) fail(words.t.say("room.displaced_shared"));
 });
+
+/** The session this page takes part in. */
+function present() {
+  return rooms.view ? liveVisits(rooms.view).find(({ id }) => id === part.visit) : undefined;
+}
 
 /** The visit whose end is shown, if it still may be rejoined. */
 function lookedAt() {
@@ -157,7 +186,7 @@ function lookedAt() {
 function screenName() {
   if (place !== "room") return place;
   if (!rooms.view) return "loading";
-  if (liveVisit(rooms.view)) return "session";
+  if (present()) return "session";
   return lookedAt() ? "ended" : "room";
 }
 
@@ -165,8 +194,7 @@ function screenName() {
 function draw({ focus = true } = {}) {
   const t = words.t;
   const name = screenName();
-  const live = rooms.view ? liveVisit(rooms.view, present) : undefined;
-  present = live?.id ?? null;
+  const live = present();
   const key = `${name}/${t.language}/${name === "session" ? `${live?.id}/${live?.segment}` : name === "ended" ? looking : ""}`;
   if (!shown || shown.name !== key) {
     rooms.leave(name === "session" && live ? rooms.of(live) : null);
@@ -190,7 +218,7 @@ function tell(name) {
   if (screen instanceof ProviderRoom && view) screen.tell(view);
   const visit = lookedAt();
   if (screen instanceof EndedScreen && visit) screen.tell(ended(visit), t);
-  const live = name === "session" && view ? liveVisit(view, present) : undefined;
+  const live = name === "session" ? present() : undefined;
   if (view && live) {
     rooms.of(live).session.tell(live.participants);
     people?.tell(membersOf(view, live));
@@ -221,7 +249,7 @@ function showFrame() {
 function make(name) {
   const t = words.t;
   const view = rooms.view;
-  const live = view && liveVisit(view, present);
+  const live = present();
   people = null;
   if (name === "session" && live) return makeSession(live);
   const visit = lookedAt();
@@ -242,6 +270,8 @@ function make(name) {
 
 function useThis() {
   place = "room";
+  if (taken) part.enters(taken); // the session comes along with the click
+  taken = null;
   rooms.start({ takeover: true });
   draw();
 }
@@ -259,8 +289,10 @@ function makeRoom(now) {
       onTell: (entry, text) => deeds.tell(entry, text),
       onRemove: (entry, reason) => deeds.removeWaiting(entry, reason),
       onStatus: (status, minutes) => deeds.setStatus(status, minutes),
+      onJoin: (visit) => void deeds.join(visit),
+      onAdmit: (entry) => void deeds.admit([entry]),
       onRejoin(visit) {
-        looking = visit.id;
+        look(visit.id);
         draw();
         deeds.rejoin(visit);
       },
@@ -303,6 +335,11 @@ function makeSession(live) {
     startedAt: live.started_at,
     people: people ?? undefined,
     onEnd: () => void end(live),
+    onStepOut() {
+      part.leaves();
+      self.close();
+      draw();
+    },
   });
   stage.beside(banner);
   return stage;
@@ -326,7 +363,7 @@ function ended(visit) {
     other: clientsOf(visit).map(({ name }) => name).join(", "),
     until: visit.rejoin_until,
     agreed: visit.agreed ?? [],
-    ...(visit.mine ? { mine: true } : {}),
+    mine: visit.mine === true, // of two providers, the roles that agreed do not say who
     group: rooms.view !== null && isGroup(rooms.view, visit),
     by: visit.ended_by,
     reason: visit.ended_reason,
@@ -352,10 +389,11 @@ function makeEnded(visit) {
     onFinish: () => finish(visit),
     onAttendance: about.group ? undefined : () => deeds.finishWithOutcomes(visit),
     onLater() {
-      looking = null;
+      look(null);
       draw();
     },
   });
+  screen.beside(banner);
   return screen;
 }
 

@@ -104,9 +104,10 @@ export class Session {
    * @param {number | undefined} model.startedAt
    * @param {HTMLElement} [model.people]   what a provider opens beside the picture
    * @param {() => void} model.onEnd
+   * @param {() => void} [model.onStepOut]
    * @returns {CallStage}
    */
-  enter({ t, visit, segment, iceServers, participants, onEnd, ...rest }) {
+  enter({ t, visit, segment, iceServers, participants, onEnd, onStepOut, ...rest }) {
     const stage = new CallStage();
     stage.show({
       ...rest,
@@ -119,6 +120,12 @@ export class Session {
         this.leave(); // media stop at the click, whatever the network does
         onEnd();
       },
+      onStepOut:
+        onStepOut &&
+        (() => {
+          this.leave();
+          onStepOut();
+        }),
     });
     this.#stage = stage;
     this.#t = t;
@@ -189,7 +196,7 @@ export class Session {
     if (!this.#stage || !this.#t) return;
     this.#stage.tell(
       {
-        others: this.#participants.filter(({ you, presence }) => !you && presence !== "left"),
+        others: seen(this.#participants, this.call.remotes),
         remotes: this.call.remotes,
         call: this.call.state,
         line: this.#connection.state,
@@ -198,4 +205,18 @@ export class Session {
       this.#t,
     );
   }
+}
+
+/**
+ * The others to show. Of several providers some may not take part: who is not heard of gets no empty place, unless
+ * nobody else of them is there to be waited for.
+ * @param {Participant[]} participants
+ * @param {import("./lib/media.js").Remote[]} remotes
+ */
+export function seen(participants, remotes) {
+  const there = new Set(remotes.map(({ participant }) => participant));
+  const leads = participants.filter(({ role }) => role !== "client");
+  const led = leads.some(({ id, you }) => you || there.has(id));
+  const idle = new Set(led && leads.length > 1 ? leads.filter(({ id }) => !there.has(id)) : []);
+  return participants.filter((one) => !one.you && one.presence !== "left" && !idle.has(one));
 }

@@ -5,6 +5,9 @@ store's command connections, and listens for the echoes: what arrives proves the
 still end at the same server, or the same cluster. Without them the connection is made anew, all rooms are subscribed
 again, and the hub is told that it may have missed something; so it is when other servers became primaries.
 
+A room's channel also carries what nodes call to one another about it, and each node has a channel of its own for
+letters: sealed under the channel's name, gone if nobody listens.
+
 Not over redis-py's PubSub: it mends its connection by itself and tells nobody, so that what was missed meanwhile
 would stay missed; and it costs two to seven times as much a message (docs/decisions/0004).
 """
@@ -20,11 +23,11 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from server.crypto import SealBroken, Sealer
-from server.ports import Deliver, Gap, StoreAway
+from server.ports import Called, Deliver, Gap, Letter, StoreAway
 from server.redis_link import envelope
 from server.redis_link.address import Address
 from server.redis_link.faults import NotConnected, StoreFault
-from server.redis_link.keys import channel_of, room_keys, room_of
+from server.redis_link.keys import channel_of, node_channel, partition_of, room_keys, room_of
 from server.redis_link.link import Link, pack
 from server.redis_link.pipe import Commands, Pipe
 
@@ -57,13 +60,29 @@ class Store(Protocol):
 
 
 class RedisBus:
-    """`Bus` over Redis. Open it with `connect`."""
+    """`Bus` and `Post` over Redis. Open it with `connect`."""
 
-    def __init__(self, store: Store, deliver: Deliver, gap: Gap, *, own: str, beat: float, patience: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        deliver: Deliver,
+        gap: Gap,
+        *,
+        node: str,
+        letter: Letter,
+        called: Called,
+        own: str,
+        beat: float,
+        patience: float,
+    ) -> None:
         self._store = store
         self._sealer: Sealer = store.sealer
         self._deliver = deliver
         self._gap = gap
+        self._letter = letter
+        self._called = called
+        self._node = node
+        self._letters = node_channel(node)
         self._own = f"beat:{own}"
         self._beat = beat
         self._patience = patience
@@ -125,6 +144,22 @@ class RedisBus:
         self._confirmed.discard(channel)
         self._send("UNSUBSCRIBE", channel)
 
+    async def post(self, node: str, letter: bytes) -> None:
+        """Send a letter to one node. Raise `StoreAway`."""
+        channel = node_channel(node)
+        await self._publish(channel, self._sealer.seal(partition_of(node), channel, 0, letter))
+
+    async def call(self, room: str, letter: bytes) -> None:
+        """Send a letter to every node that is subscribed to a room. Raise `StoreAway`."""
+        keys = room_keys(room)
+        await self._publish(keys.channel, envelope.call(self._sealer.seal(keys.partition, keys.channel, 0, letter)))
+
+    async def _publish(self, channel: str, message: bytes) -> None:
+        try:
+            await self._store.pipe.call("PUBLISH", channel, message)
+        except StoreFault:
+            raise StoreAway from None
+
     async def _connect(self) -> None:
         """Connect, and subscribe to everything that is wanted. Raise `NotConnected`, `StoreFault` or `StoreAway`."""
         self._link = await Link.open(
@@ -133,7 +168,7 @@ class RedisBus:
         self._broken.clear()
         # Whoever waited on the old connection waits on: one confirmation on this one answers all of a channel.
         before, self._unconfirmed = self._unconfirmed, {}
-        channels = [self._own, *map(channel_of, sorted(self._rooms))]
+        channels = [self._own, self._letters, *map(channel_of, sorted(self._rooms))]
         confirmed: list[_Waiter] = []
         for channel in channels:
             carried = [waiter for waiters in before.get(channel, ()) for waiter in waiters if not waiter.done()]
@@ -203,6 +238,8 @@ class RedisBus:
             case [b"message", bytes(channel), bytes(payload)]:
                 if channel == self._own.encode():
                     self._hear_beat(payload)
+                elif channel == self._letters.encode():
+                    self._open(payload)
                 else:
                     self._hear(room_of(channel.decode()), payload)
             case [b"subscribe", bytes(channel), _]:
@@ -221,11 +258,32 @@ class RedisBus:
             return
         events: list[tuple[int, bytes | None]] = []
         for seq, value in sealed:
+            if seq == 0:
+                self._hear_call(room, value)
+                continue
             try:
                 events.append((seq, value and self._sealer.open(keys.partition, keys.events, seq, value)))
             except SealBroken:
                 events.append((seq, None))  # the store has it; if it is broken there too, reading it says so
-        self._tell(self._deliver, room, events)
+        if events:
+            self._tell(self._deliver, room, events)
+
+    def _hear_call(self, room: str, sealed: bytes | None) -> None:
+        keys = room_keys(room)
+        try:
+            letter = self._sealer.open(keys.partition, keys.channel, 0, sealed or b"")
+        except SealBroken:
+            logger.warning("a call on a room's channel cannot be opened")
+        else:
+            self._tell(self._called, room, letter)
+
+    def _open(self, sealed: bytes) -> None:
+        try:
+            letter = self._sealer.open(partition_of(self._node), self._letters, 0, sealed)
+        except SealBroken:
+            logger.warning("a letter to this node cannot be opened")
+        else:
+            self._tell(self._letter, letter)
 
     def _tell(self, listener: Callable[..., None], *what: Any) -> None:
         try:
@@ -269,11 +327,21 @@ async def connect(
     deliver: Deliver,
     gap: Gap,
     *,
+    node: str = "",
+    letter: Letter = lambda letter: None,
+    called: Called = lambda room, letter: None,
     random: Callable[[int], bytes] = os.urandom,
     beat: float = BEAT,
     patience: float = PATIENCE,
 ) -> RedisBus:
-    """Open a bus beside `store`. Raise `StoreAway`. `beat`, `patience`: seconds between beats, and without an echo."""
-    bus = RedisBus(store, deliver, gap, own=random(8).hex(), beat=beat, patience=patience)
+    """Open the bus of `node` beside `store`. Raise `StoreAway`.
+
+    `letter` hears what is posted to the node, `called` what is called to its rooms. `beat`, `patience`: seconds between
+    beats, and without an echo.
+    """
+    own = random(8).hex()
+    bus = RedisBus(
+        store, deliver, gap, node=node or own, letter=letter, called=called, own=own, beat=beat, patience=patience
+    )
     await bus.open()
     return bus

@@ -60,6 +60,11 @@ def room_of(channel: str) -> str:
     return channel.removeprefix("room:")
 
 
+def node_channel(node: str) -> str:
+    """Return the pub/sub channel of a node."""
+    return f"node:{node}"
+
+
 def documents_key(names: Names, place: str, kind: str) -> str:
     """Return the key of the hash that holds all documents of a kind in a place."""
     return f"{_tag(partition_of(place))}:documents:{names.mark('place', place)}:{kind}"

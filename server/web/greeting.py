@@ -18,8 +18,9 @@ from server.web.resumption import Claim, Expired, Reused, WrongSecret, sha256
 from server.web.stored_event import Event, decode
 from signaling.errors import BadMessage, Busy, NotFound, SignalingError
 from signaling.events import Connected
+from signaling.lookup import visit_of
 from signaling.messages import PROTOCOL_VERSION, Error, Hello, Resume, Welcome
-from signaling.state import Room
+from signaling.state import Role, Room, Stand, Who
 
 if TYPE_CHECKING:
     from server.web.session import Session
@@ -100,10 +101,24 @@ async def _greet(session: Session, hello: Hello) -> None:
     )
     if missed is None or hello.resume is None:
         session.show(room)
+        over = _over(room, ticket.by)
+        if over is not None:
+            session.close(over)  # after the view, which says whom to call
+            return
     else:
         session.catch_up(hello.resume.seq, missed)
     for message in hub.beside(room, ticket.by):
         session.tell(message)
+
+
+def _over(room: Room, who: Who) -> Close | None:
+    """Return why a client with a good ticket can do nothing here any more; None if they can."""
+    if who.role is not Role.CLIENT:
+        return None
+    visit = visit_of(room, who)
+    if visit is None:
+        return None if who.visit is None else Close.OVER
+    return Close.REMOVED if visit.seats[who.participant].stand is Stand.REMOVED else None
 
 
 async def _redeemed(session: Session, ticket: str) -> Ticket:

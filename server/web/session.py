@@ -273,7 +273,7 @@ class Session:
             return
         if not self.hub.may_see(caller.room, caller.by, event.message):
             return
-        self.send(self.hub.packet(event))
+        self.send(self.hub.packet(event, caller.by.participant))
         if event.close is not None:
             self.close(event.close)
 

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from server.ports import Ticket
 from server.registry import names, room_id
 from server.registry.errors import Invalid, Missing
+from server.registry.names import RoomId
 from server.web import auth
 from server.web.api.operation import Answer, Call, Nothing, Operation
 from server.web.api.shown import PracticeNamed, PracticeShown, ProviderNamed, ProviderShown, shown, with_status
@@ -78,7 +79,8 @@ class LobbyAnswer(Struct, frozen=True):
 class TicketBody(Struct, frozen=True):
     """Which room the provider wants to connect to; their own, unless another is named."""
 
-    room: Annotated[str, Meta(max_length=64)] | None = None
+    room: Id | None = None
+    """The room's id, or that of the provider whose room it is."""
 
 
 class RoomShared(Struct, frozen=True):
@@ -176,20 +178,19 @@ async def for_provider(
         raise Missing("provider")
     own = room_id(practice, id)
     role, rooms = Role.PROVIDER, tuple[RoomShared, ...]()
-    if room is None or room == own:
+    if room is None or room in (id, own):
         rooms = tuple(
             RoomShared(room=shared.room, provider=ProviderNamed(id=shared.host.id, name=shared.host.name))
             for shared in await registry.shared.of(practice, id)
         )
     else:
-        other = await call.services.rooms.present(room)
+        # A room that does not exist is a provider's id, perhaps: outsiders know no other.
+        other = await call.services.rooms.present(room) or await call.services.rooms.present(room_id(practice, room))
         if other is None or other.practice != practice or not _hosts(other, id):
             raise Missing("room")
-        role = Role.CO_PROVIDER
+        role, own = Role.CO_PROVIDER, RoomId(other.id)
     who = Who(role=role, participant=id, name=provider.name)
-    token = await registry.tickets.issue(
-        Ticket(room=room if role is Role.CO_PROVIDER and room else own, practice=practice, by=who, sign_in=sign_in)
-    )
+    token = await registry.tickets.issue(Ticket(room=own, practice=practice, by=who, sign_in=sign_in))
     info = policy.practice
     answer = TicketAnswer(
         ticket=token,

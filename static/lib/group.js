@@ -76,6 +76,11 @@ export function matchesOf(view) {
     .filter(({ appointment, client }) => client.seat !== "removed" && !waits.has(`${appointment.id}/${client.id}`));
 }
 
+/** Whether somebody waits for a session that has begun already: they are admitted, and nothing is started. @param {Entry} entry @param {RoomVisit | undefined} live */
+export function isLate(entry, live) {
+  return live !== undefined && entry.appointment !== undefined && entry.appointment === live.appointment;
+}
+
 /** How many of an appointment's clients wait. @param {ProviderView} view @param {string | undefined} appointment */
 export function readiness(view, appointment) {
   const booked = view.appointments.find(({ id }) => id === appointment);

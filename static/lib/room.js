@@ -150,14 +150,14 @@ function phased(view, id, phase, rev) {
   return view.appointments.map((one) => (one.id === id ? { ...one, phase, rev: rev ?? one.rev } : one));
 }
 
-/**
- * The visit to be in. A room holds at most one that is live; of two rooms, one stays in the visit one is in.
- * @param {ProviderView} view
- * @param {string | null} [present]  the visit shown now
- */
-export function liveVisit(view, present = null) {
-  const live = view.visits.filter(({ phase }) => phase === "in_progress");
-  return live.find(({ id }) => id === present) ?? live[0];
+/** Visits in progress. A room holds one at most; several rooms are looked into. @param {ProviderView} view */
+export function liveVisits(view) {
+  return view.visits.filter(({ phase }) => phase === "in_progress");
+}
+
+/** The visit in progress in the room of something, if there is one. @param {ProviderView} view @param {{room?: string}} thing */
+export function liveBeside(view, { room }) {
+  return liveVisits(view).find((visit) => visit.room === room);
 }
 
 /** Visits that may be rejoined. @param {ProviderView} view */

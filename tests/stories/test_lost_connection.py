@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.participants import Closed, Participant
+from loadtests.participants import Closed
 from tests.stories.conftest import Day, day_at
 from tests.stories.media_peer import MediaPeer, until
 from tests.stories.service import Service
@@ -20,8 +20,7 @@ async def test_a_waiting_client_who_drops_resumes_in_place(day: Day) -> None:
 
     await client.drop()
     gone = await provider.hear("queue.changed", lambda m: m["entry"]["away"])
-    again = Participant(day.ehr.url, device="phone")
-    day.people.append(again)
+    again = day.elsewhere(client)
     welcome = await again.resume(client)
 
     assert gone["entry"]["id"] == entry["id"]
@@ -41,8 +40,7 @@ async def test_what_happened_meanwhile_is_replayed_exactly(day: Day) -> None:
     await provider.ask("set_status", status="late", minutes=5)
     await provider.ask("start", appointment=booked.id)
     await provider.ask("end", visit=booked.visit)
-    again = Participant(day.ehr.url, device="phone")
-    day.people.append(again)
+    again = day.elsewhere(client)
     welcome = await again.resume(client)
     await again.ask("ping")
 
@@ -70,14 +68,12 @@ async def test_an_old_secret_does_not_resume_again(day: Day) -> None:
     booked = await day.book("ana")
     client = await day.client_in(booked)
     await client.drop()
-    again = Participant(day.ehr.url, device="phone")
-    day.people.append(again)
+    again = day.elsewhere(client)
     await again.resume(client)
     await again.ask("ping")
     await again.drop()
 
-    thief = Participant(day.ehr.url, device="phone")
-    day.people.append(thief)
+    thief = day.elsewhere(again)
     with pytest.raises(Closed):
         await thief.resume(client)
 
@@ -97,9 +93,7 @@ async def test_a_kill_and_restart_loses_nothing(own_service: Service) -> None:
             assert await client.closing() and await provider.closing()
 
             await service.start()
-            back = Participant(service.url, device="phone")
-            doctor = Participant(service.url, device="laptop")
-            day.people += [back, doctor]
+            back, doctor = day.person("phone"), day.person("laptop")
             await back.resume(client)
             await doctor.resume(provider)
 
@@ -126,8 +120,7 @@ async def test_after_a_kill_each_side_is_told_which_peer_to_replace(own_service:
                 await service.kill()
                 assert await client.closing() and await provider.closing()
                 await service.start()
-                back, doctor = Participant(service.url, device="phone"), Participant(service.url, device="laptop")
-                day.people += [back, doctor]
+                back, doctor = day.person("phone"), day.person("laptop")
                 await back.resume(client)
                 await doctor.resume(provider)
 

@@ -128,3 +128,35 @@ async def test_a_node_that_falls_silent_is_buried_by_the_other(nodes: Two) -> No
 
         gone = await provider.hear("queue.changed", lambda m: "dropped" in m["entry"]["flags"])
         assert gone["entry"]["client"]["id"] == "ana"
+
+
+async def test_words_reach_the_other_node_and_nobody_who_is_not_meant(nodes: Two) -> None:
+    async with (
+        Ehr(nodes.first.url, nodes.first.operator_key) as ehr,
+        Participant(nodes.second.url, device="laptop") as provider,
+        Participant(nodes.first.url, device="phone") as ana,
+        Participant(nodes.first.url, device="phone") as ben,
+    ):
+        dr = await ehr.provider("dr")
+        first, second = await ehr.book("apt", dr, ["ana"]), await ehr.book("apt-2", dr, ["ben"])
+        await provider.join(await ehr.provider_ticket("dr"))
+        await ana.join(await ehr.client_ticket(first.tokens["ana"]))
+        await ben.join(await ehr.client_ticket(second.tokens["ben"]))
+        await ana.check_in()
+        await ben.check_in()
+        entry = await provider.hear("queue.entered", lambda m: m["entry"]["client"]["id"] == "ben")
+
+        await provider.ask("start", appointment=first.id)
+        await ana.hear("visit.started")
+        await provider.ask("tell_waiting", entry=entry["entry"]["id"], text="ten minutes")
+        assert (await ben.hear("waiting.changed", lambda m: "text" in m))["text"] == "ten minutes"
+        await ana.ask("chat", text="can you hear me?")
+        assert (await provider.hear("chat"))["text"] == "can you hear me?"
+        await provider.ask("chat", text="yes")
+        assert (await ana.hear("chat"))["text"] == "yes"
+        await ana.ask("media.mode", mode="audio", reason="bandwidth")
+        assert (await provider.hear("media.mode"))["mode"] == "audio"
+
+        assert not ben.heard("chat")
+        assert not ben.heard("media.mode")
+        assert not [told for told in ana.heard("waiting.changed") if "text" in told]

@@ -240,6 +240,21 @@ async def test_a_co_provider_gets_into_the_hosts_room_for_what_they_share_alone(
     assert answer.json()["provider"] == {"id": "amy", "name": "Dr. amy"}
 
 
+async def test_a_room_may_be_named_by_the_provider_whose_it_is(world: World) -> None:
+    cookies = await signed_in(world)
+    shared = replace(plan("ann", provider="bob"), providers=("bob", "amy"))
+    await world.registry.appointments.put("elm", "b1", shared, by="key")
+
+    theirs = await redeemed(world, await world.asked("POST", "/v1/tickets", json={"room": "bob"}, cookies=cookies))
+    own = await redeemed(world, await world.asked("POST", "/v1/tickets", json={"room": "amy"}, cookies=cookies))
+
+    assert (theirs.room, theirs.by.role) == (room_id("elm", "bob"), Role.CO_PROVIDER)
+    assert (own.room, own.by.role) == (ROOM, Role.PROVIDER)
+    for nobody, status in (("zoe", 404), ("a b", 422)):
+        asked = await world.asked("POST", "/v1/tickets", json={"room": nobody}, cookies=cookies)
+        assert asked.status_code == status
+
+
 async def test_a_provider_is_told_the_rooms_of_others_that_they_may_enter(world: World) -> None:
     cookies = await signed_in(world)
     shared = replace(plan("ann", provider="bob"), providers=("bob", "amy"))

@@ -15,7 +15,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -41,6 +40,7 @@ from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
 from server.nodes.together import Together
 from server.offline import EndsAnyway
+from server.outages import Outages
 from server.perform import Performer
 from server.ports import StoreAway
 from server.redis_link.address import BadStoreUrl
@@ -63,8 +63,7 @@ from server.web.stored_event import encode
 from server.web.websocket import make_protocol
 from signaling.messages import Message
 from signaling.negotiation import replacements
-from signaling.state import Room, Who
-from signaling.view import may_see, view
+from signaling.view import may_be_told, view
 
 logger = logging.getLogger("carelobby.app")
 
@@ -244,6 +243,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         perform=lambda room, effects: performer.perform(room, effects),
         owed=lambda: archiver.wake(),
         learned=lambda room: many.carrier.learned(room),
+        outages=(await stack.enter_async_context(Outages(store.documents, clock))).known,
     )
     rooms = EndsAnyway(
         door,
@@ -294,7 +294,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         view=lambda room, who: view(room, who, ice_servers=ice_servers()),
         node=node_id,
         clock=clock,
-        may_see=lambda room, who, event: _may_see(door.known(room), who, event),
+        may_see=lambda room, who, event: may_be_told(door.known(room), who, event),
         ice_servers=ice_servers,
         beside=replacements,
     )
@@ -416,13 +416,6 @@ def _sealer(settings: Settings) -> Sealer:
         return Sealer(keyring)
     except BadKeyring as problem:
         raise CannotStart(f"CARELOBBY_SECRET_KEYS: {problem}.") from problem
-
-
-def _may_see(room: Room | None, who: Who, event: Mapping[str, Any]) -> bool:
-    # A room that is older than the event cannot tell: somebody may have come into the visit with this very step.
-    if room is None or room.version < event.get("version", 0):
-        return True
-    return may_see(room, who, event.get("visit"))
 
 
 def _closing(hub: Hub, door: Dispatcher) -> Callable[[str], Awaitable[None]]:

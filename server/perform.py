@@ -35,6 +35,7 @@ from signaling.messages import (
 from signaling.modality import admitted
 from signaling.negotiation import prepare, visit_for_candidates, visit_for_offer
 from signaling.permissions import demand_role
+from signaling.presence import demand_active
 from signaling.room import handle
 from signaling.seats import entry_for
 from signaling.state import Attendee, Room, Visit, Who
@@ -101,6 +102,7 @@ class Performer:
         room = await self._rooms.present(caller.room, seq=self._carrier.seen(caller.room))
         if room is None:
             raise NotFound("no such room")
+        demand_active(room, by, connection)
         match request:
             case MediaPrepare():
                 prepare(room, by, request.purpose)

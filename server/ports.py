@@ -347,7 +347,10 @@ class Rooms(Protocol):
         ...
 
     async def fact(self, room: str, fact: Fact) -> None:
-        """Apply a fact. Only `Connected` may be refused (`Busy`: another device is active)."""
+        """Apply a fact. `Connected` may be refused (`Busy`: another device is active), and what the EHR planned.
+
+        An appointment of more clients than a group may have is `TooMany`.
+        """
         ...
 
     async def present(self, room: str, *, seq: int = 0) -> Room | None:

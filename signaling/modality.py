@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import Refused
 from signaling.events import MediaChanged, MediaMoved
-from signaling.lookup import entry_of, hosts, situation_of, visit_of
+from signaling.lookup import entry_of, hosts, live_visit, situation_of, visit_of
 from signaling.messages import AudioReason, MediaMode, MediaState, Modality
 from signaling.permissions import Situation, demand
 from signaling.seats import change_entry, demand_audio_allowed, ended
@@ -71,10 +71,8 @@ def set_state(draft: Draft, by: Who, request: MediaState) -> None:
 
 def _visit_in_progress(room: Room, by: Who) -> Visit | None:
     """Return the live visit this participant is in."""
-    for visit in room.visits.values():
-        if visit.phase is Phase.IN_PROGRESS and (hosts(visit, by) or is_in(visit, by.participant)):
-            return visit
-    return None
+    visit = live_visit(room)
+    return visit if visit is not None and (hosts(visit, by) or is_in(visit, by.participant)) else None
 
 
 def is_in(visit: Visit, participant: str) -> bool:

@@ -1,8 +1,9 @@
 /** What a provider's clicks ask for: each is done, or said plainly why not. */
 
+import { openMatch } from "./components/entry-dialogs.js";
 import { openFinish } from "./components/finish-dialog.js";
 import { askWhy } from "./components/override-dialog.js";
-import { membersOf, revOf } from "./lib/group.js";
+import { matchesOf, membersOf, revOf } from "./lib/group.js";
 import { codeOf, Refusal } from "./lib/refusal.js";
 import { unnoticed } from "./lib/room.js";
 
@@ -17,6 +18,7 @@ const OUTDATED = ["stale", "busy", "not_ready", "not_found", "refused"];
 
 export class Deeds {
   #rooms;
+  #part;
   #self;
   #sounds;
   #t;
@@ -26,14 +28,16 @@ export class Deeds {
   /**
    * @param {Object} needs
    * @param {import("./rooms.js").Rooms} needs.rooms
+   * @param {import("./lib/part.js").Part} needs.part
    * @param {import("./lib/self.js").Self} needs.self
    * @param {import("./lib/sounds.js").Sounds} needs.sounds
    * @param {() => import("./lib/i18n.js").Translator} needs.t
    * @param {(text: string) => void} needs.fail  shows it where the provider looks; empty takes it away
    * @param {() => void} needs.draw
    */
-  constructor({ rooms, self, sounds, t, fail, draw }) {
+  constructor({ rooms, part, self, sounds, t, fail, draw }) {
     this.#rooms = rooms;
+    this.#part = part;
     this.#self = self;
     this.#sounds = sounds;
     this.#t = t;
@@ -66,26 +70,40 @@ export class Deeds {
     const rev = match ? match.appointment.rev : entry.verified && view ? revOf(view, entry) : undefined;
     const expect = rev === undefined ? {} : { expect: rev };
     try {
-      await this.#rooms.change(entry, "start", { ...which, ...expect, ...(override ? { override } : {}) });
+      const asked = this.#rooms.change(entry, "start", { ...which, ...expect, ...(override ? { override } : {}) });
+      await this.#part.starts(entry, /** @type {Promise<any>} */ (asked));
       this.#fail("");
+      this.#draw();
     } catch (error) {
       const rule = codeOf(error) === "policy" && error instanceof Refusal && error.reply.rule;
       if (!rule || override) return this.attempt(Promise.reject(error));
       this.#fail("");
-      this.acknowledge(entry);
+      this.acknowledge([entry]);
       askWhy(String(rule), this.#t(), (given) => void this.start(entry, match, given));
     }
   }
 
-  /** Stop the repeating notice; the entry stays in the list. @param {Entry} entry */
-  acknowledge(entry) {
-    // Told to the page at once: a notice that was answered must not come back while the network is slow.
-    if (this.#rooms.view && unnoticed(this.#rooms.view).some(({ id }) => id === entry.id)) {
-      const { room: _room, ...told } = entry;
-      this.#rooms.assume(entry, { type: "queue.changed", entry: { ...told, acknowledged: true } });
+  /** Into a session that somebody else began, or that is on another device of one's own. @param {RoomVisit} visit */
+  join(visit) {
+    this.#askForDevices({ video: true });
+    const there = this.#rooms.takeOver(visit).then((came) => {
+      if (came) this.#part.enters(visit.id);
+      this.#draw();
+    });
+    return this.attempt(there);
+  }
+
+  /** Stop the repeating notice; the entries stay in the list. @param {Entry[]} entries */
+  acknowledge(entries) {
+    for (const entry of entries) {
+      // Told to the page at once: a notice that was answered must not come back while the network is slow.
+      if (this.#rooms.view && unnoticed(this.#rooms.view).some(({ id }) => id === entry.id)) {
+        const { room: _room, ...told } = entry;
+        this.#rooms.assume(entry, { type: "queue.changed", entry: { ...told, acknowledged: true } });
+      }
+      this.#rooms.change(entry, "acknowledge", { entry: entry.id }).catch(() => {});
     }
     this.#draw();
-    this.#rooms.change(entry, "acknowledge", { entry: entry.id }).catch(() => {});
   }
 
   /** @param {Entry} entry @param {string} text */
@@ -109,6 +127,22 @@ export class Deeds {
     for (const entry of entries) await this.attempt(this.#rooms.change(entry, "admit", { entry: entry.id }));
   }
 
+  /**
+   * Somebody without a link takes the seat that the provider says is theirs: their session starts, or they are let
+   * into the one that is live.
+   * @param {Entry} entry
+   * @param {RoomVisit} [live]
+   */
+  match(entry, live) {
+    const view = this.#rooms.view;
+    if (!view) return;
+    openMatch(entry, matchesOf(view, live), this.#t(), live !== undefined, (match) => {
+      if (!live) return void this.start(entry, match);
+      const seat = { appointment: match.appointment.id, client: match.client.id };
+      void this.attempt(this.#rooms.change(entry, "admit", { entry: entry.id, ...seat }));
+    });
+  }
+
   /** @param {RoomVisit} visit @param {Member} member */
   sendBack(visit, member) {
     void this.attempt(this.#rooms.change(visit, "return_to_waiting", { participant: member.participant }));
@@ -129,11 +163,13 @@ export class Deeds {
   /** @param {RoomVisit} visit */
   rejoin(visit) {
     this.#askForDevices();
+    this.#part.enters(visit.id);
     void this.attempt(this.#rooms.change(visit, "rejoin", { visit: visit.id }));
   }
 
   /** @param {RoomVisit} visit */
   withdraw(visit) {
+    this.#part.leaves();
     void this.attempt(this.#rooms.change(visit, "withdraw", { visit: visit.id }));
   }
 

@@ -32,6 +32,11 @@ export function setUp(page) {
   return { memory, self, sounds, wake, frame };
 }
 
+/** What this browser remembers for longer than a tab lives. @param {"client" | "provider"} page */
+export function kept(page) {
+  return new TabMemory(() => localStorage, page);
+}
+
 /**
  * A WebSocket that is looked at again whenever the page or the network wakes up.
  * @param {TabMemory} memory         of the tab: which device this is

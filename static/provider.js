@@ -2,12 +2,11 @@
 
 import { Attention } from "./attention.js";
 import { openDevicesDialog } from "./components/devices-dialog.js";
-import { h } from "./components/dom.js";
 import { EndedScreen } from "./components/ended.js";
 import { GroupPanel } from "./components/group-panel.js";
-import { icon } from "./components/icons.js";
 import { MessageScreen } from "./components/message-screen.js";
 import { ProviderRoom } from "./components/provider-room.js";
+import { providerTools } from "./components/provider-tools.js";
 import { ReadyBanner, ReadyDialog } from "./components/ready-notice.js";
 import { SignIn } from "./components/sign-in.js";
 import { Deeds } from "./deeds.js";
@@ -15,8 +14,9 @@ import { Api } from "./lib/api.js";
 import { CLOSE } from "./lib/connection.js";
 import { isGroup, membersOf } from "./lib/group.js";
 import { codeOf } from "./lib/refusal.js";
-import { clientsOf, endedVisits, liveVisit } from "./lib/room.js";
-import { beOneDevice, browser, levelWatcher, setUp, Words } from "./page.js";
+import { Part } from "./lib/part.js";
+import { clientsOf, endedVisits, liveVisits } from "./lib/room.js";
+import { beOneDevice, browser, kept, levelWatcher, setUp, Words } from "./page.js";
 import { Rooms } from "./rooms.js";
 
 /** @typedef {import("./lib/types.js").ProviderView} ProviderView */
@@ -32,11 +32,17 @@ const api = new Api(fetch.bind(globalThis));
 const words = new Words(() => draw());
 const { memory, self, sounds, wake, frame } = setUp("provider");
 const rooms = new Rooms({ memory, self, ticket });
+const part = new Part(memory, kept("provider"), navigator.locks);
 const attention = new Attention(sounds);
-const deeds = new Deeds({ rooms, self, sounds, t: () => words.t, fail, draw: () => draw() });
-const ready = new ReadyDialog({ onStart: (entry) => void deeds.start(entry), onLater: (entry) => deeds.acknowledge(entry) });
+const deeds = new Deeds({ rooms, part, self, sounds, t: () => words.t, fail, draw: () => draw() });
+const ready = new ReadyDialog({
+  onStart: (entry) => void deeds.start(entry),
+  onAdmit: (entry) => void deeds.admit([entry]),
+  onMatch: (entry) => deeds.match(entry),
+  onLater: (entries) => deeds.acknowledge(entries),
+});
 const banner = new ReadyBanner();
-banner.show({ onLater: (entry) => deeds.acknowledge(entry), onAdmit: (entry) => void deeds.admit([entry]) });
+banner.show({ onLater: (entries) => deeds.acknowledge(entries), onAdmit: (entry) => void deeds.admit([entry]) });
 
 /** @type {{id: string, name: string} | null} */
 let me = null;
@@ -47,9 +53,9 @@ let first = null;
 /** @type {"loading" | "sign-in" | "room" | "displaced"} */
 let place = "loading";
 /** @type {string | null} an ended visit that is looked at */
-let looking = null;
-/** @type {string | null} the visit one is in: another that begins elsewhere waits for its end */
-let present = null;
+let looking = memory.get("looking");
+/** @type {string | null} the visit that another device took over */
+let taken = null;
 /** @type {GroupPanel | null} */
 let people = null;
 let note = "";
@@ -75,6 +81,7 @@ function learn(got) {
 
 async function begin() {
   await Promise.all([words.load(), beOneDevice(memory)]);
+  await part.restore();
   draw({ focus: false });
   addEventListener("pointerdown", () => sounds.unlock(), { capture: true });
   addEventListener("keydown", () => sounds.unlock(), { capture: true });
@@ -118,6 +125,7 @@ async function signIn(screen, username, password) {
 
 async function signOut() {
   rooms.stop();
+  part.leaves();
   self.close();
   me = null;
   place = "sign-in";
@@ -125,28 +133,49 @@ async function signOut() {
   draw();
 }
 
-rooms.on("message", ({ message, before }) => {
+/** Look at the end of a visit, over a reload too; or at the room again. @param {string | null} visit */
+function look(visit) {
+  looking = visit;
+  memory.set("looking", visit);
+}
+
+rooms.on("message", ({ message, room, before }) => {
   const view = rooms.view;
-  if (message.type === "visit.ended" && message.reason !== "returned") looking = message.visit;
-  if (before === null && view) looking = endedVisits(view).at(-1)?.id ?? null; // a reload changes no screen
-  if (message.type === "visit.closed" && message.visit === looking) looking = null;
+  if (message.type === "visit.started") part.began(message.visit, room);
   if (message.type === "visit.resumed" || message.type === "visit.started") sounds.play("started");
-  if (message.type === "visit.rejoin_pending" && message.agreed?.includes("client")) {
-    looking = message.visit;
+  if (message.type === "visit.ended" && message.visit === part.visit) {
+    part.leaves();
+    if (message.reason !== "returned") look(message.visit);
+  }
+  if (message.type === "visit.closed" && message.visit === looking) look(null);
+  if (message.type === "visit.closed" && message.visit === part.visit) part.leaves();
+  if (message.type === "visit.rejoin_pending" && message.agreed?.includes("client") && !message.mine) {
+    if (message.visit === part.last) look(message.visit); // another device of this person is not called away
     sounds.play("ready");
   }
-  if (message.type === "displaced") place = "displaced";
-  if (view !== before || message.type === "displaced") draw();
+  // It ended while this page was not connected; whoever goes on with it asks anew.
+  if (message.type === "view" && view?.visits.some((visit) => visit.id === part.visit && visit.phase !== "in_progress" && !visit.mine)) part.leaves();
+  if (view !== before) draw();
 });
 rooms.on("state", () => draw());
-rooms.on("closed", ({ code }) => {
-  if (code === CLOSE.DISPLACED) place = "displaced";
-  else {
-    place = "sign-in";
-    note = words.t.say("signin.expired");
-  }
+rooms.on("closed", ({ code, room }) => {
+  const here = part.visit;
+  const moved = code === CLOSE.DISPLACED;
+  if (room === undefined) {
+    taken = moved ? here : null;
+    part.leaves();
+    place = moved ? "displaced" : "sign-in";
+    if (!moved) note = words.t.say("signin.expired");
+    self.close();
+  } else if (moved && here && !present()) part.leaves(); // the room of another was where it was
   draw();
+  if (room !== undefined && moved) fail(words.t.say("room.displaced_shared"));
 });
+
+/** The session this page takes part in. */
+function present() {
+  return rooms.view ? liveVisits(rooms.view).find(({ id }) => id === part.visit) : undefined;
+}
 
 /** The visit whose end is shown, if it still may be rejoined. */
 function lookedAt() {
@@ -157,7 +186,7 @@ function lookedAt() {
 function screenName() {
   if (place !== "room") return place;
   if (!rooms.view) return "loading";
-  if (liveVisit(rooms.view)) return "session";
+  if (present()) return "session";
   return lookedAt() ? "ended" : "room";
 }
 
@@ -165,8 +194,7 @@ function screenName() {
 function draw({ focus = true } = {}) {
   const t = words.t;
   const name = screenName();
-  const live = rooms.view ? liveVisit(rooms.view, present) : undefined;
-  present = live?.id ?? null;
+  const live = present();
   const key = `${name}/${t.language}/${name === "session" ? `${live?.id}/${live?.segment}` : name === "ended" ? looking : ""}`;
   if (!shown || shown.name !== key) {
     rooms.leave(name === "session" && live ? rooms.of(live) : null);
@@ -190,10 +218,10 @@ function tell(name) {
   if (screen instanceof ProviderRoom && view) screen.tell(view);
   const visit = lookedAt();
   if (screen instanceof EndedScreen && visit) screen.tell(ended(visit), t);
-  const live = name === "session" && view ? liveVisit(view, present) : undefined;
+  const live = name === "session" ? present() : undefined;
   if (view && live) {
     rooms.of(live).session.tell(live.participants);
-    people?.tell(membersOf(view, live));
+    people?.tell(membersOf(view, live), live.room === undefined ? view.unverified : []);
   }
   // In a session, and while deciding on one, a banner; else the dialog in the middle of the screen.
   ready.tell(name === "room" ? view : null, t, !sounds.muted && !sounds.audible);
@@ -204,24 +232,14 @@ function tell(name) {
 function showFrame() {
   const t = words.t;
   if (place === "sign-in" || place === "loading") return frame.show(t, (language) => void words.choose(language));
-  const sound = h("button", { type: "button", class: "quiet icon-only", "aria-pressed": String(!sounds.muted), "aria-label": t.say("room.sound"), title: t.say("room.sound") }, icon(sounds.muted ? "bell-off" : "bell"));
-  sound.addEventListener("click", () => {
-    sounds.muted = !sounds.muted;
-    sound.setAttribute("aria-pressed", String(!sounds.muted));
-    sound.replaceChildren(icon(sounds.muted ? "bell-off" : "bell"));
-  });
-  const notices = h("button", { type: "button", class: "quiet wide-tool" }, t.say("room.notifications"));
-  notices.hidden = globalThis.Notification?.permission !== "default";
-  notices.addEventListener("click", () => void Notification.requestPermission().then(() => (notices.hidden = true)));
-  const out = h("button", { type: "button", class: "quiet wide-tool sign-out", on: { click: () => void signOut() } }, t.say("signin.out"));
-  frame.show(t, (language) => void words.choose(language), notices, sound, out);
+  frame.show(t, (language) => void words.choose(language), ...providerTools(t, sounds, () => void signOut()));
 }
 
 /** @param {string} name @returns {import("./components/dom.js").Screen} */
 function make(name) {
   const t = words.t;
   const view = rooms.view;
-  const live = view && liveVisit(view, present);
+  const live = present();
   people = null;
   if (name === "session" && live) return makeSession(live);
   const visit = lookedAt();
@@ -235,13 +253,15 @@ function make(name) {
   const screen = new MessageScreen();
   const here = { label: t.say("stopped.use_this"), onClick: useThis };
   if (name === "displaced") {
-    screen.show({ t, title: t.say("room.displaced"), text: [t.say("stopped.displaced_more")], picture: "alert", actions: [here] });
+    screen.show({ t, title: t.say("room.displaced"), text: [t.say("room.displaced_more")], picture: "alert", actions: [here] });
   } else screen.show({ t, title: t.say("loading.title"), text: [], picture: "clock" });
   return screen;
 }
 
 function useThis() {
   place = "room";
+  if (taken) part.enters(taken); // the session comes along with the click
+  taken = null;
   rooms.start({ takeover: true });
   draw();
 }
@@ -255,12 +275,15 @@ function makeRoom(now) {
     now: () => rooms.own.now(),
     name: me?.name ?? "",
     actions: {
-      onStart: (entry, match) => void deeds.start(entry, match),
+      onStart: (entry) => void deeds.start(entry),
       onTell: (entry, text) => deeds.tell(entry, text),
       onRemove: (entry, reason) => deeds.removeWaiting(entry, reason),
       onStatus: (status, minutes) => deeds.setStatus(status, minutes),
+      onJoin: (visit) => void deeds.join(visit),
+      onAdmit: (entry) => void deeds.admit([entry]),
+      onMatch: (entry) => deeds.match(entry),
       onRejoin(visit) {
-        looking = visit.id;
+        look(visit.id);
         draw();
         deeds.rejoin(visit);
       },
@@ -288,6 +311,7 @@ function makeSession(live) {
   people = group ? new GroupPanel() : null;
   people?.show(t, {
     onAdmit: (members) => void deeds.admit(members.flatMap(({ entry }) => entry ?? [])),
+    onMatch: (entry) => deeds.match(entry, live),
     onReturn: (member) => deeds.sendBack(live, member),
     onRemove: (member, reason) => deeds.remove(live, member, reason),
   });
@@ -303,6 +327,11 @@ function makeSession(live) {
     startedAt: live.started_at,
     people: people ?? undefined,
     onEnd: () => void end(live),
+    onStepOut() {
+      part.leaves();
+      self.close();
+      draw();
+    },
   });
   stage.beside(banner);
   return stage;
@@ -326,7 +355,7 @@ function ended(visit) {
     other: clientsOf(visit).map(({ name }) => name).join(", "),
     until: visit.rejoin_until,
     agreed: visit.agreed ?? [],
-    ...(visit.mine ? { mine: true } : {}),
+    mine: visit.mine === true, // of two providers, the roles that agreed do not say who
     group: rooms.view !== null && isGroup(rooms.view, visit),
     by: visit.ended_by,
     reason: visit.ended_reason,
@@ -352,10 +381,11 @@ function makeEnded(visit) {
     onFinish: () => finish(visit),
     onAttendance: about.group ? undefined : () => deeds.finishWithOutcomes(visit),
     onLater() {
-      looking = null;
+      look(null);
       draw();
     },
   });
+  screen.beside(banner);
   return screen;
 }
 

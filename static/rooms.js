@@ -38,8 +38,8 @@ class Line {
 }
 
 /**
- * `message` comes after it was folded in; `closed` is of one's own room.
- * @extends {Emitter<{message: {message: Message, before: ProviderView | null}, state: null, closed: {code: number}}>}
+ * `message` comes after it was folded in; `closed` without a room is of one's own.
+ * @extends {Emitter<{message: {message: Message, room: string, before: ProviderView | null}, state: null, closed: {code: number, room?: string}}>}
  */
 export class Rooms extends Emitter {
   /** @type {ProviderView | null} of all rooms */
@@ -62,7 +62,7 @@ export class Rooms extends Emitter {
     this.#memory = memory;
     this.#self = self;
     this.#ticket = ticket;
-    this.#own = this.#line("resume", () => ticket());
+    this.#own = this.#line("", () => ticket());
     this.#own.connection.on("closed", (closing) => {
       this.#stopShared();
       this.#own.view = null;
@@ -92,9 +92,12 @@ export class Rooms extends Emitter {
     for (const [room, line] of this.#shared) if (!rooms.includes(room)) this.#drop(room, line);
     for (const room of rooms) {
       if (this.#shared.has(room)) continue;
-      const line = this.#line(`resume.${room}`, () => this.#ticket(room));
+      const line = this.#line(room, () => this.#ticket(room));
       this.#shared.set(room, line);
-      line.connection.on("closed", () => this.#drop(room, line));
+      line.connection.on("closed", ({ code }) => {
+        this.#drop(room, line);
+        this.emit("closed", { code, room });
+      });
       line.connection.start();
     }
   }
@@ -115,6 +118,11 @@ export class Rooms extends Emitter {
     return this.of(thing).connection.change(type, fields);
   }
 
+  /** This device and no other of one's own is in the room of something. @param {Placed} thing */
+  takeOver(thing) {
+    return this.of(thing).connection.takeOver();
+  }
+
   /** Show what is true: every room is asked anew. */
   sync() {
     for (const { connection } of [this.#own, ...this.#shared.values()]) connection.ask("sync").catch(() => {});
@@ -127,15 +135,15 @@ export class Rooms extends Emitter {
     this.#merge();
   }
 
-  /** @param {string} name @param {() => Promise<string>} ticket */
-  #line(name, ticket) {
-    const line = new Line(this.#memory, name, ticket, this.#self);
+  /** @param {string} room @param {() => Promise<string>} ticket */
+  #line(room, ticket) {
+    const line = new Line(this.#memory, room ? `resume.${room}` : "resume", ticket, this.#self);
     line.connection.on("message", (message) => {
       const before = this.view;
       const had = line.view;
       line.view = foldProvider(line.view, message);
       if (line.view !== had) this.#merge();
-      this.emit("message", { message, before });
+      this.emit("message", { message, room, before });
     });
     line.connection.on("state", () => this.emit("state", null));
     return line;

@@ -3,6 +3,7 @@
 import { CallStage } from "./components/call-stage.js";
 import { Chat } from "./lib/chat.js";
 import { newId, systemClock } from "./lib/clock.js";
+import { shownOthers } from "./lib/group.js";
 import { Call } from "./lib/media.js";
 import { Speaking } from "./lib/speaking.js";
 
@@ -104,9 +105,10 @@ export class Session {
    * @param {number | undefined} model.startedAt
    * @param {HTMLElement} [model.people]   what a provider opens beside the picture
    * @param {() => void} model.onEnd
+   * @param {() => void} [model.onStepOut]
    * @returns {CallStage}
    */
-  enter({ t, visit, segment, iceServers, participants, onEnd, ...rest }) {
+  enter({ t, visit, segment, iceServers, participants, onEnd, onStepOut, ...rest }) {
     const stage = new CallStage();
     stage.show({
       ...rest,
@@ -119,6 +121,12 @@ export class Session {
         this.leave(); // media stop at the click, whatever the network does
         onEnd();
       },
+      onStepOut:
+        onStepOut &&
+        (() => {
+          this.leave();
+          onStepOut();
+        }),
     });
     this.#stage = stage;
     this.#t = t;
@@ -189,7 +197,7 @@ export class Session {
     if (!this.#stage || !this.#t) return;
     this.#stage.tell(
       {
-        others: this.#participants.filter(({ you, presence }) => !you && presence !== "left"),
+        others: shownOthers(this.#participants, this.call.remotes),
         remotes: this.call.remotes,
         call: this.call.state,
         line: this.#connection.state,

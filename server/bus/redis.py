@@ -1,9 +1,9 @@
 """News of rooms over Redis pub/sub, on a connection of its own.
 
-A half-open connection delivers nothing and never fails. So this publishes to a channel of its own, through the
-store's command connection, and listens for the echo: what arrives proves the whole way, also that both connections
-still end at the same server. Without an echo the connection is made anew, all rooms are subscribed again, and the
-hub is told that it may have missed something.
+A half-open connection delivers nothing and never fails. So this publishes to a channel of its own, through each of the
+store's command connections, and listens for the echoes: what arrives proves the whole way, also that all connections
+still end at the same server, or the same cluster. Without them the connection is made anew, all rooms are subscribed
+again, and the hub is told that it may have missed something; so it is when other servers became primaries.
 
 A room's channel also carries what nodes call to one another about it, and each node has a channel of its own for
 letters: sealed under the channel's name, gone if nobody listens.
@@ -18,7 +18,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -29,7 +29,7 @@ from server.redis_link.address import Address
 from server.redis_link.faults import NotConnected, StoreFault
 from server.redis_link.keys import channel_of, node_channel, partition_of, room_keys, room_of
 from server.redis_link.link import Link, pack
-from server.redis_link.pipe import Pipe
+from server.redis_link.pipe import Commands, Pipe
 
 logger = logging.getLogger("carelobby.bus")
 
@@ -56,7 +56,7 @@ class Store(Protocol):
     @property
     def sealer(self) -> Sealer: ...
     @property
-    def pipe(self) -> Pipe: ...
+    def pipe(self) -> Commands: ...
 
 
 class RedisBus:
@@ -93,6 +93,9 @@ class RedisBus:
         self._unconfirmed: dict[str, deque[list[_Waiter]]] = {}
         self._confirmed: set[str] = set()
         self._echo = 0.0
+        self._beats = 0
+        self._unheard: set[bytes] = set()
+        self._speakers: Sequence[Pipe] = ()
         self._broken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -102,6 +105,7 @@ class RedisBus:
             await self._connect()
         except (NotConnected, StoreFault, StoreAway):
             raise StoreAway from None
+        self._store.address.moved.append(self._hang_up)
         self._tasks = [
             self._loop.create_task(self._send_beats(), name="bus: beats"),
             self._loop.create_task(self._keep_connected(), name="bus: connection"),
@@ -109,6 +113,8 @@ class RedisBus:
 
     async def close(self) -> None:
         """Stop listening."""
+        with suppress(ValueError):
+            self._store.address.moved.remove(self._hang_up)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -206,15 +212,32 @@ class RedisBus:
 
     async def _send_beats(self) -> None:
         while True:
-            with suppress(StoreAway, StoreFault):
-                await self._store.pipe.call("PUBLISH", self._own, b"")
-            await asyncio.sleep(self._beat)
+            speakers = self._store.pipe.speakers()
+            if self._speakers and speakers != self._speakers:
+                self._tell(self._gap)  # what the one before published last may have gone with it
+            self._speakers = speakers
+            self._beats += 1
+            beats = [b"%d %d" % (self._beats, number) for number in range(len(speakers))]
+            self._unheard = set(beats)
+            await asyncio.gather(
+                self._store.address.look(CONNECT), *map(self._send_beat, speakers, beats), asyncio.sleep(self._beat)
+            )
+
+    async def _send_beat(self, speaker: Pipe, beat: bytes) -> None:
+        with suppress(StoreAway, StoreFault):
+            await speaker.call("PUBLISH", self._own, beat)
+
+    def _hear_beat(self, beat: bytes) -> None:
+        """Note when all that publish were heard."""
+        self._unheard.discard(beat)
+        if not self._unheard:
+            self._echo = self._loop.time()
 
     def _on_message(self, message: Any) -> None:
         match message:
             case [b"message", bytes(channel), bytes(payload)]:
                 if channel == self._own.encode():
-                    self._echo = self._loop.time()
+                    self._hear_beat(payload)
                 elif channel == self._letters.encode():
                     self._open(payload)
                 else:

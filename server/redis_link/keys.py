@@ -86,6 +86,11 @@ def outbox_key(partition: int) -> str:
     return f"{_tag(partition)}:outbox"
 
 
+def probe_key(partition: int) -> str:
+    """Return a key of the partition that never has a value."""
+    return f"{_tag(partition)}:probe"
+
+
 def secret_key(kind: str, hash: str) -> str:
     """Return a single key; it lies in whatever slot its own name gives it."""
     return f"{kind}:{hash}"

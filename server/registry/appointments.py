@@ -217,7 +217,13 @@ class Appointments:
 
     async def _announce(self, practice: str, room: str, appointment: Appointment, *, again: bool) -> None:
         """Tell the room of an appointment, and then the agenda that it was told."""
-        policy, told = await asyncio.gather(self._policy(practice), self._told(practice, appointment))
+        policy, told, host = await asyncio.gather(
+            self._policy(practice),
+            self._told(practice, appointment),
+            self.providers.get(practice, appointment.providers[0]),
+        )
+        if host is not None:
+            policy = host.options.over(policy)
         # A room remembers what it closed for a day, and refuses to begin it anew; the marker remembers for ever.
         if await self.shelf.get(room, Closed, appointment.id) is None:
             await self.shared.put(practice, room, appointment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from signaling.amending import Change
 from signaling.policy import Policy
@@ -19,6 +20,22 @@ class Practice(Struct, frozen=True):
     policy: Policy
 
 
+class RoomOptions(Struct, frozen=True, omit_defaults=True):
+    """Where a provider's room goes its own way. None: as the practice has it."""
+
+    show_position: bool | None = None
+    grace: int | None = None
+    """ms."""
+
+    def over(self, policy: Policy) -> Policy:
+        """Return the practice's policy as it is in this room."""
+        return replace(
+            policy,
+            show_position=policy.show_position if self.show_position is None else self.show_position,
+            grace=policy.grace if self.grace is None else self.grace,
+        )
+
+
 class Provider(Struct, frozen=True):
     """A clinician, who owns a room."""
 
@@ -27,6 +44,7 @@ class Provider(Struct, frozen=True):
     name: str
     licences: tuple[str, ...] = ()
     """States, as two letters."""
+    options: RoomOptions = RoomOptions()
 
 
 class Account(Struct, frozen=True):

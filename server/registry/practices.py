@@ -68,7 +68,8 @@ class Practices:
 
     async def _configure(self, provider: Provider, policy: Policy) -> None:
         host = Person(id=provider.id, name=provider.name)
-        await self.rooms.fact(room_id(policy.practice.id, provider.id), Configured(host=host, policy=policy))
+        configured = Configured(host=host, policy=provider.options.over(policy))
+        await self.rooms.fact(room_id(policy.practice.id, provider.id), configured)
 
     async def _remove(self, practice: str, provider: str) -> None:
         room = room_id(practice, provider)

@@ -29,7 +29,8 @@ class Providers:
         deed = Deed(practice, by, "provider.created" if new else "provider.changed", provider.id)
         await self.shelf.put(practice, provider.id, provider, deed)
         host = Person(id=provider.id, name=provider.name)
-        await self.rooms.fact(room_id(practice, provider.id), Configured(host=host, policy=home.policy))
+        configured = Configured(host=host, policy=provider.options.over(home.policy))
+        await self.rooms.fact(room_id(practice, provider.id), configured)
         return new
 
     async def get(self, practice: str, id: str) -> Provider | None:

@@ -7,6 +7,7 @@ arrives by the bus and is held back until the view is sent; whatever is before, 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,8 +19,9 @@ from server.web.resumption import Claim, Expired, Reused, WrongSecret, sha256
 from server.web.stored_event import Event, decode
 from signaling.errors import BadMessage, Busy, NotFound, SignalingError
 from signaling.events import Connected
+from signaling.lookup import visit_of
 from signaling.messages import PROTOCOL_VERSION, Error, Hello, Resume, Welcome
-from signaling.state import Room
+from signaling.state import Role, Room, Stand, Who
 
 if TYPE_CHECKING:
     from server.web.session import Session
@@ -83,6 +85,9 @@ async def _greet(session: Session, hello: Hello) -> None:
         await _replace(session, hello.resume.connection, old, room)
         room = await session.read_room()
         missed = await _missed(session, hello.resume, room)
+    over = _over(room, ticket.by)
+    if over is not None and missed is not None and not _sent_away(session, missed):
+        missed = None  # their seat went to somebody else meanwhile, and nothing that they missed tells them so
     if session.over is not None:
         return
     session.present = True
@@ -100,10 +105,29 @@ async def _greet(session: Session, hello: Hello) -> None:
     )
     if missed is None or hello.resume is None:
         session.show(room)
+        if over is not None:
+            session.close(over)  # after the view, which says whom to call
+            return
     else:
         session.catch_up(hello.resume.seq, missed)
     for message in hub.beside(room, ticket.by):
         session.tell(message)
+
+
+def _over(room: Room, who: Who) -> Close | None:
+    """Return why a client with a good ticket can do nothing here any more; None if they can."""
+    if who.role is not Role.CLIENT:
+        return None
+    visit = visit_of(room, who)
+    if visit is None:
+        return None if who.visit is None else Close.OVER
+    return Close.REMOVED if visit.seats[who.participant].stand is Stand.REMOVED else None
+
+
+def _sent_away(session: Session, missed: Sequence[tuple[int, Event]]) -> bool:
+    """Tell whether what somebody missed will itself send them away."""
+    me = session.me.by.participant
+    return any(event.close is not None and event.is_for(me, session.id) for _, event in missed)
 
 
 async def _redeemed(session: Session, ticket: str) -> Ticket:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +29,8 @@ def document(operations: Sequence[Operation[Any]], *, version: str, url: str) ->
         shapes += [shape for shape in (operation.body, operation.answer) if shape not in (None, Nothing, *shapes)]
     refs, components = msgspec.json.schema_components(shapes, ref_template=REF)
     schema = dict(zip(shapes, refs, strict=True))
+    for shape in _structs(shapes):
+        _describe(components[shape.__name__], shape)
 
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -42,6 +47,35 @@ def document(operations: Sequence[Operation[Any]], *, version: str, url: str) ->
             },
         },
     }
+
+
+def _structs(shapes: Sequence[Any]) -> Iterator[type[msgspec.Struct]]:
+    """Yield each struct among `shapes` and within them, once."""
+    rest: list[Any] = list(msgspec.inspect.multi_type_info(shapes))
+    seen: set[type[msgspec.Struct]] = set()
+    while rest:
+        one = rest.pop()
+        if isinstance(one, msgspec.inspect.StructType):
+            if one.cls in seen:
+                continue
+            seen.add(one.cls)
+            yield one.cls
+            rest += [field.type for field in one.fields]
+            continue
+        for name in ("type", "item_type", "value_type"):
+            rest += [getattr(one, name)] if hasattr(one, name) else []
+        rest += getattr(one, "types", ()) or getattr(one, "item_types", ())
+
+
+def _describe(component: dict[str, Any], shape: type[msgspec.Struct]) -> None:
+    """Tell of each field what the sentence below it says: what the API asks for is described where it is asked for."""
+    properties = component.get("properties", {})
+    [made] = ast.parse(textwrap.dedent(inspect.getsource(shape))).body
+    assert isinstance(made, ast.ClassDef), "the source of a class is a class"
+    for field, below in zip(made.body, made.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            said = ast.literal_eval(below.value)
+            properties[field.target.id]["description"] = inspect.cleandoc(said)
 
 
 def _operation(operation: Operation[Any], schema: dict[Any, dict[str, Any]]) -> dict[str, Any]:

@@ -38,16 +38,30 @@ export function openSettings(t, self, { onAudioOnly, onMove, onFullScreen }) {
   return modal.open();
 }
 
-/** End is pressed by mistake many times: so it asks, and the safe answer has the focus. @param {Translator} t @param {"end" | "leave"} way @param {() => void} onEnd */
-export function confirmWayOut(t, way, onEnd) {
+/**
+ * End is pressed by mistake many times: so it asks, and the safe answer has the focus.
+ * @param {Translator} t
+ * @param {Object} out
+ * @param {"end" | "leave"} out.way
+ * @param {boolean} out.group
+ * @param {() => void} out.onEnd
+ * @param {() => void} [out.onStepOut]  a provider's, while another one goes on with it
+ */
+export function confirmWayOut(t, { way, group, onEnd, onStepOut }) {
   const stay = h("button", { type: "button", class: "secondary", autofocus: true }, t.say("session.stay"));
   const end = h("button", { type: "button", class: "danger" }, t.say(way === "end" ? "session.end_confirm" : "session.leave_confirm"));
+  const out = onStepOut && h("button", { type: "button", class: "secondary" }, t.say("session.step_out"));
+  const words = way === "leave" ? "session.leave_more" : group ? "session.end_more_group" : "session.end_more";
   const modal = new Modal({
     title: t.say(way === "end" ? "session.end_title" : "session.leave_title"),
-    body: [h("p", {}, t.say(way === "end" ? "session.end_more" : "session.leave_more"))],
-    actions: [stay, end],
+    body: [h("p", {}, t.say(words))],
+    actions: out ? [stay, out, end] : [stay, end],
   });
   stay.addEventListener("click", () => modal.close());
+  out?.addEventListener("click", () => {
+    modal.close();
+    onStepOut?.();
+  });
   end.addEventListener("click", () => {
     modal.close();
     onEnd();

@@ -47,6 +47,8 @@ export class CallStage extends Screen {
   /** @type {Map<string, CallTile>} */
   #seen = new Map();
   #blocked = false;
+  /** Another provider is in. */
+  #shared = false;
   #restart = h("button", { type: "button", class: "primary", hidden: true });
   #sound = h("button", { type: "button", class: "primary", hidden: true });
   #backup = h("div", { class: "backup", hidden: true });
@@ -66,8 +68,9 @@ export class CallStage extends Screen {
    * @param {() => number} model.now
    * @param {(audioOnly: boolean) => void} model.onAudioOnly
    * @param {() => void} model.onEnd
+   * @param {() => void} [model.onStepOut]        a provider's: another one goes on with it
    */
-  show({ t, self, chat, title, practice, way, startedAt, people, now, onAudioOnly, onEnd }) {
+  show({ t, self, chat, title, practice, way, startedAt, people, now, onAudioOnly, onEnd, onStepOut }) {
     const control = (/** @type {string} */ name, /** @type {string} */ label, /** @type {string} */ kind, /** @type {() => void} */ click) =>
       h("button", { type: "button", class: `control ${kind}`, on: { click } }, icon(name), h("span", {}, label));
     this.#microphone.addEventListener("click", () => self.setMicrophone(!self.microphone));
@@ -93,7 +96,7 @@ export class CallStage extends Screen {
       ...this.#panels(chat, people, t),
       control("settings", t.say("session.settings"), "", () => this.#modals.add(openSettings(t, self, settings))),
       control("screen", t.say("session.full_screen"), "wide-only", () => this.#fullScreen()),
-      control("end", t.say(way === "end" ? "session.end" : "session.leave"), "end", () => this.#confirm(t, way, onEnd)),
+      control("end", t.say(way === "end" ? "session.end" : "session.leave"), "end", () => this.#confirm(t, { way, group: people !== undefined, onEnd, onStepOut })),
     );
     this.#controls.classList.toggle("many", people !== undefined);
     const head = heading(title);
@@ -137,6 +140,7 @@ export class CallStage extends Screen {
   /** @param {Stage} stage @param {Translator} t */
   tell({ others, remotes, call, line, audioOnly }, t) {
     const ids = new Set(others.map(({ id }) => id));
+    this.#shared = others.some(({ role }) => role !== "client");
     for (const [id, tile] of this.#seen) {
       if (ids.has(id)) continue;
       tile.remove();
@@ -250,13 +254,14 @@ export class CallStage extends Screen {
     else document.documentElement.requestFullscreen?.().catch(() => {});
   }
 
-  /** @param {Translator} t @param {"end" | "leave"} way @param {() => void} onEnd */
-  #confirm(t, way, onEnd) {
-    const end = () => {
+  /** @param {Translator} t @param {Parameters<typeof confirmWayOut>[1]} out */
+  #confirm(t, out) {
+    const onEnd = () => {
       find(this, ".control.end", HTMLButtonElement).disabled = true;
-      onEnd();
+      out.onEnd();
     };
-    this.#modals.add(confirmWayOut(t, way, end));
+    const onStepOut = this.#shared ? out.onStepOut : undefined;
+    this.#modals.add(confirmWayOut(t, { ...out, onEnd, onStepOut }));
   }
 }
 customElements.define("call-stage", CallStage);

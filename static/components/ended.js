@@ -13,7 +13,7 @@ import { icon } from "./icons.js";
  * @property {number | undefined} until          server time, ms
  * @property {string[]} agreed                   roles that chose to rejoin
  * @property {boolean} group
- * @property {boolean} [mine]                    whether one chose it oneself; in a group the roles do not say
+ * @property {boolean} [mine]                    whether one chose it oneself, where the roles do not say
  * @property {boolean} [goesOn]                  a client's: the others are still in session
  * @property {string} [by]                       the role of who ended it
  * @property {string} [reason]                   why it ended
@@ -80,14 +80,20 @@ export class EndedScreen extends Screen {
     const { role, other, agreed, group, goesOn } = ended;
     const mine = ended.mine ?? agreed.some((one) => (one === "co_provider" ? "provider" : one) === role);
     const theirs = agreed.some((one) => (one === "co_provider" ? "provider" : one) !== role);
+    const beside = !mine && !theirs && agreed.length > 0; // another provider of the same session
     const lead = group ? `ended.group_${role}` : `ended.lead_${role}`;
     const invited = group && role === "provider" ? "ended.group_invited" : "ended.invited";
     const waiting = group && role === "provider" ? "ended.group_waiting" : "ended.waiting";
-    setText(this.#state, t.say(goesOn ? "ended.goes_on" : mine ? waiting : theirs ? invited : lead, { name: other }));
+    setText(this.#state, t.say(goesOn ? "ended.goes_on" : mine ? waiting : theirs ? invited : beside ? "ended.beside" : lead, { name: other }));
     setText(this.#why, why(ended, t));
     this.#rejoin.hidden = mine;
     this.#withdraw.hidden = !mine;
     this.#rejoin.classList.toggle("inviting", theirs);
+  }
+
+  /** Who else is ready is told here too. @param {Node} node */
+  beside(node) {
+    this.prepend(node);
   }
 
   /** @param {string} text */

@@ -1,7 +1,7 @@
 /** A provider's room: who waits and since when, today's appointments, what is live or may be rejoined. */
 
-import { matchesOf, readiness } from "../lib/group.js";
-import { clientsOf, endedVisits, liveVisit } from "../lib/room.js";
+import { readiness } from "../lib/group.js";
+import { clientsOf, endedVisits, liveBeside, liveVisits } from "../lib/room.js";
 import { freshId, h, heading, Screen, setText, syncRows } from "./dom.js";
 import { EntryRow } from "./entry-row.js";
 import { icon } from "./icons.js";
@@ -15,10 +15,13 @@ import { icon } from "./icons.js";
 
 /**
  * @typedef {Object} RoomActions
- * @property {(entry: Entry, match?: import("../lib/group.js").Match) => void} onStart
+ * @property {(entry: Entry) => void} onStart
+ * @property {(entry: Entry) => void} onMatch
  * @property {(entry: Entry, text: string) => Promise<unknown>} onTell
  * @property {(entry: Entry, reason: string | undefined) => void} onRemove
  * @property {(status: Status, minutes: number | undefined) => void} onStatus
+ * @property {(entry: Entry) => void} onAdmit
+ * @property {(visit: RoomVisit) => void} onJoin
  * @property {(visit: RoomVisit) => void} onRejoin
  * @property {(visit: RoomVisit) => void} onFinish
  * @property {() => void} onDevices
@@ -107,14 +110,12 @@ export class ProviderRoom extends Screen {
     const { t, actions } = this;
     if (!t || !actions) return;
     this.#view = view;
-    const live = liveVisit(view);
     const make = (/** @type {Entry} */ entry) => new EntryRow(entry, t, actions);
-    const matches = matchesOf(view);
     const tell = (/** @type {EntryRow} */ row, /** @type {Entry} */ entry) =>
-      row.tell(entry, { busy: live !== undefined, readiness: readiness(view, entry.appointment), with: startsWith(view, entry), matches });
+      row.tell(entry, { live: liveBeside(view, entry), readiness: readiness(view, entry.appointment), with: startsWith(view, entry) });
     syncRows(this.#waiting, this.#entries, view.waiting, ({ id }) => id, make, tell);
     syncRows(this.#unverified, this.#knocks, view.unverified, ({ id }) => id, make, tell);
-    syncRows(this.#visits, this.#visitRows, endedVisits(view), ({ id, phase }) => `${id}/${phase}`, (visit) => this.#visitRow(visit), () => {});
+    syncRows(this.#visits, this.#visitRows, [...liveVisits(view), ...endedVisits(view)], rowKey, (visit) => this.#visitRow(visit), (row, visit) => this.#tellVisit(row, visit));
     syncRows(this.#appointments, this.#appointmentRows, [...view.appointments].sort((a, b) => a.start - b.start), ({ id }) => id, () => h("li", { class: "row" }), (row, one) => this.#appointmentRow(row, one));
     this.#nobody.hidden = view.waiting.length > 0;
     this.#lane.hidden = view.unverified.length === 0;
@@ -137,7 +138,7 @@ export class ProviderRoom extends Screen {
     const now = this.now?.() ?? 0;
     for (const row of [...this.#entries.values(), ...this.#knocks.values()]) row.tick(now);
     for (const visit of this.#view?.visits ?? []) {
-      const row = this.#visitRows.get(`${visit.id}/${visit.phase}`)?.querySelector(".left");
+      const row = this.#visitRows.get(rowKey(visit))?.querySelector(".left");
       if (row && this.t && visit.rejoin_until) setText(row, this.t.say("room.rejoin_until", { time: this.t.clock(visit.rejoin_until - now) }));
     }
   }
@@ -145,17 +146,30 @@ export class ProviderRoom extends Screen {
   /** @param {RoomVisit} visit */
   #visitRow(visit) {
     const t = /** @type {Translator} */ (this.t);
-    const names = clientsOf(visit).map(({ name }) => name).join(", ");
-    const rejoin = h("button", { type: "button", class: "secondary" }, t.say("ended.rejoin"));
-    const finish = h("button", { type: "button", class: "primary" }, t.say("ended.finish"));
-    rejoin.addEventListener("click", () => this.actions?.onRejoin(visit));
-    finish.addEventListener("click", () => this.actions?.onFinish(visit));
+    const button = (/** @type {string} */ kind, /** @type {string} */ label, /** @type {(visit: RoomVisit) => void} */ act) =>
+      h("button", { type: "button", class: kind, on: { click: () => act(visit) } }, t.say(label));
+    const act = /** @type {RoomActions} */ (this.actions);
+    const live = visit.phase === "in_progress";
     return h(
       "li",
-      { class: "row visit" },
-      h("div", { class: "who" }, h("strong", {}, t.say("room.ended_with", { names })), h("small", { class: "left" }, t.say("room.ended"))),
-      h("div", { class: "row-actions" }, finish, rejoin),
+      { class: "row visit", "data-phase": visit.phase },
+      h("div", { class: "who" }, h("strong", {}), h("small", { class: "state" }), live ? null : h("small", { class: "left" })),
+      h(
+        "div",
+        { class: "row-actions" },
+        ...(live ? [button("primary", "room.join", act.onJoin)] : [button("primary", "ended.finish", act.onFinish), button("secondary", "ended.rejoin", act.onRejoin)]),
+      ),
     );
+  }
+
+  /** @param {HTMLElement} row @param {RoomVisit} visit */
+  #tellVisit(row, visit) {
+    const t = /** @type {Translator} */ (this.t);
+    const names = clientsOf(visit).filter(({ presence }) => visit.phase !== "in_progress" || presence !== "left").map(({ name }) => name).join(", ");
+    const called = visit.phase === "rejoin_pending" && visit.agreed?.includes("client") && !visit.mine;
+    setText(/** @type {Element} */ (row.querySelector("strong")), t.say("room.ended_with", { names }));
+    setText(/** @type {Element} */ (row.querySelector(".state")), t.say(visit.phase === "in_progress" ? "room.live" : called ? "room.wants_rejoin" : "room.ended"));
+    row.classList.toggle("called", called === true);
   }
 
   /** @param {HTMLElement} row @param {RoomAppointment} one */
@@ -165,8 +179,9 @@ export class ProviderRoom extends Screen {
     const waits = this.#view?.waiting.some(({ appointment }) => appointment === one.id);
     const phase = one.phase === "scheduled" && waits ? "waiting" : one.phase === "waiting" ? "scheduled" : one.phase;
     const { group, ready, of } = this.#view ? readiness(this.#view, one.id) : { group: false, ready: 0, of: 0 };
-    const state = group && phase === "waiting" ? t.say("room.ready_of", { ready, of }) : t.say(`phase.${phase}`);
-    const words = one.room === undefined ? state : `${t.say("room.shared_with", { provider: one.host?.name ?? "" })} · ${state}`;
+    const where = group && phase === "waiting" ? t.say("room.ready_of", { ready, of }) : one.outcome && one.outcome in UNMET ? t.say(UNMET[one.outcome]) : t.say(`phase.${phase}`);
+    const host = one.room === undefined ? "" : t.say("room.shared_with", { provider: one.host?.name ?? "" });
+    const words = [group ? t.say("session.title_group") : "", host, where].filter(Boolean).join(" · ");
     const now = JSON.stringify([one, phase, words]);
     if (row.dataset.shown === now) return;
     row.dataset.shown = now;
@@ -183,6 +198,14 @@ export class ProviderRoom extends Screen {
   }
 }
 customElements.define("provider-room", ProviderRoom);
+
+/** What became of an appointment that did not take place. @type {Record<string, string>} */
+const UNMET = { cancelled: "phase.cancelled", late_cancel: "attendance.late_cancel", no_show: "attendance.no_show", provider_absent: "attendance.provider_absent" };
+
+/** Its buttons are others once it goes on. @param {RoomVisit} visit */
+function rowKey({ id, phase }) {
+  return `${id}/${phase === "in_progress" ? "live" : "ended"}`;
+}
 
 /** The first of a group who waits: their row has the Start for all. @param {ProviderView} view @param {Entry} entry */
 function startsWith(view, entry) {

@@ -1,7 +1,7 @@
 /** "*Name* is ready": in the middle of the screen when there is nothing else to do, a banner during a session. */
 
-import { readiness } from "../lib/group.js";
-import { unnoticed } from "../lib/room.js";
+import { isLate, readiness } from "../lib/group.js";
+import { liveBeside, unnoticed } from "../lib/room.js";
 import { h, setText } from "./dom.js";
 import { icon } from "./icons.js";
 
@@ -9,12 +9,18 @@ import { icon } from "./icons.js";
 /** @typedef {import("../lib/types.js").Entry} Entry */
 /** @typedef {import("../lib/types.js").ProviderView} ProviderView */
 
+/** So many who are ready too are called by their names. */
+const NAMED = 6;
+
 /** The dialog. It stays until someone answers it; several clients queue up behind the first. */
 export class ReadyDialog {
   #title = h("h2", { tabindex: "-1" }, "");
   #more = h("p", { class: "lead" });
   #others = h("p", { class: "hint" });
   #silent = h("p", { class: "hint" });
+  #busy = h("p", { class: "hint" });
+  #unverified = h("p", { class: "emergency" });
+  #match = h("button", { type: "button", class: "secondary large" });
   #start = h("button", { type: "button", class: "primary large" });
   #later = h("button", { type: "button", class: "secondary large" });
   #error = h("p", { class: "form-error", role: "alert" });
@@ -25,23 +31,30 @@ export class ReadyDialog {
     this.#title,
     this.#more,
     this.#others,
+    this.#unverified,
     this.#silent,
+    this.#busy,
     this.#error,
-    h("div", { class: "actions" }, this.#start, this.#later),
+    h("div", { class: "actions" }, this.#start, this.#match, this.#later),
   );
   /** @type {Entry | null} */
   #entry = null;
+  /** Whom the answer is about: a group begins with all who are ready. @type {Entry[]} */
+  #together = [];
+  /** Their group is in session already. */
+  #late = false;
 
-  /** @param {{onStart: (entry: Entry) => void, onLater: (entry: Entry) => void}} answers */
-  constructor({ onStart, onLater }) {
+  /** @param {{onStart: (entry: Entry) => void, onAdmit: (entry: Entry) => void, onMatch: (entry: Entry) => void, onLater: (entries: Entry[]) => void}} answers */
+  constructor({ onStart, onAdmit, onMatch, onLater }) {
     this.#start.addEventListener("click", () => {
       this.#start.disabled = true;
-      if (this.#entry) onStart(this.#entry);
+      if (this.#entry) (this.#late ? onAdmit : onStart)(this.#entry);
     });
-    this.#later.addEventListener("click", () => this.#entry && onLater(this.#entry));
+    this.#match.addEventListener("click", () => this.#entry && onMatch(this.#entry));
+    this.#later.addEventListener("click", () => onLater(this.#together));
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault(); // Escape is an answer too: not now
-      if (this.#entry) onLater(this.#entry);
+      onLater(this.#together);
     });
     document.body.prepend(this.dialog);
   }
@@ -53,6 +66,7 @@ export class ReadyDialog {
     setText(this.#silent, silent ? t.say("room.sound_blocked") : "");
     if (!entry) {
       this.#entry = null;
+      this.#together = [];
       if (this.dialog.open) this.dialog.close();
       return;
     }
@@ -65,9 +79,20 @@ export class ReadyDialog {
     this.dialog.setAttribute("aria-label", title);
     setText(this.#title, title);
     setText(this.#more, [t.say("ready.more", { time: t.time(entry.since) }), placeOf(entry, t)].filter(Boolean).join(" · "));
-    setText(this.#others, ready.length > 1 ? t.say("ready.others", { count: ready.length - 1 }) : "");
+    setText(this.#others, alsoReady(ready, t));
     const { group, ready: there, of } = view ? readiness(view, entry.appointment) : { group: false, ready: 0, of: 0 };
-    setText(this.#start, group ? t.say("room.start_group", { ready: there, of }) : t.say("room.start"));
+    this.#together = group ? ready.filter((one) => one.appointment === entry.appointment) : [entry];
+    const live = view ? liveBeside(view, entry) : undefined;
+    this.#late = isLate(entry, live);
+    this.#start.hidden = live !== undefined && !this.#late;
+    // A name that anybody may have typed: nothing here is done by reflex.
+    this.#start.className = entry.verified ? "primary large" : "secondary large";
+    this.#match.hidden = entry.verified || live !== undefined;
+    this.#unverified.hidden = entry.verified;
+    setText(this.#unverified, t.say("ready.unverified"));
+    setText(this.#match, t.say("match.open"));
+    setText(this.#busy, this.#start.hidden ? t.say("room.busy_hint") : "");
+    setText(this.#start, this.#late ? t.say("group.admit") : group ? t.say("room.start_group", { ready: there, of }) : t.say("room.start"));
     setText(this.#later, t.say("ready.not_now"));
     if (!this.dialog.open) {
       this.dialog.showModal();
@@ -90,10 +115,10 @@ export class ReadyBanner extends HTMLElement {
   /** @type {Entry | null} */
   #entry = null;
 
-  /** @param {{onLater: (entry: Entry) => void, onAdmit: (entry: Entry) => void}} answers */
+  /** @param {{onLater: (entries: Entry[]) => void, onAdmit: (entry: Entry) => void}} answers */
   show({ onLater, onAdmit }) {
     this.#admit.addEventListener("click", () => this.#entry && onAdmit(this.#entry));
-    this.#later.addEventListener("click", () => this.#entry && onLater(this.#entry));
+    this.#later.addEventListener("click", () => this.#entry && onLater([this.#entry]));
     this.replaceChildren(icon("bell"), this.#words, this.#admit, this.#later);
     this.hidden = true;
   }
@@ -105,12 +130,18 @@ export class ReadyBanner extends HTMLElement {
     setText(this.#admit, t.say("group.admit"));
     this.#entry = ready[0] ?? null;
     this.hidden = ready.length === 0;
-    const others = ready.length > 1 ? ` ${t.say("ready.others", { count: ready.length - 1 })}` : "";
-    setText(this.#words, this.#entry ? `${t.say("ready.title", { name: this.#entry.client.name })}.${others}` : "");
+    setText(this.#words, this.#entry ? `${t.say("ready.title", { name: this.#entry.client.name })}. ${alsoReady(ready, t)}` : "");
     setText(this.#later, t.say("ready.not_now"));
   }
 }
 customElements.define("ready-banner", ReadyBanner);
+
+/** Nobody is swallowed by whoever is named first. @param {Entry[]} ready @param {Translator} t */
+function alsoReady([, ...others], t) {
+  const names = others.slice(0, NAMED).map(({ client }) => client.name);
+  if (others.length > NAMED) names.push(`+${others.length - NAMED}`);
+  return names.length ? t.say("ready.also", { names: t.list(names) }) : "";
+}
 
 /** Where a client said they are. @param {Entry} entry @param {Translator} t */
 export function placeOf({ place }, t) {

@@ -15,6 +15,7 @@ export class WaitingRoom extends Screen {
   #status = h("p", { class: "provider-status", role: "status" });
   #ahead = h("p", { class: "hint", role: "status" });
   #messages = h("ul", { class: "messages", "aria-live": "polite" });
+  #awayNote = h("p", { class: "note", hidden: true });
   #away = h("button", { type: "button", class: "secondary", "aria-pressed": "false" });
   #microphone = h("button", { type: "button", class: "toggle", "aria-pressed": "true" });
   #camera = h("button", { type: "button", class: "toggle", "aria-pressed": "true" });
@@ -65,6 +66,7 @@ export class WaitingRoom extends Screen {
             h("p", { class: "private" }, icon("lock"), h("span", {}, t.say("waiting.only_you"))),
           ),
         ),
+        this.#awayNote,
         h("div", { class: "actions" }, this.#away, leave),
       ),
     );
@@ -88,6 +90,8 @@ export class WaitingRoom extends Screen {
     setText(this.#note, returned ? t.say("waiting.returned", { provider: name }) : "");
     this.#note.hidden = !returned;
     setText(this.#told, away ? t.say("waiting.away") : t.say("waiting.told", { provider: name }));
+    setText(this.#awayNote, t.say("waiting.away_more")); // where the click was: on a phone the rest is out of sight
+    this.#awayNote.hidden = !away;
     const late = status === "late" && minutes ? "waiting.status_late_minutes" : `waiting.status_${status ?? "available"}`;
     setText(this.#status, t.say(late, { provider: name, count: minutes ?? 0 }));
     this.#status.dataset.status = status ?? "available";
@@ -99,7 +103,9 @@ export class WaitingRoom extends Screen {
 
   /** Words of the provider to this client alone. @param {string} text @param {string} from @param {string} time */
   message(text, from, time) {
-    this.#messages.append(h("li", {}, icon("message"), h("span", {}, h("strong", {}, from), " ", h("small", {}, time), h("br"), text)));
+    const line = h("li", {}, icon("message"), h("span", {}, h("strong", {}, from), " ", h("small", {}, time), h("br"), text));
+    this.#messages.append(line);
+    line.scrollIntoView({ block: "nearest" });
   }
 
   /** @param {Translator} t @param {() => void} onLeave */

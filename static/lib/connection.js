@@ -110,6 +110,22 @@ export class Connection extends Emitter {
     void this.#connect();
   }
 
+  /** Be the one device of this person here: the others are let go. @returns {Promise<boolean>} whether it came to that */
+  takeOver() {
+    this.#drop(1001);
+    this.#takeover = true;
+    this.#failures = 0;
+    void this.#connect();
+    return new Promise((resolve) => {
+      const there = new AbortController();
+      this.on("state", (state) => {
+        if (state !== "open" && state !== "closed") return;
+        there.abort();
+        resolve(state === "open");
+      }, there);
+    });
+  }
+
   /** Go for good: the server frees what it kept for us. */
   stop() {
     if (this.state === "open") this.tell("bye");

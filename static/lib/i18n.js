@@ -11,6 +11,7 @@
  * @property {(at: number) => string} time       of day
  * @property {(at: number) => string} day
  * @property {(ms: number) => string} clock      a length, as 3:07 or 1:02:07
+ * @property {(names: string[]) => string} list  in a sentence
  */
 
 export const LANGUAGES = /** @type {const} */ ({ en: "English", es: "Español", ar: "العربية" });
@@ -42,6 +43,7 @@ export function translator(language, catalog, fallback, { timeZone } = {}) {
   const plural = new Intl.PluralRules(language);
   const direction = language === "ar" ? "rtl" : "ltr";
   const number = new Intl.NumberFormat(language);
+  const list = new Intl.ListFormat(language);
   const time = new Intl.DateTimeFormat(language, { timeStyle: "short", timeZone });
   const day = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long", timeZone });
   /** @param {string | number} value */
@@ -62,6 +64,7 @@ export function translator(language, catalog, fallback, { timeZone } = {}) {
     time: (at) => time.format(at),
     day: (at) => day.format(at),
     clock: (ms) => clock(ms),
+    list: (names) => list.format(names.map(shown)),
   };
 }
 

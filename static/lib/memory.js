@@ -72,8 +72,7 @@ export class TabMemory {
       locks.request(name, { signal: patience }, held).catch(() => resolve(false));
     });
     if (alone) return;
-    this.set("device", null);
-    this.set("resume", null);
+    for (const copied of ["device", "resume", "in"]) this.set(copied, null);
   }
 
   /** @param {string} [name]  one for each connection of this tab @returns {ResumeMemory} */

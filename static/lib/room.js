@@ -50,7 +50,7 @@ const FOLD = {
       mine: message.mine === true,
       ...(message.rejoin_until ? { rejoin_until: message.rejoin_until } : {}),
     }),
-  "visit.closed": (view, { visit }) => withoutVisit(view, visit, "closed"),
+  "visit.closed": (view, { visit, outcome }) => withOutcome(withoutVisit(view, visit, "closed"), visit, outcome),
   "visit.changed": (view, { appointment }) => ({ ...view, appointments: withAppointment(view.appointments, appointment) }),
   "media.mode": (view, { participant, mode }) => ({
     ...view,
@@ -130,6 +130,11 @@ function withoutVisit(view, id, phase, rev) {
   return { ...view, visits: view.visits.filter((one) => one !== visit), appointments: phased(view, appointment, phase, rev) };
 }
 
+/** @param {ProviderView} view @param {string} visit @param {string} outcome @returns {ProviderView} */
+function withOutcome(view, visit, outcome) {
+  return { ...view, appointments: view.appointments.map((one) => (one.visit === visit ? { ...one, outcome } : one)) };
+}
+
 /**
  * @param {import("./types.js").RoomAppointment[]} appointments
  * @param {import("./types.js").RoomAppointment} changed  whole; a new one is added
@@ -150,14 +155,14 @@ function phased(view, id, phase, rev) {
   return view.appointments.map((one) => (one.id === id ? { ...one, phase, rev: rev ?? one.rev } : one));
 }
 
-/**
- * The visit to be in. A room holds at most one that is live; of two rooms, one stays in the visit one is in.
- * @param {ProviderView} view
- * @param {string | null} [present]  the visit shown now
- */
-export function liveVisit(view, present = null) {
-  const live = view.visits.filter(({ phase }) => phase === "in_progress");
-  return live.find(({ id }) => id === present) ?? live[0];
+/** Visits in progress. A room holds one at most; several rooms are looked into. @param {ProviderView} view */
+export function liveVisits(view) {
+  return view.visits.filter(({ phase }) => phase === "in_progress");
+}
+
+/** The visit in progress in the room of something, if there is one. @param {ProviderView} view @param {{room?: string}} thing */
+export function liveBeside(view, { room }) {
+  return liveVisits(view).find((visit) => visit.room === room);
 }
 
 /** Visits that may be rejoined. @param {ProviderView} view */

@@ -79,7 +79,7 @@ async def test_a_notice_answered_on_one_device_is_gone_on_the_other(browser: Bro
         await client.arrive(link)
     for device in (desk, phone):
         notice = device.page.get_by_role("dialog").filter(has_text=f"{first} is ready")
-        await notice.get_by_text("1 more person is ready.").wait_for()
+        await notice.get_by_text(f"Also ready: {second}.").wait_for()
 
     await desk.page.get_by_role("dialog").get_by_role("button", name="Not now").click()
 

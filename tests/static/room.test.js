@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { clientsOf, endedVisits, foldProvider, liveVisit, unnoticed } from "../../static/lib/room.js";
+import { clientsOf, endedVisits, foldProvider, liveBeside, liveVisits, unnoticed } from "../../static/lib/room.js";
 
 /** @typedef {import("../../static/lib/types.js").ProviderView} ProviderView */
 /** @typedef {import("../../static/lib/types.js").Message} Message */
@@ -77,12 +77,12 @@ test("notices queue up, first come first, until each is answered", () => {
 
 test("a visit lives, ends, is rejoined and closes", () => {
   const live = after(VIEW, STARTED);
-  assert.equal(liveVisit(live)?.started_at, 500);
-  assert.deepEqual(clientsOf(/** @type {any} */ (liveVisit(live))).map(({ name }) => name), ["Ana"]);
+  assert.equal(liveVisits(live)[0]?.started_at, 500);
+  assert.deepEqual(clientsOf(/** @type {any} */ (liveVisits(live)[0])).map(({ name }) => name), ["Ana"]);
   assert.equal(live.appointments[0]?.phase, "in_progress");
 
   const ended = after(VIEW, STARTED, { type: "visit.ended", visit: "vis", by: "client", rejoin_until: 900 });
-  assert.equal(liveVisit(ended), undefined);
+  assert.deepEqual(liveVisits(ended), []);
   assert.equal(endedVisits(ended)[0]?.rejoin_until, 900);
   assert.equal(endedVisits(ended)[0]?.participants.length, 2, "their names are still needed");
 
@@ -90,7 +90,7 @@ test("a visit lives, ends, is rejoined and closes", () => {
   assert.deepEqual(endedVisits(/** @type {ProviderView} */ (pending))[0]?.agreed, ["client"]);
 
   const resumed = foldProvider(pending, { type: "visit.resumed", visit: "vis", segment: 2, ice_servers: [] });
-  const again = liveVisit(/** @type {ProviderView} */ (resumed));
+  const [again] = liveVisits(/** @type {ProviderView} */ (resumed));
   assert.deepEqual([again?.segment, again?.started_at, again?.agreed, again?.participants.length], [2, 500, [], 2]);
 
   const closed = foldProvider(resumed, { type: "visit.closed", visit: "vis", outcome: "attended" });
@@ -99,10 +99,10 @@ test("a visit lives, ends, is rejoined and closes", () => {
 
 test("a participant changes in their own visit only", () => {
   const view = after(VIEW, STARTED, { type: "participant.changed", visit: "other", participant: { id: "ana", presence: "gone" } });
-  assert.equal(liveVisit(view)?.participants[1]?.presence, undefined);
+  assert.equal(liveVisits(view)[0]?.participants[1]?.presence, undefined);
 
   const gone = foldProvider(view, { type: "participant.changed", visit: "vis", participant: { id: "ana", presence: "gone" } });
-  assert.equal(liveVisit(/** @type {ProviderView} */ (gone))?.participants[1]?.presence, "gone");
+  assert.equal(liveVisits(/** @type {ProviderView} */ (gone))[0]?.participants[1]?.presence, "gone");
 });
 
 test("an appointment that is opened or changed is told whole", () => {
@@ -119,12 +119,13 @@ test("the only client sent back to wait: there is nothing to rejoin, and a Start
   assert.deepEqual([returned.visits.length, returned.appointments[0]?.phase, returned.appointments[0]?.rev], [0, "scheduled", 5]);
 });
 
-test("of two sessions that are live, one stays in the one that is shown", () => {
-  const both = after(VIEW, STARTED, { ...STARTED, visit: "other", appointment: "theirs" });
+test("a session keeps another from starting in its own room, and in no other", () => {
+  const live = after(VIEW, STARTED);
+  const elsewhere = { ...live, visits: live.visits.map((visit) => ({ ...visit, room: "theirs" })) };
 
-  assert.equal(liveVisit(both)?.id, "vis");
-  assert.equal(liveVisit(both, "other")?.id, "other");
-  assert.equal(liveVisit(both, "gone")?.id, "vis");
+  assert.equal(liveBeside(live, {})?.id, "vis");
+  assert.equal(liveBeside(elsewhere, {}), undefined);
+  assert.equal(liveBeside(elsewhere, { room: "theirs" })?.id, "vis");
 });
 
 test("a view without lists has empty ones", () => {

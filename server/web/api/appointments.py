@@ -102,6 +102,8 @@ async def _planned(call: Call, body: AppointmentBody) -> Plan:
             replace(one, service_code=group.service_code) if one.service_code is None else one
             for one in clients or group.clients
         )
+    if len(clients) > MOST_CLIENTS:
+        raise Invalid("$.clients", f"must list those who are expected: the group has more than {MOST_CLIENTS} members")
     if not providers:
         raise Invalid("$.providers", "must name the host at least")
     if not clients:

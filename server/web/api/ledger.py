@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from server.registry import room_id
 from server.registry.errors import Clash, Missing
 from server.web.api.operation import Answer, Call, Nothing, Operation
-from server.web.api.providers import MOST_CLIENTS, Code, as_code, once
+from server.web.api.providers import MOST_MEMBERS, Code, as_code, once
 from server.web.api.rooms import LiveVisit, live
 from signaling.amending import Change
 from signaling.messages import Outcome
@@ -59,7 +59,7 @@ class AmendmentBody(Struct, frozen=True):
     """A correction of a closed visit's record."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
-    outcomes: Annotated[tuple[OutcomeBody, ...], Meta(max_length=MOST_CLIENTS)] = ()
+    outcomes: Annotated[tuple[OutcomeBody, ...], Meta(max_length=MOST_MEMBERS)] = ()
 
 
 async def visit(call: Call, body: Nothing) -> VisitAnswer:

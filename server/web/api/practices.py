@@ -33,8 +33,16 @@ class Policies(Struct, frozen=True, forbid_unknown_fields=True):
     """Counted anew from each End."""
     no_show_minutes: Minutes = 15
     """After the scheduled start, when nobody came."""
+    late_minutes: Minutes = 10
+    """After the scheduled start: who comes later is said to have come late."""
+    early_minutes: Minutes = 10
+    """Before the scheduled end: who goes out of a group sooner is said to have left early."""
+    window_before_minutes: Minutes = 300
+    """Before the scheduled start: earlier nobody checks in."""
+    window_after_minutes: Minutes = 300
+    """After the scheduled end: later nobody checks in, unless the no-show time lasts longer."""
     waiting_limit_minutes: Minutes = 240
-    """After the scheduled start, when somebody waits and no provider comes."""
+    """After the scheduled start, when somebody waits and no provider comes; of a walk-in, after they came."""
     grace_minutes: Minutes = 5
     """A waiting client whose connection dropped keeps the place this long."""
     abandoned_minutes: Minutes = 5
@@ -108,6 +116,10 @@ def as_policy(id: str, body: PracticeBody) -> Policy:
         audio_only_by_payer=dict(said.audio_only_by_payer),
         rejoin_window=round(said.rejoin_window_minutes * MINUTE),
         no_show_after=round(said.no_show_minutes * MINUTE),
+        late_after=round(said.late_minutes * MINUTE),
+        early_before=round(said.early_minutes * MINUTE),
+        window_before=round(said.window_before_minutes * MINUTE),
+        window_after=round(said.window_after_minutes * MINUTE),
         waiting_limit=round(said.waiting_limit_minutes * MINUTE),
         grace=round(said.grace_minutes * MINUTE),
         abandoned_after=round(said.abandoned_minutes * MINUTE),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from server.registry import room_id
-from server.registry.documents import Group, Member, Provider
+from server.registry.documents import Group, Member, Provider, RoomOptions
 from server.registry.errors import Missing
 from server.registry.shelf import Deed
 from server.web import tickets
@@ -16,9 +16,13 @@ from server.web.api.rooms import RoomAnswer, as_answer
 from server.web.problems import FieldError, Problem
 from server.web.tickets import Id, TicketAnswer, TicketBody
 from signaling.messages import Name, Short
-from signaling.proposals import NO_FEE
+from signaling.policy import MINUTE
+from signaling.proposals import GROUP_LIMIT, NO_FEE
 
-MOST_CLIENTS = 40
+MOST_CLIENTS = GROUP_LIMIT
+"""Of one appointment. NGS LCD L33632: a group has at most 12 participants."""
+MOST_MEMBERS = 40
+"""Of a therapy group, of whom an appointment names those who are expected."""
 MOST_PROVIDERS = 8
 
 State = Annotated[str, Meta(pattern="^[A-Z]{2}$")]
@@ -29,11 +33,22 @@ Login = Annotated[str, Meta(pattern="^[A-Za-z0-9._@+-]{3,100}$")]
 Password = Annotated[str, Meta(min_length=12, max_length=128)]
 
 
+class RoomBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where this provider's room goes its own way. What is left out is as the practice has it."""
+
+    show_position: bool | None = None
+    """Waiting clients are told how many are ahead of them."""
+    grace_minutes: Annotated[float, Meta(ge=0, le=7 * 24 * 60)] | None = None
+    """A waiting client whose connection dropped keeps the place this long."""
+
+
 class ProviderBody(Struct, frozen=True):
     """A clinician."""
 
     name: Name
     licences: Annotated[tuple[State, ...], Meta(max_length=60)] = ()
+    room: RoomBody = RoomBody()
+    """From the next visit that opens, and for walk-ins at once."""
 
 
 class ProviderAnswer(Struct, frozen=True):
@@ -76,7 +91,7 @@ class GroupBody(Struct, frozen=True):
     initials: Annotated[str, Meta(max_length=8)] = ""
     service_code: Code | None = None
     """Of members who have none of their own."""
-    clients: Annotated[tuple[ClientBody, ...], Meta(max_length=MOST_CLIENTS)] = ()
+    clients: Annotated[tuple[ClientBody, ...], Meta(max_length=MOST_MEMBERS)] = ()
     providers: Annotated[tuple[Id, ...], Meta(max_length=MOST_PROVIDERS)] = ()
 
 
@@ -93,7 +108,9 @@ class GroupAnswer(Struct, frozen=True):
 
 async def put(call: Call, body: ProviderBody) -> Answer:
     """Make or change a provider."""
-    provider = Provider(id=call.id(), name=body.name, licences=body.licences)
+    grace = body.room.grace_minutes
+    options = RoomOptions(show_position=body.room.show_position, grace=None if grace is None else round(grace * MINUTE))
+    provider = Provider(id=call.id(), name=body.name, licences=body.licences, options=options)
     new = await call.services.registry.providers.put(call.practice, provider, by=call.who)
     room = room_id(call.practice, provider.id)
     answer = ProviderAnswer(id=provider.id, name=provider.name, licences=provider.licences, room=room)

@@ -11,10 +11,12 @@ import pytest
 from server.bus import redis as redis_bus
 from server.bus.memory import Air, MemoryBus
 from server.bus.redis import RedisBus
+from server.crypto import Sealer
 from server.store import redis
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
 from tests.server.bus.hub import Hub
+from tests.server.store.fixtures import PLACES, Servers
 from tests.server.store.test_rooms import change
 
 
@@ -26,17 +28,15 @@ class Net:
     join: Callable[..., Awaitable[MemoryBus | RedisBus]]
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def net(request: pytest.FixtureRequest) -> AsyncIterator[Net]:
+@pytest.fixture(params=("memory", *PLACES))
+async def net(request: pytest.FixtureRequest, started: Callable[[str], Servers], sealer: Sealer) -> AsyncIterator[Net]:
     buses: list[MemoryBus | RedisBus] = []
     air = Air()
     store: MemoryStore | RedisStore
     if request.param == "memory":
         store = MemoryStore(lambda: 0, air.publish)
     else:
-        server = request.getfixturevalue("server")
-        server.command("FLUSHALL")
-        store = await redis.connect(server.url, request.getfixturevalue("sealer"))
+        store = await redis.connect(started(request.param).url, sealer)
 
     async def join(hub: Hub, node: str = "") -> MemoryBus | RedisBus:
         bus: MemoryBus | RedisBus

@@ -20,6 +20,14 @@ from tests.server.store.valkey import Valkey
 
 
 @pytest.fixture
+async def redis_store(server: Valkey, sealer: Sealer) -> AsyncIterator[RedisStore]:
+    """Beside one server, which may be frozen for a while."""
+    store = await redis.connect(server.url, sealer)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
 def hub() -> Hub:
     return Hub()
 

@@ -36,7 +36,8 @@ from signaling.messages import (
     StateEvent,
     WaitingChanged,
 )
-from signaling.state import Connection, Person, Role, Room, Who
+from signaling.policy import Policy
+from signaling.state import Connection, Person, Role, Room, Seat, Visit, Who
 
 ROOM = "room_1"
 ORIGIN = "https://visit.example"
@@ -50,7 +51,9 @@ class World:
 
     def __init__(self) -> None:
         self.now = 1_000_000
-        self.rooms = {ROOM: Room(id=ROOM, practice="p", host=Person("pro_1", "Grace"), epoch="e1", seq=10)}
+        host = Person("pro_1", "Grace")
+        visit = Visit("vis_1", Policy(), (host,), {"cli_1": Seat("cli_1", "Ada")})
+        self.rooms = {ROOM: Room(id=ROOM, practice="p", host=host, epoch="e1", seq=10, visits={"vis_1": visit})}
         self.stored: dict[str, list[tuple[int, bytes]]] = {ROOM: []}
         self.facts: list[Fact] = []
         self.asked: list[tuple[Who, str, RoomRequest]] = []

@@ -9,6 +9,7 @@ import pytest
 
 from server.registry import room_id
 from signaling.events import Cancelled
+from signaling.policy import MINUTE
 from signaling.proposals import NO_FEE
 from tests.server.world import NOW, OPERATOR_KEY, URL, World, bearer
 
@@ -54,6 +55,10 @@ async def test_the_operator_makes_changes_and_deletes_a_practice() -> None:
         "policies": {
             "rejoin_window_minutes": 0.5,
             "no_show_minutes": 720,
+            "late_minutes": 5,
+            "early_minutes": 7.5,
+            "window_before_minutes": 30,
+            "window_after_minutes": 0,
             "audio_only_by_payer": {"Aetna": "forbidden"},
         },
     }
@@ -68,6 +73,8 @@ async def test_the_operator_makes_changes_and_deletes_a_practice() -> None:
     policy = await operator.world.registry.practices.get("oak")
     assert policy is not None
     assert (policy.rejoin_window, policy.no_show_after) == (30_000, 12 * 3_600_000)
+    assert (policy.late_after, policy.early_before) == (5 * MINUTE, 450_000)
+    assert (policy.window_before, policy.window_after) == (30 * MINUTE, 0)
     assert (policy.audio_only_for("Aetna"), policy.audio_only_for(None)) == ("forbidden", "allowed")
     assert (policy.practice.backup, policy.practice.consent.version) == ("Call 2", "3")
     assert (await operator("DELETE", "/v1/practices/oak")).status_code == 204
@@ -83,6 +90,10 @@ async def test_the_operator_makes_changes_and_deletes_a_practice() -> None:
         ({"policies": {"rejoin_window": 15}}, "$.policies"),
         ({"policies": {"audio_only": "sometimes"}}, "$.policies.audio_only"),
         ({"policies": {"grace_minutes": -1}}, "$.policies.grace_minutes"),
+        ({"policies": {"window_before_minutes": "5"}}, "$.policies.window_before_minutes"),
+        ({"policies": {"window_after_minutes": 8 * 24 * 60}}, "$.policies.window_after_minutes"),
+        ({"policies": {"late_minutes": -1}}, "$.policies.late_minutes"),
+        ({"policies": {"early_minutes": None}}, "$.policies.early_minutes"),
         ({"consent": {"text": "Yes."}}, "$.consent"),
     ],
 )
@@ -107,6 +118,42 @@ async def test_a_provider_is_told_their_room_and_gets_an_account(elm: Ehr) -> No
     assert (await elm("PUT", "/v1/providers/amy/account", account | {"password": "short"})).status_code == 422
     await elm("PUT", "/v1/providers/bob", {"name": "Dr. Bob"})
     assert (await elm("PUT", "/v1/providers/bob/account", account)).json()["code"] == "conflict"
+
+
+async def test_a_room_may_go_its_own_way_from_the_next_visit_on(elm: Ehr) -> None:
+    await elm("PUT", "/v1/appointments/a1", APPOINTMENT)
+    amy = {"name": "Dr. Amy", "room": {"show_position": True, "grace_minutes": 2}}
+    assert (await elm("PUT", "/v1/providers/amy", amy)).status_code == 200
+    second = await elm("PUT", "/v1/appointments/a2", APPOINTMENT)
+
+    room = elm.world.rooms[room_id("elm", "amy")]
+
+    assert (room.policy.show_position, room.policy.grace) == (True, 2 * MINUTE)
+    opened = room.visits[second.json()["visit"]].policy
+    assert (opened.show_position, opened.grace) == (True, 2 * MINUTE)
+    await Ehr(elm.world, OPERATOR_KEY)("PUT", "/v1/practices/elm", {"name": "Elm", "policies": {"grace_minutes": 9}})
+    room = elm.world.rooms[room_id("elm", "amy")]
+    assert (room.policy.show_position, room.policy.grace) == (True, 2 * MINUTE)
+    for wrong, at in (({"grace_minutes": -1}, "$.room.grace_minutes"), ({"colour": "red"}, "$.room")):
+        answer = await elm("PUT", "/v1/providers/amy", {"name": "Dr. Amy", "room": wrong})
+        assert (answer.status_code, answer.json()["errors"][0]["at"]) == (422, at)
+
+
+async def test_an_appointment_has_twelve_clients_at_most_however_they_are_named(elm: Ehr) -> None:
+    people = [{"id": f"c{n}", "name": f"C {n}"} for n in range(13)]
+    group = APPOINTMENT | {"group": True}
+    await elm("PUT", "/v1/groups/g1", {"name": "Tuesday", "clients": people, "providers": ["amy"]})
+
+    too_many = [
+        await elm("PUT", "/v1/appointments/g", group | {"clients": people}),
+        await elm("PUT", "/v1/appointments/g", group | {"clients": [], "group": "g1"}),
+    ]
+
+    for answer in too_many:
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+        assert answer.json()["errors"][0]["at"] == "$.clients"
+    assert (await elm("PUT", "/v1/appointments/g", group | {"clients": people[:12]})).status_code == 201
+    assert (await elm("PUT", "/v1/appointments/h", group | {"clients": people[1:], "group": "g1"})).status_code == 201
 
 
 async def test_the_same_put_answers_with_the_same_link(elm: Ehr) -> None:

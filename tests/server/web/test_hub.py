@@ -11,6 +11,7 @@ from server.web.closes import Close
 from signaling.errors import Busy, Forbidden, NotFound
 from signaling.events import Connected, Disconnected, Fact
 from signaling.messages import ChatLine, Displaced, VisitClosed
+from signaling.state import Stand
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Node, World, served, settle
 
 # --- Coming in --------------------------------------------------------------------------------------
@@ -81,6 +82,25 @@ async def test_the_room_may_refuse_a_connection(node: Node, why: type[Exception]
     assert await browser.closed() == code
     await node.until(lambda: not node.hub.feeds)
     assert node.world.facts == [], "whoever never came cannot go"
+
+
+@pytest.mark.parametrize(("stand", "code"), [(Stand.REMOVED, Close.REMOVED), (None, Close.OVER)])
+async def test_a_client_who_can_do_nothing_here_any_more_is_shown_so_and_sent_away(
+    node: Node, stand: Stand | None, code: Close
+) -> None:
+    room = node.world.rooms[ROOM]
+    visit = room.visits["vis_1"]
+    seats = {} if stand is None else {"cli_1": replace(visit.seats["cli_1"], stand=stand)}
+    node.world.rooms[ROOM] = replace(room, visits={"vis_1": replace(visit, seats=seats)})
+
+    browser = await node.enter()
+
+    assert await browser.closed() == code
+    assert browser.welcome["recovered"] is False
+    again = await node.connect()
+    resume = {k: browser.welcome[k] for k in ("connection", "secret")} | {"epoch": "e1", "seq": 10}
+    await again.send(type="hello", protocol=1, resume=resume, device="d1")
+    assert await again.closed() == Close.EXPIRED, "nothing is kept for them"
 
 
 async def test_a_takeover_is_said_to_the_room(node: Node) -> None:

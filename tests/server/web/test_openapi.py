@@ -61,6 +61,16 @@ def test_whoever_reads_it_learns_scopes_bodies_and_problems(described: dict[str,
     assert set(body["required"]) == {"start", "duration_minutes"}
 
 
+def test_every_rule_of_a_practice_is_described_where_it_is_set(described: dict[str, Any]) -> None:
+    rules = described["components"]["schemas"]["Policies"]["properties"]
+
+    assert {"window_before_minutes", "window_after_minutes", "late_minutes", "early_minutes"} <= set(rules)
+    assert rules["window_before_minutes"]["description"] == "Before the scheduled start: earlier nobody checks in."
+    assert rules["window_before_minutes"]["default"] == 300
+    clients = described["components"]["schemas"]["AppointmentBody"]["properties"]["clients"]
+    assert (clients["maxItems"], clients["description"]) == (12, "May be left to a group.")
+
+
 def test_paths_of_protocol_md_are_all_there(described: dict[str, Any]) -> None:
     for method, path in [
         ("put", "/v1/practices/{id}"),

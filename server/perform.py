@@ -50,6 +50,8 @@ class Caller(Protocol):
     def room(self) -> str: ...
     @property
     def by(self) -> Who: ...
+    @property
+    def device(self) -> str: ...
 
 
 class Performer:
@@ -108,7 +110,7 @@ class Performer:
                 prepare(room, by, request.purpose)
                 return Ok(ice_servers=self._ice_servers())
             case MediaOffer():
-                await self._offer(room, by, connection, request)
+                await self._offer(room, caller, request)
             case MediaCandidates():
                 await self._candidates(room, by, request)
             case MediaStats():
@@ -121,7 +123,8 @@ class Performer:
                 raise AssertionError(f"{type(request).__name__} is not for the shell")
         return Ok()
 
-    async def _offer(self, room: Room, by: Who, connection: str, offer: MediaOffer) -> None:
+    async def _offer(self, room: Room, caller: Caller, offer: MediaOffer) -> None:
+        by, connection = caller.by, caller.connection
         visit = visit_for_offer(room, by, offer.purpose)
         flag = self._flag(room, by, connection, visit, audio_only=offer.audio_only)
         answer = await self._media.bring(
@@ -135,6 +138,7 @@ class Performer:
                 round=offer.round,
                 sdp=offer.sdp,
                 audio_only=offer.audio_only,
+                device=caller.device,
             )
         )
         if flag is not None:

@@ -66,6 +66,8 @@ class Carrier:
         """Visits with media here, by room."""
         self._peers: dict[tuple[str, str], str] = {}
         """By visit and participant: the browser's name of the peer that was answered last."""
+        self._devices: dict[tuple[str, str], str] = {}
+        """Of the same: the device that offered it."""
         self._heard: dict[str, int] = {}
         """The newest event number heard of a room with media here."""
         self._to_read: dict[str, int] = {}
@@ -123,6 +125,7 @@ class Carrier:
         self._media.stop(visit, participant)
         if participant is not None:
             self._peers.pop((visit, participant), None)
+            self._devices.pop((visit, participant), None)
             return
         self._let_go(visit)
         if self._leases.fence(visit) is not None:
@@ -133,6 +136,7 @@ class Carrier:
     def _let_go(self, visit: str) -> None:
         for key in [key for key in self._peers if key[0] == visit]:
             del self._peers[key]
+            self._devices.pop(key, None)
         room = self._room_of.pop(visit, None)
         if room is None:
             return
@@ -172,6 +176,7 @@ class Carrier:
             others=[id for id in everybody_in(there) if id != participant],
         )
         self._peers[visit, participant] = offered.peer
+        self._devices[visit, participant] = offered.device
         # The visit may have ended, or gone elsewhere, while the answer was made: then this peer must not outlive it.
         try:
             await self._admitted(offered)
@@ -199,6 +204,7 @@ class Carrier:
         room = await self._rooms.present(asked.room, seq=max(asked.seq, self.seen(asked.room)))
         if room is None:
             raise NotFound("no such room")
+        self._stop_displaced(room, asked.visit)
         visit = admitted(room, asked.by)
         if visit is None or visit.id != asked.visit:
             raise Refused("not in that visit")
@@ -262,6 +268,7 @@ class Carrier:
             for seat in visit.seats.values():
                 if seat.stand is not Stand.IN:
                     self.stop(id, seat.participant)
+            self._stop_displaced(room, id)
             for participant, attendee in visit.attendees.items():
                 self.set_mode(id, participant, audio_only=attendee.mode == "audio")
         for visit in room.visits.values():
@@ -269,6 +276,13 @@ class Carrier:
                 self._leases.forget(visit.id)
             elif visit.media_node not in (None, self._node):
                 self._leases.watch(visit.id, room.id, Carried(visit.media_node, visit.media_fence))
+
+    def _stop_displaced(self, room: Room, visit: str) -> None:
+        """Stop the media of devices that another one of their participant has displaced. One that dropped goes on."""
+        for (whose, participant), device in tuple(self._devices.items()):
+            there = {c.device for c in room.connections.values() if c.who.participant == participant}
+            if whose == visit and there and device not in there:
+                self.stop(visit, participant)
 
     # --- News from the media node
 

@@ -43,6 +43,7 @@ class Offered(Struct, frozen=True, tag=True):
     round: int
     sdp: str
     audio_only: bool
+    device: str = ""
 
 
 class Trickled(Struct, frozen=True, tag=True):

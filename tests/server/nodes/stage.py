@@ -105,9 +105,10 @@ class Place:
         )
         self.node.performs, self.node.learns = self.performer.perform, self.many.carrier.learned
 
-    async def handle(self, who: Who, request: Any) -> Ok:
+    async def handle(self, who: Who, request: Any, *, connection: str = "", device: str = "phone") -> Ok:
         """Let somebody who is connected here ask for something that changes no room."""
-        caller = Caller(connection=connection_of(who), room=ROOM, practice="pr_1", by=who, device="phone")
+        connection = connection or connection_of(who)
+        caller = Caller(connection=connection, room=ROOM, practice="pr_1", by=who, device=device)
         return await self.performer.handle(caller, request)
 
     def messages(self, kind: type[Message]) -> list[Any]:

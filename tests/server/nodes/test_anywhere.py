@@ -24,6 +24,7 @@ from signaling.state import Interval
 from tests.server.nodes.stage import City, Place, settled
 from tests.server.rooms import ROOM
 from tests.signaling.people import ANN, BOB, HOST
+from tests.signaling.play import comes, goes
 
 OFFER = MediaOffer(peer="p1", round=1, sdp="v=0", audio_only=False)
 HOSTS = MediaOffer(peer="p2", round=1, sdp="v=0 host", audio_only=False)
@@ -139,6 +140,45 @@ async def test_a_carrier_that_does_not_answer_is_temporary(city: City, monkeypat
 
     with pytest.raises(Unavailable):
         await city.two.handle(HOST, HOSTS)
+
+
+async def test_a_device_that_was_displaced_at_another_node_is_no_longer_forwarded(city: City) -> None:
+    await city.two.handle(HOST, HOSTS)
+    await city.one.handle(ANN, OFFER)
+    laptop = comes(ANN, connection="con_laptop", device="laptop", takeover=True)
+
+    await city.one.node.door.fact(ROOM, laptop)
+    await settled()
+
+    assert city.two.stops() == [("vis_ann", "par_ann")]
+    offer = MediaOffer(peer="p3", round=1, sdp="v=0", audio_only=False)
+    await city.one.handle(ANN, offer, connection="con_laptop", device="laptop")
+    await settled()
+    assert city.two.stops() == [("vis_ann", "par_ann")]
+
+
+async def test_the_older_devices_media_stop_before_the_newers_begin(city: City) -> None:
+    await city.two.handle(HOST, HOSTS)
+    await city.one.handle(ANN, OFFER)
+    city.house.store.rooms._publish = lambda room, events: None  # the news of it is lost
+    laptop = comes(ANN, connection="con_laptop", device="laptop", takeover=True)
+    await city.one.node.door.fact(ROOM, laptop)
+
+    offer = MediaOffer(peer="p3", round=1, sdp="v=0", audio_only=False)
+    await city.one.handle(ANN, offer, connection="con_laptop", device="laptop")
+
+    assert [did[0] for did in city.two.media.did if did[0] in {"offer", "stop"}] == ["offer", "offer", "stop", "offer"]
+
+
+async def test_a_drop_stops_no_media(city: City) -> None:
+    await city.two.handle(HOST, HOSTS)
+    await city.one.handle(ANN, OFFER)
+
+    await city.one.node.door.fact(ROOM, goes(ANN))
+    await city.one.node.door.fact(ROOM, comes(ANN, connection="con_again", resumed=True))
+    await settled()
+
+    assert city.two.stops() == []
 
 
 async def test_chat_goes_on_whatever_becomes_of_the_media(city: City) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Final
+from zlib import crc32
 
 from server.nodes.carrier import Carrier
 from server.nodes.errands import Answered, Errand, Errands, HandedOver, NotHere, Offered, Trickled
@@ -25,6 +26,9 @@ class MediaAnywhere:
         self._node = node
         self._leases = leases
         self._carrier = carrier
+        self._draining = False
+        self._silent: set[str] = set()
+        """Nodes that took nothing when this one drained."""
         self.errands = Errands(post, node=node, serve=self._serve, new_id=new_id)
 
     async def bring(self, asked: Offered | Trickled) -> Answered:
@@ -50,25 +54,33 @@ class MediaAnywhere:
 
         Browsers are told to make new peers there, and leave those here when they have them: nobody is cut off.
         """
-        others, moved = self._leases.others(), 0
-        for number, (visit, room) in enumerate(self._carrier.carried()):
+        self._draining = True
+        moved = 0
+        for visit, room in self._carrier.carried():
+            moved += await self._give(visit, room)
+        return moved
+
+    async def _give(self, visit: str, room: str) -> bool:
+        """Tell whether some other node takes a visit."""
+        # Each visit in an order of its own, so that all share the load.
+        for node in sorted(self._leases.others(), key=lambda node: crc32(f"{visit} {node}".encode())):
             fence = self._leases.fence(visit)
-            if not others or fence is None:
+            if fence is None or node in self._silent:
                 continue
-            node = others[number % len(others)]
             try:
                 await self.errands.ask(node, HandedOver(room, visit, fence))
             except (SignalingError, StoreAway) as error:
-                logger.warning("%s stays until this node ends: %s", visit, type(error).__name__)
-                if isinstance(error, Unavailable):
-                    others.remove(node)
+                logger.warning("%s does not take %s: %s", node, visit, type(error).__name__)
+                self._silent.add(node)
             else:
                 self._leases.gave(visit, room, node)
-                moved += 1
-        return moved
+                return True
+        return False
 
     async def _serve(self, errand: Errand, by: str) -> Answered:
         """Do an errand of another node. Raise `SignalingError` or `StoreAway`."""
+        if isinstance(errand, HandedOver) and self._draining:
+            raise NotHere
         if isinstance(errand, HandedOver):
             there = await self._leases.take(errand.visit, errand.room, Carried(by, errand.fence))
         else:

@@ -195,6 +195,7 @@ class Leases:
         with suppress(StoreAway):
             for visit in tuple(self._mine):
                 await self.release(visit)
+            await self._carriers.hush(self._node)
 
     async def _run(self) -> None:
         # Ended by a word and not by a cancellation, of which a library on the way to the store may make nothing.

@@ -233,6 +233,15 @@ async def test_alone_a_draining_node_keeps_what_it_carries(city: City) -> None:
     assert city.one.many.leases.fence("vis_ann") == 1
 
 
+async def test_of_two_nodes_that_drain_at_once_neither_takes_what_the_other_has(city: City) -> None:
+    await city.one.handle(ANN, OFFER)
+
+    assert await city.two.many.media.hand_over() == 0
+    assert await city.one.many.media.hand_over() == 0
+
+    assert city.one.many.leases.fence("vis_ann") == 1
+
+
 async def test_what_cannot_be_handed_over_stays(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     await city.one.handle(ANN, OFFER)
 

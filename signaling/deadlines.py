@@ -49,12 +49,12 @@ def visit_deadline(visit: Visit) -> int:
     policy = visit.policy
     match visit.phase:
         case Phase.SCHEDULED:
-            awaited, seats = awaited_since(visit), visit.seats.values()
-            waiting = [seat.waited[-1].start for seat in seats if seat.stand is WAITING]
+            awaited = awaited_since(visit)
+            waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is WAITING]
             if waiting:
                 return max(awaited, *waiting) + policy.waiting_limit
-            left = [span.end for seat in seats for span in seat.waited if span.end is not None]
-            return max(awaited, *left, 0) + policy.no_show_after
+            left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
+            return max([awaited, *left]) + policy.no_show_after
         case Phase.IN_PROGRESS:
             return visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
         case Phase.ENDED | Phase.REJOIN_PENDING:

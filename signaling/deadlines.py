@@ -40,8 +40,8 @@ def entry_deadline(room: Room, entry: Entry) -> int:
 
 def awaited_since(visit: Visit) -> int:
     """Return since when a client who is not there is absent, in ms: from the start, if they could come by then."""
-    served_again = (visit.outages[-1].end or 0) if visit.outages else 0
-    return max(visit.start, visit.opened_at, served_again)
+    opened = max(visit.start, visit.opened_at)
+    return max(opened, visit.outages[-1].end or 0) if visit.outages else opened
 
 
 def visit_deadline(visit: Visit) -> int:

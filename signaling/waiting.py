@@ -69,11 +69,12 @@ def _tell(draft: Draft, to: list[str], places: dict[str, int], status: Status) -
 
 def _places(index: Index, start: int = 0) -> dict[str, int]:
     """Return how many wait before each of those who are told so and have as many as `start` before them."""
-    return {place.participant: at for at, place in enumerate(index.line[start:], start) if place.shown}
+    return {who: at for at, (_, _, who, shown) in enumerate(index.line[start:], start) if shown}
 
 
 def ahead(room: Room, entry: Entry) -> int | None:
     """Return how many wait before this entry; None where the room does not show it."""
     index = index_of(room)
     at = index.place(entry)
-    return at if index.line[at].shown else None
+    *_, shown = index.line[at]
+    return at if shown else None

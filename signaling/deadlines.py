@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from signaling.state import WAITING, Entry, Phase, Room, Visit
+from signaling.state import WAITING, Entry, Phase, Room, Seat, Visit
 
 NEVER: Final = 2**62
 """Later than any time, in ms."""
@@ -44,6 +44,13 @@ def awaited_since(visit: Visit) -> int:
     return max(opened, visit.outages[-1].end or 0) if visit.outages else opened
 
 
+def kept_waiting_until(visit: Visit, seat: Seat) -> int:
+    """Return when a client has waited long enough to be let into what goes on without them, in ms, or `NEVER`."""
+    if seat.stand is not WAITING:
+        return NEVER
+    return max(awaited_since(visit), seat.waited[-1].start) + visit.policy.waiting_limit
+
+
 def visit_deadline(visit: Visit) -> int:
     """Return when a visit stops waiting for what it waits for, in ms, or `NEVER`."""
     policy = visit.policy
@@ -56,7 +63,8 @@ def visit_deadline(visit: Visit) -> int:
             left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
             return max([awaited, *left]) + policy.no_show_after
         case Phase.IN_PROGRESS:
-            return visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
+            abandoned = visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
+            return min([abandoned, *(kept_waiting_until(visit, seat) for seat in visit.seats.values())])
         case Phase.ENDED | Phase.REJOIN_PENDING:
             return visit.rejoin_until if visit.rejoin_until is not None else NEVER
         case Phase.CLOSED:

@@ -23,6 +23,7 @@ from signaling.events import (
     Fact,
     LinkRevoked,
     MediaChanged,
+    MediaMoved,
     NodeGone,
     Opened,
     Rescheduled,
@@ -46,7 +47,7 @@ from signaling.messages import (
     StepAway,
     Withdraw,
 )
-from signaling.modality import media_changed, set_mode, set_state
+from signaling.modality import media_changed, media_moved, set_mode, set_state
 from signaling.opening import cancel, open_visit, reschedule, tell_rev
 from signaling.outages import outage, unheard
 from signaling.permissions import demand_role
@@ -57,6 +58,7 @@ from signaling.seats import (
     acknowledge,
     check_in,
     grace_over,
+    kept_waiting_too_long,
     step_away,
     waited_long_enough,
 )
@@ -110,6 +112,8 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
         case Configured(host, policy):
             if (host, policy) != (draft.room.host, draft.room.policy):
                 draft.change(host=host, policy=policy)
+        case MediaMoved():
+            media_moved(draft, event)
         case EndedOffline():
             ended_offline(draft, event)
         case _:
@@ -175,7 +179,9 @@ def _settle_one(draft: Draft) -> None:
             return
     for visit in room.visits.values():
         if visit_deadline(visit) <= now:
-            if visit.phase is Phase.IN_PROGRESS:
+            if visit.phase is Phase.IN_PROGRESS and kept_waiting_too_long(draft, visit):
+                pass  # it goes on without them
+            elif visit.phase is Phase.IN_PROGRESS:
                 end_segment(draft, visit, DeadlinePassed, by=None, reason="abandoned")
             else:
                 close_by_deadline(draft, visit)

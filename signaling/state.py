@@ -219,6 +219,8 @@ class Visit(Struct, frozen=True):
     """Of them, those whose node died and that are still to be replaced."""
     media_node: str | None = None
     """The node that last told of this visit's media."""
+    media_fence: int = 0
+    """The highest fence of a node that carried them."""
     opened_at: int = 0
     """When it was opened, or its start last changed: nobody is absent before."""
     alone_since: int | None = None

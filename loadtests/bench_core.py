@@ -91,12 +91,12 @@ def appointment(name: str, clients: int) -> Appointment:
     return Appointment(f"apt_{name}", visit, (Person("dr_host", "Dr. Host"),), seats, NOW, NOW + HOUR, clients > 1)
 
 
-def busy_room() -> Room:
+def busy_room(policy: Policy = Policy()) -> Room:  # noqa: B008 - a frozen value
     """Fifty appointments whose clients wait, one of nobody yet, and a group of twelve of whom eleven wait."""
-    room = new_room("room", "practice", Person("dr_host", "Dr. Host"), "epoch", Policy())
+    room = new_room("room", "practice", Person("dr_host", "Dr. Host"), "epoch", policy)
     there: list[Asked | Fact] = [Connected(HOST, "con_dr_host", "laptop", "node")]
     for name, seats in [*((str(n), 1) for n in range(WAITING)), ("free", 1), ("group", 12)]:
-        there.append(Opened(appointment(name, seats), Policy()))
+        there.append(Opened(appointment(name, seats), policy))
         people = [client(n, f"vis_{name}") for n in range(seats)]
         there += [Connected(who, f"con_{who.participant}", "phone", "node") for who in people]
         # Of the group nobody waits yet: fifty do.
@@ -120,6 +120,11 @@ def cases() -> list[Case]:
         asked(members[11], CHECK_IN),
     )
     late = next(e.id for e in group.entries.values() if e.participant == members[11].participant)
+    eleven = played(room, *(asked(who, CHECK_IN) for who in members[:11]))
+    over = played(group, asked(HOST, End(visit="vis_group")))
+    again = played(over, *(asked(who, Rejoin(visit="vis_group")) for who in members[:11]))
+    counted = busy_room(Policy(show_position=True))
+    first = client(0, "vis_0")
     return [
         Case("check_in", room, asked(free, CHECK_IN)),
         Case("check_in again", room, asked(some, CHECK_IN)),
@@ -146,6 +151,14 @@ def cases() -> list[Case]:
         Case("start", room, asked(HOST, Start(appointment="apt_25")), TOLD_ALL),
         Case("end", live, asked(HOST, End(visit="vis_25")), TOLD_ALL),
         Case("rejoin, second", agreed, asked(some, Rejoin(visit="vis_25")), TOLD_ALL),
+        Case("start, group of 11", eleven, asked(HOST, Start(appointment="apt_group")), TOLD_ALL),
+        Case("end, group of 11", group, asked(HOST, End(visit="vis_group")), TOLD_ALL),
+        Case("rejoin, group of 11", again, asked(HOST, Rejoin(visit="vis_group")), TOLD_ALL),
+        Case("leave, group of 11", group, asked(members[3], Leave()), TOLD_ALL),
+        Case("check_in, places shown", counted, asked(free, CHECK_IN), TOLD_ALL),
+        Case("first leaves, places shown", counted, asked(first, Leave()), TOLD_ALL),
+        Case("set_status, places shown", counted, asked(HOST, SetStatus(status="late", minutes=10)), TOLD_ALL),
+        Case("a connection comes back", played(room, Disconnected(f"con_{some.participant}")), Connected(some, f"con_{some.participant}", "phone", "node")),
         Case("set_status", room, asked(HOST, SetStatus(status="late", minutes=10)), TOLD_ALL),
     ]
 

@@ -158,7 +158,11 @@ def cases() -> list[Case]:
         Case("check_in, places shown", counted, asked(free, CHECK_IN), TOLD_ALL),
         Case("first leaves, places shown", counted, asked(first, Leave()), TOLD_ALL),
         Case("set_status, places shown", counted, asked(HOST, SetStatus(status="late", minutes=10)), TOLD_ALL),
-        Case("a connection comes back", played(room, Disconnected(f"con_{some.participant}")), Connected(some, f"con_{some.participant}", "phone", "node")),
+        Case(
+            "a connection comes back",
+            played(room, Disconnected(f"con_{some.participant}")),
+            Connected(some, f"con_{some.participant}", "phone", "node"),
+        ),
         Case("set_status", room, asked(HOST, SetStatus(status="late", minutes=10)), TOLD_ALL),
     ]
 

@@ -64,7 +64,8 @@ def visit_deadline(visit: Visit) -> int:
             return max([awaited, *left]) + policy.no_show_after
         case Phase.IN_PROGRESS:
             abandoned = visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
-            return min([abandoned, *(kept_waiting_until(visit, seat) for seat in visit.seats.values())])
+            waiting = [kept_waiting_until(visit, seat) for seat in visit.seats.values() if seat.stand is WAITING]
+            return min([abandoned, *waiting])
         case Phase.ENDED | Phase.REJOIN_PENDING:
             return visit.rejoin_until if visit.rejoin_until is not None else NEVER
         case Phase.CLOSED:

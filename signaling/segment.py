@@ -18,10 +18,10 @@ from signaling.shown import (
     shown_participants,
 )
 from signaling.state import (
+    AS_THEY_COME,
     Attendee,
     AudioOnly,
     MediaLog,
-    Role,
     Segment,
     Stand,
     Visit,
@@ -33,7 +33,7 @@ def begin_segment(draft: Draft, visit: Visit) -> Visit:
     now = draft.now
     attendees = dict(visit.attendees)
     for id in inside(visit):
-        attendees[id] = _audio_only_from(attendees.get(id, Attendee()), now, role_in(visit, id).value)
+        attendees[id] = _audio_only_from(visit, id, now)
     visit = replace(
         visit,
         segments=(*visit.segments, Segment(now)),
@@ -47,16 +47,17 @@ def begin_segment(draft: Draft, visit: Visit) -> Visit:
     return draft.put_visit(with_company(draft, visit))
 
 
-def _audio_only_from(attendee: Attendee, now: int, said_by: str) -> Attendee:
+def _audio_only_from(visit: Visit, participant: str, now: int) -> Attendee:
+    attendee = visit.attendees.get(participant, AS_THEY_COME)
     if attendee.mode == "video":
         return attendee
-    return replace(attendee, audio_only=(*attendee.audio_only, AudioOnly(now, attendee.reason, said_by)))
+    span = AudioOnly(now, attendee.reason, role_in(visit, participant).value)
+    return replace(attendee, audio_only=(*attendee.audio_only, span))
 
 
 def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = False) -> Visit:
     """Tell a client who came later, or came back (`again`), that they are in, and the others that somebody came."""
-    attendee = visit.attendees.get(participant, Attendee())
-    attendees = {**visit.attendees, participant: _audio_only_from(attendee, draft.now, Role.CLIENT.value)}
+    attendees = {**visit.attendees, participant: _audio_only_from(visit, participant, draft.now)}
     visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
     told = VisitStarted(
         visit=visit.id,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import asdict
 
 from signaling.index import index_of
 from signaling.lookup import inside, roster
 from signaling.minutes import connected
-from signaling.state import CLIENT, IN, IN_PROGRESS, Attendee, Entry, Person, Role, Room, Seat, Visit
-
-_AS_THEY_COME: Final = Attendee()
+from signaling.state import AS_THEY_COME, CLIENT, IN, IN_PROGRESS, Entry, Person, Role, Room, Seat, Visit
 
 
 def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
@@ -82,7 +80,7 @@ def shown_to_each(
 def shown_participant(room: Room, visit: Visit, participant: str, viewer: str) -> dict[str, Any]:
     """Return one participant as `viewer` may see them. All others of the viewer's side see them alike."""
     seat = visit.seats.get(participant)
-    attendee = visit.attendees.get(participant, _AS_THEY_COME)
+    attendee = visit.attendees.get(participant, AS_THEY_COME)
     you = participant == viewer
     shown: dict[str, Any] = {
         "id": participant,

@@ -49,7 +49,7 @@ TIMES: Final = 50
 """Decisions of one round."""
 BUDGET: Final = 15.0
 """Microseconds of a request."""
-QUEUE: Final = 21.0
+QUEUE: Final = 24.0
 """Of one by which a client comes into the queue, or is taken out of it or of a visit: three or four events."""
 GROUP: Final = 65.0
 """Of one that shows somebody all twelve of a group, or shows them somebody."""
@@ -57,7 +57,7 @@ A_CLIENT: Final = 20.0
 """Of each client whom one click lets in."""
 LIVE: Final = 45.0
 """Of one that makes a visit live: what each side sees of the other, and the word to all who wait."""
-RECORD: Final = 90.0
+RECORD: Final = 100.0
 """Of one that closes a visit: measured minutes, outcomes, the record for billing."""
 HOST: Final = Who(Role.PROVIDER, "dr_host", name="Dr. Host")
 NOW: Final = HOUR
@@ -170,7 +170,7 @@ def cases() -> list[Case]:
         Case("end, group of 11", group, asked(HOST, End(visit="vis_group")), GROUP),
         Case("rejoin, group of 11", again, asked(HOST, Rejoin(visit="vis_group")), 11 * A_CLIENT),
         Case("leave, group of 11", group, asked(members[3], Leave()), GROUP),
-        Case("check_in, places shown", counted, asked(free, CHECK_IN), QUEUE + 4),
+        Case("check_in, places shown", counted, asked(free, CHECK_IN), QUEUE),
         Case("first leaves, places shown", counted, asked(first, Leave()), QUEUE),
         Case("set_status, places shown", counted, asked(HOST, SetStatus(status="late", minutes=10)), BUDGET),
         Case(

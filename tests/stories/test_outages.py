@@ -3,57 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import httpx
-import pytest
 
-from tests.stories.conftest import Day, day_at
-from tests.stories.service import Service
+from tests.stories.conftest import Day
 from tests.stories.test_hand_off import record_of
-from tests.stories.worlds import Balancer, alive
 
-NO_SHOW = 0.2
-"""Minutes."""
-AWAY = 14.0
+NO_SHOW = 0.1
+"""Minutes that are enough to come back in."""
+AWAY = 12.0
 """Seconds; longer than that, and longer than a restart takes."""
 
 
-@pytest.fixture
-async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    service = Service(tmp_path_factory.mktemp("outage") / "var")
-    async with alive(service):
-        yield service
+async def hasty(day: Day, minutes: float) -> None:
+    """Let the practice call somebody a no-show after so many minutes."""
+    node = day.world.nodes[0]
+    async with httpx.AsyncClient(base_url=node.url) as operator:
+        changed = await operator.put(
+            f"/v1/practices/{day.ehr.practice}",
+            headers={"Authorization": f"Bearer {node.operator_key}"},
+            json={
+                "name": "Hasty",
+                "consent": {"version": "1", "text": "A story."},
+                "policies": {"no_show_minutes": minutes},
+            },
+        )
+        changed.raise_for_status()
 
 
-@pytest.fixture
-async def day(own: Service) -> AsyncIterator[Day]:
-    """A day of a practice that waits for nobody for long."""
-    async for day in day_at(own):
-        await rules(day, no_show_minutes=NO_SHOW)
-        yield day
-
-
-async def rules(day: Day, **policies: object) -> None:
-    """Give the practice other rules, for appointments that are made from now on."""
-    body = {"name": "Hasty", "consent": {"version": "1", "text": "A story."}, "policies": policies}
-    headers = {"Authorization": f"Bearer {day.world.operator_key}"}
-    async with httpx.AsyncClient(transport=Balancer(day.world.nodes), base_url=day.world.public) as operator:
-        changed = await operator.put(f"/v1/practices/{day.ehr.practice}", headers=headers, json=body)
-    changed.raise_for_status()
-
-
-async def test_a_service_that_was_away_over_the_no_show_time_calls_nobody_a_no_show(day: Day, own: Service) -> None:
+async def test_a_service_that_was_away_over_the_no_show_time_calls_nobody_a_no_show(day: Day) -> None:
+    await hasty(day, NO_SHOW)
     comes, stays_away = await day.book("ana"), await day.book("ben")
 
-    await own.kill()
+    await day.world.kill()
     await asyncio.sleep(AWAY)
-    await own.start()
+    await day.world.start()
 
     # Whom it kept out may come now, for as long as anybody is waited for.
-    ana = day.person("phone")
-    view = await ana.join(await day.ehr.client_ticket(comes.tokens["ana"]))
-    assert view["phase"] == "scheduled"
+    ana = await day.client_in(comes)
+    assert ana.view["phase"] == "scheduled"
     await ana.check_in()
     await asyncio.sleep(60 * NO_SHOW)
     record = await record_of(day, stays_away.visit)
@@ -63,9 +51,9 @@ async def test_a_service_that_was_away_over_the_no_show_time_calls_nobody_a_no_s
 
 
 async def test_without_an_outage_who_does_not_come_is_a_no_show(day: Day) -> None:
-    booked = await day.book("ben")
+    await hasty(day, 0.02)
 
-    await asyncio.sleep(60 * NO_SHOW)
+    booked = await day.book("ben")
 
     record = await record_of(day, booked.visit)
     assert [client["outcome"] for client in record["facts"]["clients"]] == ["no_show"]

@@ -23,6 +23,8 @@ async def knock(day: Day, page: httpx.AsyncClient, name: str, device: str = "pag
     body = {"practice": day.ehr.practice, "provider": day.provider, "display_name": name}
     knocked = await page.post("/v1/knock", json=body)
     knocked.raise_for_status()
+    for name, value in knocked.cookies.items():  # by hand: the balancer's nodes are other hosts to the cookie jar
+        page.headers["Cookie"] = f"{name}={value}"
     person = day.person(device)
     await person.join(knocked.json()["ticket"])
     return person

@@ -119,8 +119,7 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: 
         group=appointment.group or (started and visit.group),
         policy=policy if visit.phase is Phase.SCHEDULED else visit.policy,
         opened_at=draft.now if moved else visit.opened_at,
-        # What failed before they are expected anew kept nobody away.
-        outages=() if moved else visit.outages,
+        # An outage before they are expected anew kept nobody away.
         faults=tuple(fault for fault in visit.faults if fault != FAULT) if moved else visit.faults,
     )
     if changed == visit:

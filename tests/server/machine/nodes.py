@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from server.alarms import Alarms
 from server.dispatch import Dispatcher
-from server.nodes.passing import Passing
+from server.nodes.together import Together
 from server.perform import Performer
 from server.web.closes import Close
 from server.web.hub import Hub
@@ -81,32 +81,46 @@ class Node:
             encode=encode,
             perform=lambda room, effects: self.performer.perform(room, effects),
             owed=lambda: None,
-            learned=lambda room: self.performer.learned(room),
+            learned=lambda room: self.many.carrier.learned(room),
         )
         self.ear = Ear(
             reach,
             world.air,
-            lambda room, events: self.hub.deliver(room, events),
-            lambda: self.hub.gap(),
-            lambda room, letter: self.passing.called(room, letter),
+            name,
+            deliver=lambda room, events: self.many.deliver(room, events),
+            gap=lambda: self.many.gap(),
+            called=lambda room, letter: self.many.called(room, letter),
+            letter=lambda letter: self.many.letter(letter),
         )
-        self.passing = Passing(self.ear, node=name, rooms=door, here=self._here, seen=lambda room: self.hub.seen(room))
-        self.performer = Performer(
+        self.many = Together(
+            self.ear,
+            Reached(reach, store.nodes),
             self.media,
             node=name,
             clock=self.clock,
             rooms=door,
-            passing=self.passing,
             here=self._here,
             seen=lambda room: self.hub.seen(room),
+            deliver=lambda room, events: self.hub.deliver(room, events),
+            gap=lambda: self.hub.gap(),
+            new_id=self._fresh,
+            steady=lambda: world.now / 1000,
+        )
+        self.performer = Performer(
+            self.many.media,
+            self.many.carrier,
+            clock=self.clock,
+            rooms=door,
+            passing=self.many.passing,
+            here=self._here,
             ice_servers=lambda: ICE,
         )
         self.hub = Hub(
             rooms=door,
-            bus=self.ear,
+            bus=self.many.listening,
             store=rooms,
             secrets=Reached(reach, store.secrets),
-            nodes=Reached(reach, store.nodes),
+            nodes=self.many.listening,
             shell=self.performer,
             view=lambda room, who: view(room, who, ice_servers=ICE),
             node=name,
@@ -144,6 +158,7 @@ class Node:
         return f"{self.name}x{self._count}"
 
     def _send_away(self) -> None:
+        self.many.buried()
         for session in tuple(self.hub.sessions.values()):
             session.close(Close.STORE_LOST)
 

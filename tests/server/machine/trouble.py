@@ -147,6 +147,12 @@ class Air:
         for bus in self.buses:
             bus.hear_call(room, letter)
 
+    def post(self, node: str, letter: bytes) -> None:
+        """Carry a letter to one node, if it is there."""
+        for bus in self.buses:
+            if bus.node == node:
+                bus.hear_letter(letter)
+
 
 class Ear:
     """`Bus` and `Post`, from one node."""
@@ -155,11 +161,15 @@ class Ear:
         self,
         reach: Reach,
         air: Air,
+        node: str,
+        *,
         deliver: Callable[[str, Events], None],
         gap: Callable[[], None],
         called: Callable[[str, bytes], None],
+        letter: Callable[[bytes], None],
     ) -> None:
-        self._reach, self._air, self._deliver, self._gap, self._called = reach, air, deliver, gap, called
+        self._reach, self._air, self.node = reach, air, node
+        self._deliver, self._gap, self._called, self._letter = deliver, gap, called, letter
         self._rooms: set[str] = set()
         air.buses.append(self)
 
@@ -186,7 +196,8 @@ class Ear:
             self._deliver(room, events)
 
     async def post(self, node: str, letter: bytes) -> None:
-        raise AssertionError("nobody writes to one node alone yet")
+        await self._reach()
+        self._air.post(node, letter)
 
     async def call(self, room: str, letter: bytes) -> None:
         await self._reach()
@@ -196,6 +207,15 @@ class Ear:
         """Take a call, now or - where news come late - never: it is not kept."""
         if room in self._rooms and not self._reach.dead and not self._reach.muffled:
             asyncio.get_running_loop().call_soon(self._called, room, letter)
+
+    def hear_letter(self, letter: bytes) -> None:
+        """Take a letter; where news come late it arrives twice."""
+        for _ in range(2 if self._reach.muffled else 1):
+            asyncio.get_running_loop().call_soon(self._open, letter)
+
+    def _open(self, letter: bytes) -> None:
+        if not self._reach.dead:
+            self._letter(letter)
 
     def own_up(self) -> None:
         """Say that something may have been missed, as after a broken connection."""

@@ -49,6 +49,8 @@ def play(seed: int, steps: Iterable[int] = range(LENGTH), *, gently: bool = Fals
             world.spells()
         world.end()
     except AssertionError as error:
+        if world is not None:
+            world.loop.settle()  # what was begun comes to its end, whatever that is
         return Played(len(said), world.watch.frames if world is not None else 0, said, error)
     return Played(len(said), world.watch.frames, said)
 

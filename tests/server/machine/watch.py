@@ -351,9 +351,6 @@ class Watch:
                 self._shows(kept, browser)
         self._media()
 
-    def room_of_visit(self, visit: str) -> int:
-        return next(number for number, kept in self.rooms.items() if visit.encode() in kept.fine)
-
     def over(self) -> None:
         """Look at a history as a whole: every visit that ever was has its one record."""
         visits = {id for kept in self.rooms.values() for room in kept.versions for id in room.visits}
@@ -368,10 +365,12 @@ class Watch:
         assert not differ, f"I11: {browser.who.participant} sees the room as it is, and not {differ}"
 
     def _media(self) -> None:
+        carried: dict[str, str] = {}
         for node in self.world.nodes:
             for visit, participant in node.media.peers:
                 inside = [kept.inside[-1].get(participant) for kept in self.rooms.values()]
-                assert visit in inside, "I3: media only of those who are in"
+                assert visit in inside, f"I3: media of {participant} only while they are in {visit}"
+                assert carried.setdefault(visit, node.name) == node.name, "I3: the media of a visit are at one node"
 
 
 def _shape(visit: Visit) -> Any:

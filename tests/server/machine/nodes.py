@@ -41,7 +41,8 @@ class Seen(Struct, frozen=True):
 class StillMedia:
     """A media node that only keeps who has a peer in which visit."""
 
-    def __init__(self) -> None:
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
         self.peers: dict[tuple[str, str], tuple[str, int]] = {}
 
     async def offer(self, *, visit: str, participant: str, peer: str, round: int, **more: Any) -> Answered:
@@ -49,6 +50,7 @@ class StillMedia:
         if known is not None and known[0] == peer and round < known[1]:
             raise StaleRound
         self.peers[visit, participant] = (peer, round)
+        await self._reach()  # an answer takes its time, too
         return Answered(sdp=f"v=0 {visit} {participant}")
 
     async def candidates(self, **named: Any) -> None: ...
@@ -72,7 +74,7 @@ class Node:
         self._world = world
         self.reach = reach = Reach()
         store = world.store
-        self.media = StillMedia()
+        self.media = StillMedia(reach)
         rooms = RoomsReached(reach, store, world.watch.committed)
         self.door = door = Dispatcher(
             rooms,

@@ -26,6 +26,8 @@ class Reach:
         self.muffled = False
         """News wait until the machine delivers, repeats or loses them."""
         self.news: list[tuple[str, Events]] = []
+        self.calls: list[tuple[str, bytes]] = []
+        """What was called to rooms meanwhile."""
         self.spell = 0
         """So many steps more until the trouble is over by itself."""
         self.missed = False
@@ -204,9 +206,16 @@ class Ear:
         self._air.call(room, letter)
 
     def hear_call(self, room: str, letter: bytes) -> None:
-        """Take a call, now or - where news come late - never: it is not kept."""
-        if room in self._rooms and not self._reach.dead and not self._reach.muffled:
-            asyncio.get_running_loop().call_soon(self._called, room, letter)
+        """Take a call, at once or late."""
+        if self._reach.muffled:
+            self._reach.calls.append((room, letter))
+        else:
+            asyncio.get_running_loop().call_soon(self.pass_call, room, letter)
+
+    def pass_call(self, room: str, letter: bytes) -> None:
+        """Hand a call on, if anybody still wants it."""
+        if room in self._rooms and not self._reach.dead:
+            self._called(room, letter)
 
     def hear_letter(self, letter: bytes) -> None:
         """Take a letter; where news come late it arrives twice."""

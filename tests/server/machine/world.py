@@ -168,6 +168,9 @@ class World:
         news, reach.news = reach.news, []
         for room, events in news:
             self.loop.call(node.ear.deliver, room, events)
+        calls, reach.calls = reach.calls, []
+        for room, letter in calls:
+            self.loop.call(node.ear.pass_call, room, letter)
 
     # --- people
 

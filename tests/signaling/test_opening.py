@@ -30,7 +30,7 @@ from tests.signaling.people import (
     person,
     seat,
 )
-from tests.signaling.play import asks, client, empty_room, goes, play, provider, waiting
+from tests.signaling.play import asks, client, co_provider, empty_room, goes, play, provider, waiting
 
 BEGIN = SOON + MINUTE
 

@@ -37,17 +37,24 @@ def set_status(draft: Draft, _: Who, request: SetStatus) -> None:
 
 
 def tell_status(draft: Draft) -> None:
-    """Tell the waiting how their provider is, if it is not what it was before this step."""
-    status = shown_status(draft.room)
-    if not draft.changed or shown_status(draft.before) == status:
+    """Tell the waiting how their provider is, if it is not what it was before this step, or what they were just told.
+
+    One step may hold several changes: a visit that was over long ago, and the one that begins.
+    """
+    if not draft.changed:
         return
+    status = shown_status(draft.room)
+    same = shown_status(draft.before) == status
     last: dict[str, WaitingChanged] = {}
     for entry in draft.entries:
         if isinstance(entry, Told) and isinstance(entry.message, WaitingChanged):
             last |= dict.fromkeys(entry.to, entry.message)
     know = {who for who, told in last.items() if (told.status, told.minutes) == (status.kind, status.minutes)}
-    places = {who: at for who, at in _places(draft.index).items() if who not in know} if draft.index.shown else {}
-    _tell(draft, [who for who in draft.index.waiting if who not in know], places, status)
+    if same and len(know) == len(last):
+        return
+    to = [who for who in draft.index.waiting if who not in know and (who in last or not same)]
+    places = {who: at for who, at in _places(draft.index).items() if who in to} if draft.index.shown else {}
+    _tell(draft, to, places, status)
 
 
 def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:

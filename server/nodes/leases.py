@@ -236,7 +236,7 @@ class Leases:
         except StoreAway:
             pass  # the next pulse tries again
         except SignalingError:
-            self.forget(visit)  # it has ended
+            self.forget(visit)  # it has ended, unheard here
         except Exception as error:  # noqa: BLE001 - one visit that cannot be taken must not keep the others
             logger.error("%s cannot be taken over: %s", visit, type(error).__name__)  # noqa: TRY400
         finally:

@@ -120,3 +120,13 @@ export function shownOthers(participants, remotes) {
   const idle = new Set(led && leads.length > 1 ? leads.filter(({ id }) => !there.has(id)) : []);
   return participants.filter((one) => !one.you && one.presence !== "left" && !idle.has(one));
 }
+
+/**
+ * Who of several providers sends nothing: they look on, or they went out, which only the server can say.
+ * @param {import("./types.js").Participant[]} participants
+ * @param {import("./types.js").Participant[]} shown
+ */
+export function silentLeads(participants, shown) {
+  const several = participants.filter(({ role }) => role !== "client").length > 1;
+  return several ? shown.filter(({ role, microphone, camera }) => role !== "client" && microphone === false && camera === false).map(({ id }) => id) : [];
+}

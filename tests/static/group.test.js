@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { isLate, matchesOf, membersOf, readiness, revOf, shownOthers } from "../../static/lib/group.js";
+import { isLate, matchesOf, membersOf, readiness, revOf, shownOthers, silentLeads } from "../../static/lib/group.js";
 import { mergeViews } from "../../static/lib/merge.js";
 
 /** @typedef {import("../../static/lib/types.js").ProviderView} ProviderView */
@@ -94,6 +94,10 @@ test("of several providers, one who does not take part gets no empty place", () 
   assert.deepEqual(shown(everybody, "co", "host"), ["host", "co"]);
   assert.deepEqual(shown([one("host", "provider"), one("ana", "client", { you: true })]), ["host"], "the only one is always expected");
   assert.deepEqual(shown([one("host", "provider", { you: true }), one("co", "co_provider"), one("ana", "client")]), ["ana"]);
+
+  const quiet = everybody.map((person) => ({ ...person, microphone: false, camera: false }));
+  assert.deepEqual(silentLeads(quiet, quiet.slice(0, 1)), ["host"]);
+  assert.deepEqual(silentLeads(quiet.slice(1), quiet.slice(1)), [], "the only provider is there in any case");
 });
 
 test("one view of several rooms: what is another's says so, status and knocks are one's own", () => {

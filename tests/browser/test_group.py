@@ -93,7 +93,9 @@ async def test_the_provider_lets_a_late_client_in_sends_one_back_and_removes_one
     await sees(clinician, 1)
 
     # Who comes late waits until they are let in.
-    await ben.arrive(ben_link)
+    await ben.open(ben_link)
+    await ben.check_devices()
+    await ben.check_in(name="Benny")
     await clinician.page.get_by_text(f"{ben_name} is ready").filter(visible=True).first.wait_for()
     await clinician.page.get_by_role("button", name="Clients", exact=True).click()
     await member(clinician.page, ben_name).get_by_text("In the waiting room").wait_for()
@@ -101,6 +103,7 @@ async def test_the_provider_lets_a_late_client_in_sends_one_back_and_removes_one
     await ben.screen("session")
     await sees(clinician, 2)
     await sees(ana, 2)
+    await ana.page.locator("call-tile").filter(has_text="Benny").wait_for()
 
     # Back to the waiting room, in again, and out for good.
     await member(clinician.page, ben_name).get_by_role("button", name="Back to waiting room").click()

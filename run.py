@@ -79,6 +79,12 @@ def chromium() -> None:
     os.environ.setdefault("CHROMIUM", found)
 
 
+def redis() -> None:
+    """Debian's redis-server, the oldest that the service runs on, for the tests that begin it themselves."""
+    if shutil.which("redis-server") is None:
+        apt("The tests need redis-server", "redis-server")
+
+
 def node() -> None:
     """A Node with npm that is new enough: the machine's, else one of our own inside the environment."""
     oldest = ".".join(map(str, NODE_OLDEST))
@@ -118,6 +124,11 @@ def static_types() -> tuple[str, ...]:
     return ("tsc", "--project", str(STATIC)) if any((ROOT / "static").rglob("*.js")) else ()
 
 
+def all_tests() -> tuple[str, ...]:
+    """pytest in a process for each core and one more, since many a test waits; the option `-n 0` makes it one."""
+    return ("pytest", "-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
+
+
 def compiled(name: str, *more: str) -> tuple[str, ...]:
     """Compile one list of requirements: every version and hash, and no index."""
     command = (
@@ -141,7 +152,9 @@ TASKS = {
     "": Task("start the service with a demo practice", (running,), (("python", "-m", "server", "serve", "--demo"),)),
     "serve": Task("start the service", (running,), (("python", "-m", "server", "serve"),)),
     "setup": Task("install what the service needs, and stop", (running,), ()),
-    "test": Task("run all tests; options go to pytest", (testing, chromium), (("task", "test-static"), ("pytest",))),
+    "test": Task(
+        "run all tests; options go to pytest", (testing, chromium, redis), (("task", "test-static"), all_tests)
+    ),
     "test-static": Task("run the tests of the browser's code that need no browser", (testing, node), (static_tests,)),
     "check": Task(
         "all that CI checks before the tests",
@@ -215,7 +228,7 @@ def do(name: str, options: list[str], alone: bool = False) -> int:
         if not words:
             continue
         words += options if number == len(task.commands) else []
-        label = " ".join(words[1:2] if words[0] == "task" else words[:2])
+        label = " ".join(words[1:2] if words[0] == "task" else (word for word in words[:2] if word[0] != "-"))
         if words[0] == "task":
             codes[label] = do(words[1], words[2:])
         elif alone and len(task.commands) == 1:

@@ -59,7 +59,9 @@ def main(arguments: list[str]) -> int:
 class SealingAlone:
     """No way at all: what is left of a commit without Redis."""
 
-    async def run(self, script: Script, keys: Command, args: Command, *, repeat: bool = False) -> Any:
+    async def run(
+        self, script: Script, keys: Command, args: Command, *, repeat: bool = False, sure: bool = False
+    ) -> Any:
         """Say that it was saved."""
 
 
@@ -68,11 +70,12 @@ class ByClient:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._script = client.script(COMMIT)
 
-    async def run(self, script: Script, keys: Command, args: Command, *, repeat: bool = False) -> Any:
-        """Run it as redis-py runs scripts."""
-        return await self._client.ask(lambda _: self._script(cast(Any, keys), args), repeat=repeat)
+    async def run(
+        self, script: Script, keys: Command, args: Command, *, repeat: bool = False, sure: bool = False
+    ) -> Any:
+        """Run it as documents are changed."""
+        return await self._client.run(script, cast(Any, keys), args, repeat=repeat)
 
 
 class ByPipeline:
@@ -83,7 +86,9 @@ class ByPipeline:
         self._asked: list[tuple[tuple[str | bytes | int, ...], asyncio.Future[Any]]] = []
         self._sending: asyncio.Task[None] | None = None
 
-    async def run(self, script: Script, keys: Command, args: Command, *, repeat: bool = False) -> Any:
+    async def run(
+        self, script: Script, keys: Command, args: Command, *, repeat: bool = False, sure: bool = False
+    ) -> Any:
         """Ask, and wait for the reply."""
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._asked.append(((script.sha1, len(keys), *keys, *args), reply))

@@ -24,11 +24,19 @@ class Booked:
 class Ehr:
     """A practice of its own on a running service. Use as `async with`; leaving removes the practice."""
 
-    def __init__(self, url: str, operator_key: str, practice: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        operator_key: str,
+        practice: str | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """`url` is the service's public one; `transport` is another way there than a connection to it."""
         self.url = url
         self.practice = practice or f"load-{secrets.token_hex(4)}"
         self._operator = {"Authorization": f"Bearer {operator_key}"}
-        self._http = httpx.AsyncClient(base_url=url, timeout=30.0, trust_env=False)
+        self._http = httpx.AsyncClient(base_url=url, timeout=30.0, trust_env=False, transport=transport)
         self._key: dict[str, str] = {}
 
     async def __aenter__(self) -> Ehr:

@@ -40,10 +40,21 @@ class Closed(Exception):
 class Participant:
     """One connection. Events are kept in the order they came; waiting for one looks at those not yet taken."""
 
-    def __init__(self, url: str, *, device: str = "device-1", binary: bool = False, patience: float = 15.0) -> None:
-        """`url` is the service's http(s) address; `patience` is how many seconds any answer may take."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        origin: str | None = None,
+        device: str = "device-1",
+        binary: bool = False,
+        patience: float = 15.0,
+    ) -> None:
+        """`url` is a node's http(s) address; `patience` is how many seconds any answer may take.
+
+        `origin` is where the page that connects came from, if not from that node.
+        """
         self._url = url.replace("http", "ws", 1) + "/v1/ws"
-        self._origin = url
+        self._origin = origin or url
         self._device = device
         self._binary = binary
         self._patience = patience

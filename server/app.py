@@ -9,12 +9,11 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -38,7 +37,9 @@ from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
+from server.nodes.together import Together
 from server.offline import EndsAnyway
+from server.outages import Outages
 from server.perform import Performer
 from server.ports import StoreAway
 from server.redis_link.address import BadStoreUrl
@@ -59,9 +60,9 @@ from server.web.routes import routes
 from server.web.services import Services
 from server.web.stored_event import encode
 from server.web.websocket import make_protocol
+from signaling.messages import Message
 from signaling.negotiation import replacements
-from signaling.state import Room, Who
-from signaling.view import may_see, view
+from signaling.view import may_be_told, view
 
 logger = logging.getLogger("carelobby.app")
 
@@ -205,13 +206,16 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     stack.push_async_callback(ledger.close)
 
     # Several parts know one another; a lambda names one that is made further down, before anything calls it.
+    def here(room: str, who: Collection[str], message: Message, connection: str | None) -> object:
+        return hub.send(room, who, message, connection=connection)
+
     ice_servers = IceServers(
         [(server.urls, server.secret.get_secret_value()) for server in settings.ice_servers], clock=clock
     )
     media = MediaNode(
         clock=clock,
-        fact=lambda fact: performer.media_fact(fact),
-        ask=lambda wish: performer.renegotiate(wish),
+        fact=lambda fact: many.carrier.media_fact(fact),
+        ask=lambda wish: many.carrier.renegotiate(wish),
         private=settings.allow_private_candidates,
     )
     stack.push_async_callback(media.close)
@@ -222,7 +226,8 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         encode=encode,
         perform=lambda room, effects: performer.perform(room, effects),
         owed=lambda: archiver.wake(),
-        learned=lambda room: performer.learned(room),
+        learned=lambda room: many.carrier.learned(room),
+        outages=(await stack.enter_async_context(Outages(store.documents, clock))).known,
     )
     rooms = EndsAnyway(
         door,
@@ -230,32 +235,50 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         sealer=sealer,
         clock=clock,
         perform=lambda room, effects: performer.perform(room, effects),
-        tell=lambda room, who, message, connection: hub.send(room, who, message, connection=connection),
-        media_told=lambda room: performer.told(room),
+        tell=here,
+        media_told=lambda room: many.carrier.told(room),
     )
-    bus = await connect_bus(store, lambda room, events: hub.deliver(room, events), lambda: hub.gap())
+    bus = await connect_bus(
+        store,
+        lambda room, events: many.deliver(room, events),
+        lambda: many.gap(),
+        node=node_id,
+        letter=lambda letter: many.letter(letter),
+        called=lambda room, letter: many.called(room, letter),
+    )
     stack.push_async_callback(bus.close)
-    performer = Performer(
+    many = Together(
+        bus,
+        store.nodes,
         media,
         node=node_id,
         clock=clock,
         rooms=rooms,
-        tell=lambda room, who, message, connection: hub.send(room, who, message, connection=connection),
+        here=here,
         seen=lambda room: hub.seen(room),
+        deliver=lambda room, events: hub.deliver(room, events),
+        gap=lambda: hub.gap(),
+    )
+    performer = Performer(
+        many.media,
+        many.carrier,
+        clock=clock,
+        rooms=rooms,
+        passing=many.passing,
+        here=here,
         ice_servers=ice_servers,
     )
-    stack.push_async_callback(performer.close)
     hub = Hub(
         rooms=rooms,
-        bus=bus,
+        bus=many.listening,
         store=store.rooms,
         secrets=store.secrets,
-        nodes=store.nodes,
+        nodes=many.listening,
         shell=performer,
         view=lambda room, who: view(room, who, ice_servers=ice_servers()),
         node=node_id,
         clock=clock,
-        may_see=lambda room, who, event: _may_see(door.known(room), who, event),
+        may_see=lambda room, who, event: may_be_told(door.known(room), who, event),
         ice_servers=ice_servers,
         beside=replacements,
     )
@@ -286,7 +309,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         kept=KeptHeads(store.documents),
         then=courier.wake,
     )
-    for part in (hub, courier, archiver):
+    for part in (many, hub, courier, archiver):
         await stack.enter_async_context(part)
 
     alarms = Alarms(
@@ -298,29 +321,18 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         open_due=registry.appointments.open_due,
         recheck=door.recheck,
-        buried=lambda: _send_away(hub),
+        buried=lambda: _send_away(hub, many),
     )
     await stack.enter_async_context(rooms)  # before the burial below: what ended had ended by then
     before = files.exchange(data_dir / "node", node_id)
     if before is not None:
         # This directory's last process is certainly gone: its rooms need not wait for its silence to show.
+        many.leases.bury(before)
         await alarms.bury(before, (await store.nodes.all()).get(before, clock()))
     await alarms.beat()
     await stack.enter_async_context(running(alarms.run(), "alarms"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
-    lag, owed = Lag(), Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
-    await stack.enter_async_context(running(lag.run(), "loop lag"))
-    await stack.enter_async_context(running(owed.run(), "backlog"))
-    telemetry = Telemetry(
-        {
-            "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
-            "rooms": figures_of(lambda: door.counts),
-            "media": figures_of(media.counts, ("visits", "peers", "connected")),
-            "owed": lambda: owed.figures() | {"ends": rooms.waiting},
-            "loop": lag.figures,
-        }
-    )
     services = Services(
         registry=registry,
         rooms=rooms,
@@ -331,7 +343,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         operator_key=operator_key,
         static=STATIC,
         ready=partial(_ready, store, hub),
-        metrics=telemetry.text,
+        metrics=(await _telemetry(stack, store, ledger, hub=hub, door=door, media=media, rooms=rooms)).text,
         signed_out=hub.close_sign_in,
     )
     https = url.startswith("https")
@@ -342,6 +354,31 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         # For `run.py load` beside it.
         files.keep(data_dir / "service.json", json.dumps({"url": url, "operator_key": operator_key}))
     return Node(settings, port, url, operator_key, hub, app, shown, embedded)
+
+
+async def _telemetry(
+    stack: AsyncExitStack,
+    store: RedisStore,
+    ledger: Ledger,
+    *,
+    hub: Hub,
+    door: Dispatcher,
+    media: MediaNode,
+    rooms: EndsAnyway,
+) -> Telemetry:
+    """Begin to measure, and return what `/metrics` shows."""
+    lag, owed = Lag(), Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
+    await stack.enter_async_context(running(lag.run(), "loop lag"))
+    await stack.enter_async_context(running(owed.run(), "backlog"))
+    return Telemetry(
+        {
+            "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
+            "rooms": figures_of(lambda: door.counts),
+            "media": figures_of(media.counts, ("visits", "peers", "connected")),
+            "owed": lambda: owed.figures() | {"ends": rooms.waiting},
+            "loop": lag.figures,
+        }
+    )
 
 
 def _announce(node: Node, *, print_json: bool) -> None:
@@ -365,13 +402,6 @@ def _sealer(settings: Settings) -> Sealer:
         raise CannotStart(f"CARELOBBY_SECRET_KEYS: {problem}.") from problem
 
 
-def _may_see(room: Room | None, who: Who, event: Mapping[str, Any]) -> bool:
-    # A room that is older than the event cannot tell: somebody may have come into the visit with this very step.
-    if room is None or room.version < event.get("version", 0):
-        return True
-    return may_see(room, who, event.get("visit"))
-
-
 def _closing(hub: Hub, door: Dispatcher) -> Callable[[str], Awaitable[None]]:
     async def close_room(room: str) -> None:
         door.forget(room)
@@ -380,8 +410,9 @@ def _closing(hub: Hub, door: Dispatcher) -> Callable[[str], Awaitable[None]]:
     return close_room
 
 
-def _send_away(hub: Hub) -> None:
+def _send_away(hub: Hub, many: Together) -> None:
     """Let everybody come again: their rooms were told that they had gone."""
+    many.buried()
     for session in tuple(hub.sessions.values()):
         session.close(Close.STORE_LOST)
 

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ from signaling.events import Asked, Configured, Fact, Opened, Rescheduled
 from signaling.messages import Ok, RoomRequest
 from signaling.room import deadline, handle, new_room
 from signaling.snapshot import pack, unpack
-from signaling.state import Room, Who
+from signaling.state import Interval, Room, Who
 
 logger = logging.getLogger("carelobby.dispatch")
 
@@ -62,6 +62,10 @@ class _Name(msgspec.Struct, frozen=True):
     keep: int = KEEP_OWN
 
 
+async def _none_known() -> Sequence[Interval]:
+    return ()
+
+
 class Dispatcher:
     """Applies events to rooms. Decides on the snapshot it last saw, so the common case is one round trip."""
 
@@ -75,11 +79,13 @@ class Dispatcher:
         perform: Callable[[Room, tuple[Effect, ...]], None],
         owed: Callable[[], None],
         learned: Callable[[Room], None] = lambda room: None,
+        outages: Callable[[], Awaitable[Sequence[Interval]]] = _none_known,
     ) -> None:
         """`encode` makes of an event what the stream keeps and the hub reads.
 
         `perform` does effects, at once and without waiting; `owed` hears that the outbox has something.
         `learned` hears of a room that was read, whoever changed it: effects that were lost follow from it.
+        `outages` tells when the whole service could serve nobody; it may raise `StoreAway`.
         """
         self._store = store
         self._clock = clock
@@ -88,6 +94,7 @@ class Dispatcher:
         self._perform = perform
         self._owed = owed
         self._learned = learned
+        self._outages = outages
         self._known: OrderedDict[str, Room] = OrderedDict()
         self._doubtful: set[str] = set()
         """Rooms in which a commit may have been saved without our hearing of it."""
@@ -175,8 +182,9 @@ class Dispatcher:
             if room is None:
                 room = await self._load(id)
             for _ in range(attempts):
+                outages = await self._outages()
                 try:
-                    step = self._decide(id, room, event)
+                    step = self._decide(id, room, event, outages)
                 except SignalingError:
                     if certain:
                         raise
@@ -219,11 +227,11 @@ class Dispatcher:
         self.counts.commits += 1
         self.counts.commit_seconds += asyncio.get_running_loop().time() - begun
 
-    def _decide(self, id: str, room: Room | None, event: Asked | Fact) -> Step:
+    def _decide(self, id: str, room: Room | None, event: Asked | Fact, outages: Sequence[Interval]) -> Step:
         if room is not None:
-            return handle(room, event, now=self._clock())
+            return handle(room, event, now=self._clock(), outages=outages)
         blank = self._blank(id, event)
-        step = handle(blank, event, now=self._clock())
+        step = handle(blank, event, now=self._clock(), outages=outages)
         # What the event says of host and policy is already in the blank room: it changed nothing, and yet is new.
         return step if step.room is not blank else replace(step, room=replace(blank, version=1))
 

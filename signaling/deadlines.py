@@ -1,35 +1,30 @@
 """When time alone brings something about: a question to the state, with no timer objects.
 
-Each visit carries the answer for itself (`due`) and the room carries the least of all, so that most decisions look at
-one number. `Draft` keeps both right.
+A room's index holds the answers, so that most decisions look at one number.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from signaling.state import Entry, Phase, Room, Stand, Visit
+from signaling.state import WAITING, Entry, Phase, Room, Seat, Visit
 
 NEVER: Final = 2**62
 """Later than any time, in ms."""
 
 
-def deadline(room: Room) -> int | None:
-    """Return when the room next wants to be looked at, in ms; None: not before something happens."""
-    due = first_due(room)
-    return due if due < NEVER else None
+def due_at(room: Room, id: str) -> int:
+    """Return when something becomes of an entry, a visit, or (by the room's own id) the host's absence; or `NEVER`.
 
-
-def first_due(room: Room) -> int:
-    """Return the least deadline there is, or `NEVER`."""
-    due = NEVER if room.host_gone_since is None else room.host_gone_since + room.policy.away_after
-    for entry in room.entries.values():
-        if (entry.dropped_at is not None or entry.visit is None) and (at := entry_deadline(room, entry)) < due:
-            due = at
-    for visit in room.visits.values():
-        if (at := visit.due if visit.due is not None else visit_deadline(visit) or NEVER) < due:
-            due = at
-    return due
+    Ids tell the kind by how they begin, so no two of them are alike.
+    """
+    if (visit := room.visits.get(id)) is not None:
+        return visit_deadline(visit)
+    if (entry := room.entries.get(id)) is not None:
+        return entry_deadline(room, entry)
+    if id == room.id and room.host_gone_since is not None:
+        return room.host_gone_since + room.policy.away_after
+    return NEVER
 
 
 def entry_deadline(room: Room, entry: Entry) -> int:
@@ -43,20 +38,34 @@ def entry_deadline(room: Room, entry: Entry) -> int:
     return due
 
 
-def visit_deadline(visit: Visit) -> int | None:
-    """Return when a visit stops waiting for what it waits for, in ms."""
+def awaited_since(visit: Visit) -> int:
+    """Return since when a client who is not there is absent, in ms: from the start, if they could come by then."""
+    served_again = (visit.outages[-1].end or 0) if visit.outages else 0
+    return max(visit.start, visit.opened_at, served_again)
+
+
+def kept_waiting_until(visit: Visit, seat: Seat) -> int:
+    """Return when a client has waited long enough to be let into what goes on without them, in ms, or `NEVER`."""
+    if seat.stand is not WAITING:
+        return NEVER
+    return max(awaited_since(visit), seat.waited[-1].start) + visit.policy.waiting_limit
+
+
+def visit_deadline(visit: Visit) -> int:
+    """Return when a visit stops waiting for what it waits for, in ms, or `NEVER`."""
     policy = visit.policy
     match visit.phase:
         case Phase.SCHEDULED:
-            awaited = max(visit.start, visit.opened_at)
-            waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is Stand.WAITING]
+            awaited, seats = awaited_since(visit), visit.seats.values()
+            waiting = [seat.waited[-1].start for seat in seats if seat.stand is WAITING]
             if waiting:
-                return max([awaited, *waiting]) + policy.waiting_limit
-            left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
-            return max([awaited, *left]) + policy.no_show_after
+                return max(awaited, *waiting) + policy.waiting_limit
+            left = [span.end for seat in seats for span in seat.waited if span.end is not None]
+            return max(awaited, *left, 0) + policy.no_show_after
         case Phase.IN_PROGRESS:
-            return visit.alone_since + policy.abandoned_after if visit.alone_since is not None else None
+            abandoned = visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
+            return min([abandoned, *(kept_waiting_until(visit, seat) for seat in visit.seats.values())])
         case Phase.ENDED | Phase.REJOIN_PENDING:
-            return visit.rejoin_until
+            return visit.rejoin_until if visit.rejoin_until is not None else NEVER
         case Phase.CLOSED:
-            return None
+            return NEVER

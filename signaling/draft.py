@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from signaling.deadlines import NEVER, entry_deadline, first_due, visit_deadline
 from signaling.effects import (
     AppointmentClosed,
     Audit,
@@ -17,9 +16,11 @@ from signaling.effects import (
     HandOff,
     MediaModeChanged,
     Notify,
+    Own,
     Step,
     Told,
 )
+from signaling.index import derived, index_of, keep
 from signaling.messages import Ok, StateEvent
 from signaling.record import Record
 from signaling.state import Connection, Room, Visit
@@ -29,137 +30,145 @@ from signaling.state import Entry as QueueEntry
 class Draft:
     """Collects what one event brings. Lives for one call of `handle` and is seen by nobody else."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, fresh: str = "") -> None:
+        """`fresh` is random, of this request alone: new ids are built from it."""
         self.before = room
         self.room = room
+        self.index = index_of(room)
+        """Of the room as it is now."""
         self.now = room.time
         self.seq = room.seq
+        self.fresh = fresh
         self.changed = False
         self.entries: list[Entry] = []
         self.effects: list[Effect] = []
         self.touched: dict[str, None] = {}
         """Visits that were put or dropped, in order."""
-        self._due = room.due
-        """The least deadline as of the last look; None: not known."""
         self._stale: dict[str, None] = {}
-        """Visits put since that look."""
-        self._earliest = NEVER
-        """The least deadline of entries put since that look."""
+        """What may be due at another time than the index says, by the ids that it uses."""
 
     # --- the room
 
     def at(self, now: int) -> None:
         """Move the step's clock on; it never goes back."""
-        self.now = max(now, self.now)
+        self.now = max(self.now, now)
 
     def change(self, **fields: Any) -> None:
-        """Replace fields of the room."""
-        self.room = replace(self.room, **fields)
-        self.changed = True
-        if "policy" in fields or "host_gone_since" in fields:
-            self._due = None
+        """Replace fields of the room, all but its mappings."""
+        self._become(replace(self.room, **fields))
+        self._stale[self.room.id] = None
+        if "policy" in fields:
+            self._judge_anew()
 
     def due(self) -> int:
-        """Return the least deadline of the room as it is now, or `NEVER`.
-
-        Looks through all of it only if what was due first has changed.
-        """
+        """Return the least deadline of the room as it is now, or `NEVER`."""
         if self._stale:
-            visits = self.room.visits
-            for id in self._stale:
-                visit = visits.get(id)
-                if visit is not None:
-                    at = visit_deadline(visit)
-                    at = NEVER if at is None else at
-                    self._earliest = min(self._earliest, at)
-                    if at != visit.due:
-                        visits[id] = replace(visit, due=at)
+            self.index.look(self.room, self._stale)
             self._stale = {}
-        # What was put and dropped again since is not in the room: then all of it is looked through.
-        self._due = first_due(self.room) if self._due is None else min(self._due, self._earliest)
-        self._earliest = NEVER
-        return self._due
+        return self.index.first
 
     def put_visit(self, visit: Visit) -> Visit:
         """Add or replace a visit."""
-        self._touch(visit.id)
-        visits = self._own_visits()
+        visits = self._own_visits(visit.id)
         old = visits.get(visit.id)
-        if old is not None and old.policy is not visit.policy:
-            self._due = None  # it is also what entries are judged by
         visits[visit.id] = visit
-        self._stale[visit.id] = None
+        if old is None:
+            self.index.opened(visit)
+        elif old.policy is not visit.policy:
+            self._judge_anew()
+        if old is None or old.phase is not visit.phase:
+            self.index.moved(visit.id, visit.phase)
         return visit
 
     def drop_visit(self, id: str) -> None:
         """Take a visit out of the room."""
-        self._touch(id)
-        self._own_visits().pop(id, None)
+        gone = self._own_visits(id).pop(id)
+        self.index.closed(gone)
 
-    def _touch(self, id: str) -> None:
-        old = self.room.visits.get(id)
-        first = self._due
-        if old is not None and id not in self._stale and first is not None and (old.due is None or old.due <= first):
-            self._due = None
-        self.touched[id] = None
-
-    def _own_visits(self) -> dict[str, Visit]:
+    def _own_visits(self, id: str) -> dict[str, Visit]:
+        self.touched[id] = self._stale[id] = None
         # Copied once a step: then it is this draft's own, and seen by nobody else.
         if self.room.visits is self.before.visits:
-            self.room = replace(self.room, visits=dict(self.before.visits))
-        self.changed = True
+            self._become(replace(self.room, visits=dict(self.before.visits)))
         return self.room.visits
 
     def put_entry(self, entry: QueueEntry) -> QueueEntry:
-        """Add or replace a waiting entry."""
-        self._forget_due(entry.id)
-        self._own_entries()[entry.id] = entry
-        if entry.dropped_at is not None or entry.visit is None:
-            self._earliest = min(self._earliest, entry_deadline(self.room, entry))
+        """Add or replace a waiting entry, after the visit that it waits for."""
+        entries = self._own_entries(entry)
+        old = entries.get(entry.id)
+        entries[entry.id] = entry
+        if old is None:
+            self.index.entered(self.room, entry)
+        elif (old.since, old.visit) != (entry.since, entry.visit):
+            self.index.left(old)
+            self.index.entered(self.room, entry)
         return entry
 
     def drop_entry(self, id: str) -> None:
         """Take an entry out of the queue."""
-        self._forget_due(id)
-        self._own_entries().pop(id, None)
+        gone = self.room.entries[id]
+        del self._own_entries(gone)[id]
+        self.index.left(gone)
 
-    def _forget_due(self, id: str) -> None:
-        old = self.room.entries.get(id)
-        if old is not None and (old.dropped_at is not None or old.visit is None):
-            self._due = None
-
-    def _own_entries(self) -> dict[str, QueueEntry]:
+    def _own_entries(self, entry: QueueEntry) -> dict[str, QueueEntry]:
+        if entry.dropped_at is not None or entry.visit is None or entry.id in self.index.due:
+            self._stale[entry.id] = None
         if self.room.entries is self.before.entries:
-            self.room = replace(self.room, entries=dict(self.before.entries))
-        self.changed = True
+            self._become(replace(self.room, entries=dict(self.before.entries)))
         return self.room.entries
+
+    def hear_of_outage(self, until: int) -> None:
+        """Note the outage that has been dealt with; by itself that is no change worth saving."""
+        self.room = replace(self.room, outages_until=until)
+        keep(self.room, self.index)
 
     def put_connection(self, id: str, connection: Connection) -> None:
         """Note a live connection."""
-        self._connections({**self.room.connections, id: connection})
+        self._own_connections()[id] = connection
+        self.index.came(id, connection.who.participant)
 
     def drop_connections(self, ids: Iterable[str]) -> None:
         """Forget connections."""
-        gone = frozenset(ids)
-        self._connections({k: v for k, v in self.room.connections.items() if k not in gone})
+        for id in ids:
+            gone = self._own_connections().pop(id)
+            self.index.went(id, gone.who.participant)
 
-    def _connections(self, connections: dict[str, Connection]) -> None:
-        self.room = replace(self.room, connections=connections)
-        self.changed = True
+    def _own_connections(self) -> dict[str, Connection]:
+        if self.room.connections is self.before.connections:
+            self._become(replace(self.room, connections=dict(self.before.connections)))
+        return self.room.connections
+
+    def _become(self, room: Room) -> None:
+        if not self.changed:
+            self.changed = True
+            self.index = replace(self.index)  # the room before the step keeps the index it has
+        self.room = room
+        keep(room, self.index)
+
+    def _judge_anew(self) -> None:
+        """Another policy: what it says of all who wait is derived again."""
+        self.index = derived(self.room)
+        keep(self.room, self.index)
 
     # --- what goes out
 
     def tell(
-        self, to: Iterable[str], message: StateEvent, *, connection: str | None = None, close: int | None = None
+        self,
+        to: Iterable[str],
+        message: StateEvent,
+        *,
+        own: Own | None = None,
+        connection: str | None = None,
+        close: int | None = None,
     ) -> None:
-        """Number `message` and address it. Nothing is told to nobody."""
-        audience = tuple(dict.fromkeys(to))
+        """Number `message` and address it: to each of `to` once. Nothing is told to nobody."""
+        audience = tuple(to)
         if not audience:
             return
         self.seq += 1
         room = self.before
         stamped = replace(message, epoch=room.epoch, seq=self.seq, at=self.now, version=room.version + 1)
-        self.entries.append(Told(audience, stamped, connection, close))
+        self.entries.append(Told(audience, stamped, connection, close, own))
 
     def audit(self, action: str, by: str, target: str = "", detail: str = "") -> None:
         """Note it in the trail: ids and codes only."""
@@ -193,6 +202,7 @@ class Draft:
         """Return what was decided. The room is the very same object if nothing but time changed."""
         if not self.changed and not self.entries:
             return Step(self.before, (), tuple(self.effects), Ok(version=self.before.version, **reply))
-        due = self.due()
-        room = replace(self.room, version=self.before.version + 1, seq=self.seq, time=self.now, due=due)
+        self.due()
+        room = replace(self.room, version=self.before.version + 1, seq=self.seq, time=self.now)
+        keep(room, self.index)
         return Step(room, tuple(self.entries), tuple(self.effects), Ok(version=room.version, **reply))

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from signaling.messages import Ok, StateEvent
 from signaling.record import Record
 from signaling.state import Room
+
+
+class Own(Struct, frozen=True):
+    """What of an event is told to each apart: one field of its message."""
+
+    field: str
+    values: dict[str, Any]
+    """By participant. For those who are not named, the message holds as it is."""
 
 
 class Told(Struct, frozen=True):
@@ -21,6 +30,14 @@ class Told(Struct, frozen=True):
     """Only this one of their connections."""
     close: int | None = None
     """After it, their connections (or that one) are closed with this code."""
+    own: Own | None = None
+    """Nobody sees anybody else's."""
+
+    def told(self, participant: str) -> StateEvent:
+        """Return the message as one of its audience gets it."""
+        if self.own is None or participant not in self.own.values:
+            return self.message
+        return replace(self.message, **{self.own.field: self.own.values[participant]})
 
 
 class HandOff(Struct, frozen=True):

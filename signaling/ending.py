@@ -14,17 +14,20 @@ from signaling.lookup import (
     roster,
     situation_of,
     visit_for,
+    visit_of,
 )
+from signaling.matching import unmatch
 from signaling.messages import (
     End,
+    Leave,
     QueueEntered,
     Remove,
     Request,
     ReturnToWaiting,
     VisitEnded,
 )
-from signaling.permissions import demand
-from signaling.seats import leave_queue, move_seat, seat_meant
+from signaling.permissions import Situation, demand
+from signaling.seats import leave_queue, leave_waiting, move_seat, seat_meant
 from signaling.segment import stop_media_log, stop_segment, tell_participant, with_company
 from signaling.shown import (
     shown_entry,
@@ -61,6 +64,17 @@ def ended_offline(draft: Draft, event: EndedOffline) -> None:
     end_segment(draft, visit, End, by=event.by, reason="ended", at=at)
 
 
+def leave(draft: Draft, by: Who, _: Leave) -> None:
+    """A client gives the place up, or goes out of the visit."""
+    visit = visit_of(draft.room, by)
+    situation = situation_of(draft.room, by, visit)
+    demand(by.role, situation, Leave)
+    if situation is Situation.WAITING or visit is None:
+        leave_waiting(draft, by)
+    else:
+        leave_visit(draft, by, visit)
+
+
 def leave_visit(draft: Draft, by: Who, visit: Visit) -> Visit:
     """A client goes out of a live visit: a 1:1 visit ends; a group goes on while a client is in."""
     if not visit.group:
@@ -75,7 +89,7 @@ def _take_out(
     visit = stop_media_log(visit, participant, draft.now)
     visit = move_seat(draft, visit, visit.seats[participant], stand)
     draft.close_peers(visit.id, participant)
-    if not any(present_seats(visit)):
+    if not present_seats(visit):
         return end_segment(draft, replace(visit, rev=rev), event, by=by, reason=reason)
     visit = draft.put_visit(with_company(draft, visit))
     if stand is Stand.OUT:
@@ -123,7 +137,7 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
         raise Refused("not in the visit")
     demand(by.role, situation_of(draft.room, by, visit), ReturnToWaiting)
     seat, now, rev = visit.seats[participant], draft.now, visit.rev
-    last_one = len(list(present_seats(visit))) == 1
+    last_one = len(present_seats(visit)) == 1
     if last_one and visit.group:
         raise Refused("the last client of a group is not returned; end the visit")
     visit = stop_media_log(visit, participant, now)
@@ -169,6 +183,8 @@ def remove(draft: Draft, by: Who, request: Remove) -> None:
         visit = _take_out(draft, by, visit, participant, Stand.REMOVED, Remove, "removed")
     else:
         raise Refused("neither waiting nor in")
+    if visit is not None and visit.phase in (Phase.SCHEDULED, Phase.IN_PROGRESS):
+        visit = draft.put_visit(unmatch(visit, participant))
     told = VisitEnded(
         visit=visit.id if visit else "",
         rev=visit.rev if visit else 0,

@@ -1,7 +1,7 @@
 """A walk-in takes a seat of an appointment: by a provider's click, and never by itself.
 
 The provider has seen or asked who it is. From then on the seat is the walk-in's, with what the practice knows of the
-client; the join link that led to it leads to nothing while somebody else sits there.
+client; whoever comes by the link of that seat is another device of whoever sits there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import NotFound, Refused
 from signaling.events import Disconnected
+from signaling.lookup import connections_of
 from signaling.messages import Displaced
 from signaling.presence import disconnected
 from signaling.seats import ended
@@ -24,7 +25,7 @@ def match(draft: Draft, by: Who, visit: Visit, entry: Entry, client: str | None)
     """
     seat = _free_seat(visit, client)
     # Whoever has that client's link open looks on from an older device now.
-    for id in [id for id, c in draft.room.connections.items() if c.who.participant == seat.participant]:
+    for id in connections_of(draft.room, seat.participant):
         draft.tell((seat.participant,), Displaced(), connection=id, close=4509)
         disconnected(draft, Disconnected(id))
     waited = ended(seat.waited, draft.now)
@@ -44,6 +45,24 @@ def match(draft: Draft, by: Who, visit: Visit, entry: Entry, client: str | None)
     return draft.put_visit(
         replace(visit, seats=seats, matched={**visit.matched, seat.participant: entry.participant}),
     )
+
+
+def unmatch(visit: Visit, participant: str) -> Visit:
+    """Return the visit with the seat its client's again, whom somebody else was taken for and sent away.
+
+    What that somebody did stays theirs, as somebody the practice does not know.
+    """
+    owner = next((owner for owner, taken in visit.matched.items() if taken == participant), None)
+    seat = visit.seats[participant]
+    if owner is None or seat.called is None:
+        return visit
+    free = Seat(owner, seat.name, client=seat.client, payer=seat.payer, service_code=seat.service_code)
+    stranger = replace(seat, name=seat.called, client=None, payer=None, service_code=None)
+    seats = {
+        one.participant: one for old in visit.seats.values() for one in ((free, stranger) if old is seat else (old,))
+    }
+    matched = {link: taken for link, taken in visit.matched.items() if link != owner}
+    return replace(visit, seats=seats, matched=matched)
 
 
 def _free_seat(visit: Visit, client: str | None) -> Seat:

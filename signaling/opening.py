@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from signaling.closing import close
 from signaling.draft import Draft
+from signaling.errors import TooMany
 from signaling.events import Appointment
 from signaling.lookup import (
     provider_ids,
     visit_of_appointment,
 )
 from signaling.messages import (
+    ClientReady,
     Outcome,
     QueueEntered,
     QueueLeft,
     VisitChanged,
     VisitClosed,
 )
+from signaling.outages import FAULT, failed_during
 from signaling.policy import Policy
+from signaling.proposals import GROUP_LIMIT
 from signaling.segment import with_company
 from signaling.shown import (
     shown_appointment,
     shown_entry,
 )
 from signaling.state import (
+    Interval,
     Phase,
     Seat,
     Visit,
 )
 
 
-def open_visit(draft: Draft, appointment: Appointment, policy: Policy) -> None:
-    """An appointment's day has come: it becomes a visit, judged from now on by this copy of the policy."""
+def open_visit(draft: Draft, appointment: Appointment, policy: Policy, outages: Sequence[Interval] = ()) -> None:
+    """An appointment's day has come: it becomes a visit, judged from now on by this copy of the policy.
+
+    Raise `TooMany` for more clients than a group may have.
+    """
+    demand_size(appointment)
     if appointment.visit in draft.room.visits or appointment.visit in draft.room.closed:
         return
     visit = Visit(
@@ -46,8 +57,17 @@ def open_visit(draft: Draft, appointment: Appointment, policy: Policy) -> None:
         group=appointment.group,
         opened_at=draft.now,
     )
+    for during in outages:
+        if during.start <= visit.start < (during.end or 0):  # its day came and went while we were away
+            visit = failed_during(visit, during)
     draft.put_visit(visit)
     _tell(draft, visit)
+
+
+def demand_size(appointment: Appointment) -> None:
+    """Raise `TooMany` unless everybody who is meant may be in at once."""
+    if len(appointment.seats) > GROUP_LIMIT:
+        raise TooMany("clients of one appointment")
 
 
 def _tell(draft: Draft, visit: Visit) -> None:
@@ -68,14 +88,16 @@ def tell_rev(draft: Draft) -> None:
             _tell(draft, visit)
 
 
-def reschedule(draft: Draft, appointment: Appointment, policy: Policy) -> None:
+def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: Sequence[Interval] = ()) -> None:
     """The EHR changed an opened appointment. Who sits where stays; seats come, and empty ones go.
 
     Told the same again, nothing changes. A visit that was started keeps its providers and stays a group.
+    Raise `TooMany` for more clients than a group may have.
     """
+    demand_size(appointment)
     visit = draft.room.visits.get(appointment.visit)
     if visit is None:
-        open_visit(draft, appointment, policy)
+        open_visit(draft, appointment, policy, outages)
         return
     # Where a walk-in was matched, the appointment's document still names the participant of the link.
     named = {visit.matched.get(seat.participant, seat.participant): seat for seat in appointment.seats}
@@ -87,6 +109,7 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy) -> None:
     seats |= {p: old for p, old in visit.seats.items() if p not in named and (old.waited or old.attended)}
     started = bool(visit.segments)
     kept = tuple(p for p in visit.providers if p.id not in {new.id for new in appointment.providers})
+    moved = visit.start != appointment.start
     changed = replace(
         visit,
         providers=(*appointment.providers, *kept) if started else appointment.providers,
@@ -95,7 +118,10 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy) -> None:
         end=appointment.end,
         group=appointment.group or (started and visit.group),
         policy=policy if visit.phase is Phase.SCHEDULED else visit.policy,
-        opened_at=visit.opened_at if visit.start == appointment.start else draft.now,
+        opened_at=draft.now if moved else visit.opened_at,
+        # What failed before they are expected anew kept nobody away.
+        outages=() if moved else visit.outages,
+        faults=tuple(fault for fault in visit.faults if fault != FAULT) if moved else visit.faults,
     )
     if changed == visit:
         return
@@ -115,6 +141,8 @@ def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
     gone = [id for id in provider_ids(before) if id not in provider_ids(visit)]
     for entry in entries:
         draft.tell(new, QueueEntered(entry=shown_entry(entry, visit)))
+        if not entry.acknowledged:
+            draft.tell(new, ClientReady(entry=entry.id))  # the arrival is news to them
         draft.tell(gone, QueueLeft(entry=entry.id, reason="closed"))
     draft.tell(gone, VisitClosed(visit=visit.id, rev=visit.rev, outcome="cancelled"))
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from signaling.messages import Outcome
 from signaling.minutes import connected
 from signaling.policy import Policy
-from signaling.spans import length, overlap, spans
+from signaling.spans import length, overlap, spans, without
 from signaling.state import Seat, Stand, Visit
 
 
@@ -89,11 +89,15 @@ def facts_of(visit: Visit, seat: Seat, now: int) -> Facts:
     """Return what a visit shows of one client at `now`."""
     # Nobody is late for, or absent from, what was scheduled only afterwards.
     awaited = max(visit.start, visit.opened_at)
-    waited = overlap(spans(seat.waited, now), ((awaited, max(awaited, now)),))
+    ours = spans(visit.outages, now)
+    came = seat.waited[0].start if seat.waited else awaited
+    # Nor does a time count, for whoever waited or should have come, in which we served nobody.
+    waited = without(overlap(spans(seat.waited, now), ((awaited, max(awaited, now)),)), ours)
+    open_since = max((awaited, *(end for _, end in ours if end <= came)))
     return Facts(
         came=bool(seat.waited),
         was_in=bool(seat.attended),
-        late=seat.waited[0].start - awaited if seat.waited and visit.appointment is not None else 0,
+        late=came - open_since if visit.appointment is not None else 0,
         left_before=_left_before(visit, seat),
         waited=length(waited),
         still_waits=seat.stand is Stand.WAITING,

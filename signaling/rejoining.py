@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import Busy, Refused, TooMany
 from signaling.lookup import (
+    inside,
     live_visit,
     may_rejoin,
     present_seats,
@@ -29,7 +30,7 @@ from signaling.seats import move_seat
 from signaling.segment import begin_segment, join_segment
 from signaling.shown import (
     agreed_roles,
-    shown_participants,
+    shown_to_each,
 )
 from signaling.state import (
     Phase,
@@ -60,12 +61,12 @@ def rejoin(draft: Draft, by: Who, request: Rejoin) -> Visit:
     if live is None and agreed & set(provider_ids(visit)) and agreed & set(visit.seats):
         return _resume(draft, visit)
     visit = draft.put_visit(advance(visit, Rejoin, Phase.REJOIN_PENDING))
-    _tell_agreed(draft, visit)
+    tell_agreed(draft, visit)
     return visit
 
 
 def _rejoin_live_group(draft: Draft, by: Who, visit: Visit) -> Visit:
-    if len(list(present_seats(visit))) >= GROUP_LIMIT:
+    if len(present_seats(visit)) >= GROUP_LIMIT:
         raise TooMany("clients in one visit")
     visit = move_seat(draft, visit, visit.seats[by.participant], Stand.IN)
     draft.audit("rejoin", by.participant, visit.id)
@@ -80,14 +81,14 @@ def _resume(draft: Draft, visit: Visit) -> Visit:
             visit = move_seat(draft, visit, seat, Stand.IN)
     visit = advance(replace(visit, rev=rev), Rejoin, Phase.IN_PROGRESS)
     visit = begin_segment(draft, visit)
-    for id in (*provider_ids(visit), *(seat.participant for seat in present_seats(visit))):
+    for id, participants in shown_to_each(draft.room, visit, inside(visit)):
         draft.tell(
             (id,),
             VisitResumed(
                 visit=visit.id,
                 segment=len(visit.segments),
                 rev=visit.rev,
-                participants=shown_participants(draft.room, visit, id),
+                participants=participants,
                 ice_servers=(),
             ),
         )
@@ -100,7 +101,8 @@ def _resume(draft: Draft, visit: Visit) -> Visit:
     return visit
 
 
-def _tell_agreed(draft: Draft, visit: Visit) -> None:
+def tell_agreed(draft: Draft, visit: Visit) -> None:
+    """Tell everybody who may rejoin who agreed so far, and until when they may."""
     assert visit.rejoin_until is not None
     told = VisitRejoinPending(
         visit=visit.id, rev=visit.rev, agreed=agreed_roles(visit), rejoin_until=visit.rejoin_until
@@ -125,7 +127,7 @@ def withdrawn(draft: Draft, visit: Visit, who: Collection[str]) -> Visit:
     agreed = tuple(id for id in visit.agreed if id not in who)
     to = Phase.REJOIN_PENDING if agreed else Phase.ENDED
     visit = draft.put_visit(advance(replace(visit, agreed=agreed), Withdraw, to))
-    _tell_agreed(draft, visit)
+    tell_agreed(draft, visit)
     return visit
 
 
@@ -134,6 +136,8 @@ def withdraw_elsewhere(draft: Draft, started: Visit) -> None:
 
     Otherwise a client's click would let them into an occupied room.
     """
+    if not draft.index.pending:
+        return
     for visit in list(draft.room.visits.values()):
         if not visit.agreed or visit.id == started.id:
             continue

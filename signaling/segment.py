@@ -5,11 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from signaling.draft import Draft
-from signaling.lookup import (
-    is_connected,
-    present_seats,
-    provider_ids,
-)
+from signaling.lookup import inside, present_seats
 from signaling.messages import (
     ParticipantChanged,
     VisitResumed,
@@ -36,7 +32,7 @@ def begin_segment(draft: Draft, visit: Visit) -> Visit:
     """Let a segment run from now on: spans begin, agreements are used up."""
     now = draft.now
     attendees = dict(visit.attendees)
-    for id in (*provider_ids(visit), *(seat.participant for seat in present_seats(visit))):
+    for id in inside(visit):
         attendees[id] = _audio_only_from(attendees.get(id, Attendee()), now, role_in(visit, id).value)
     visit = replace(
         visit,
@@ -116,16 +112,20 @@ def stop_media_log(visit: Visit, participant: str, now: int) -> Visit:
 
 def with_company(draft: Draft, visit: Visit) -> Visit:
     """Return a visit in progress with `alone_since` told from who is connected now."""
-    providers = any(is_connected(draft.room, id) for id in provider_ids(visit))
-    clients = any(is_connected(draft.room, seat.participant) for seat in present_seats(visit))
+    there = draft.index.connected
+    providers = any(provider.id in there for provider in visit.providers)
+    clients = any(seat.participant in there for seat in present_seats(visit))
     if providers and clients:
         return replace(visit, alone_since=None) if visit.alone_since is not None else visit
     return replace(visit, alone_since=draft.now) if visit.alone_since is None else visit
 
 
 def tell_participant(draft: Draft, visit: Visit, participant: str, *, besides: str | None = None) -> None:
-    """Tell everybody in the visit how one participant is now."""
-    for id in (*provider_ids(visit), *(seat.participant for seat in present_seats(visit))):
+    """Tell everybody in the visit how one participant is now: at once those who see the same."""
+    alike: dict[tuple[bool, bool], list[str]] = {}
+    for id in inside(visit):
         if id != besides:
-            shown = shown_participant(draft.room, visit, participant, id)
-            draft.tell((id,), ParticipantChanged(visit=visit.id, participant=shown))
+            alike.setdefault((id == participant, id in visit.seats), []).append(id)
+    for to in alike.values():
+        shown = shown_participant(draft.room, visit, participant, to[0])
+        draft.tell(to, ParticipantChanged(visit=visit.id, participant=shown))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import Any, Final
 
-from msgspec import to_builtins
+from msgspec.structs import asdict
 
-from signaling.lookup import is_connected, present_seats, roster
+from signaling.index import index_of
+from signaling.lookup import inside, roster
 from signaling.minutes import connected
-from signaling.state import Attendee, Entry, Person, Phase, Role, Room, Seat, Stand, Visit
+from signaling.state import CLIENT, IN, IN_PROGRESS, Attendee, Entry, Person, Phase, Role, Room, Seat, Visit
+
+_AS_THEY_COME: Final = Attendee()
 
 
 def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
@@ -36,8 +40,8 @@ def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
     if entry.media_reason is not None:
         shown["audio_reason"] = entry.media_reason
     if said is not None:
-        shown["devices"] = to_builtins(said.devices)
-        shown["place"] = to_builtins(said.place)
+        shown["devices"] = asdict(said.devices)
+        shown["place"] = asdict(said.place)
         if said.display_name:
             shown["display_name"] = said.display_name
         if said.address:
@@ -54,88 +58,107 @@ def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
 
 def shown_participants(room: Room, visit: Visit, viewer: str) -> tuple[dict[str, Any], ...]:
     """Return everybody in the visit as `viewer` may see them. Between segments: everybody who may rejoin."""
-    if visit.phase is Phase.IN_PROGRESS:
-        ids = (*(p.id for p in visit.providers), *(seat.participant for seat in present_seats(visit)))
-    else:
-        ids = roster(visit)
-    return tuple(shown_participant(room, visit, id, viewer) for id in ids)
+    ids = inside(visit) if visit.phase is Phase.IN_PROGRESS else roster(visit)
+    return tuple([shown_participant(room, visit, id, viewer) for id in ids])
+
+
+def shown_to_each(
+    room: Room, visit: Visit, viewers: Collection[str]
+) -> Iterator[tuple[str, tuple[dict[str, Any], ...]]]:
+    """Yield (viewer, everybody in the visit as they may see them), for each of those who are in it.
+
+    Two of one side see a third alike, so that is made once.
+    """
+    alike: dict[tuple[str, bool], dict[str, Any]] = {}
+    for viewer in viewers:
+        client = viewer in visit.seats
+        shown = []
+        for id in viewers:
+            seen = alike.get((id, client)) if id != viewer else None
+            if seen is None:
+                seen = shown_participant(room, visit, id, viewer)
+                if id != viewer:
+                    alike[id, client] = seen
+            shown.append(seen)
+        yield viewer, tuple(shown)
 
 
 def shown_participant(room: Room, visit: Visit, participant: str, viewer: str) -> dict[str, Any]:
-    """Return one participant as `viewer` may see them."""
-    attendee = visit.attendees.get(participant, Attendee())
+    """Return one participant as `viewer` may see them. All others of the viewer's side see them alike."""
     seat = visit.seats.get(participant)
+    attendee = visit.attendees.get(participant, _AS_THEY_COME)
+    you = participant == viewer
     shown: dict[str, Any] = {
         "id": participant,
-        "role": role_in(visit, participant).value,
-        "name": _name(visit, participant, viewer),
-        "presence": _presence(room, visit, participant),
+        "role": role_in(visit, participant),
+        "name": _provider_name(visit, participant) if seat is None else _client_name(visit, seat, viewer),
+        "presence": "connected" if participant in index_of(room).connected else "gone",
         "microphone": attendee.microphone,
         "camera": attendee.camera,
         "screen": attendee.screen,
         "mode": attendee.mode,
-        "you": participant == viewer,
+        "you": you,
     }
-    if attendee.reason is not None and attendee.mode == "audio":
+    if attendee.mode == "audio" and attendee.reason is not None:
         shown["mode_reason"] = attendee.reason
-    if seat is not None and viewer in (p.id for p in visit.providers):
-        shown["client"] = seat.client
+    if seat is not None:
+        if visit.phase is IN_PROGRESS and seat.stand is not IN:
+            shown["presence"] = "left"  # went out of a visit that goes on; `gone`: dropped, and still in
+        if viewer not in visit.seats:
+            shown["client"] = seat.client
     return shown
-
-
-def _presence(room: Room, visit: Visit, participant: str) -> str:
-    """Return `connected`, `gone` (dropped, and still in), or `left`: went out of a visit that goes on."""
-    seat = visit.seats.get(participant)
-    if seat is not None and visit.phase is Phase.IN_PROGRESS and seat.stand is not Stand.IN:
-        return "left"
-    return "connected" if is_connected(room, participant) else "gone"
 
 
 def role_in(visit: Visit, participant: str) -> Role:
     """Return a participant's role in a visit."""
     if participant in visit.seats:
-        return Role.CLIENT
+        return CLIENT
     return Role.PROVIDER if visit.providers[0].id == participant else Role.CO_PROVIDER
 
 
-def _name(visit: Visit, participant: str, viewer: str) -> str:
-    seat = visit.seats.get(participant)
-    if seat is None:
-        return next((p.name for p in visit.providers if p.id == participant), "")
-    if participant == viewer and seat.called is not None:
+def _provider_name(visit: Visit, participant: str) -> str:
+    for provider in visit.providers:
+        if provider.id == participant:
+            return provider.name
+    return ""
+
+
+def _client_name(visit: Visit, seat: Seat, viewer: str) -> str:
+    you = seat.participant == viewer
+    if you and seat.called is not None:
         return seat.called  # matched by hand: were it the wrong person, they would read whose seat it is
-    if participant == viewer or viewer not in visit.seats or visit.policy.names_in_group:
+    if you or viewer not in visit.seats or visit.policy.names_in_group:
         return seat.name
     chosen = (seat.checked_in.display_name or "").split() if seat.checked_in is not None else []
     if chosen:
         return chosen[0]  # the first name they chose to be seen by, whatever else they typed
-    return f"Client {1 + list(visit.seats).index(participant)}"
+    return f"Client {1 + list(visit.seats).index(seat.participant)}"
 
 
 def shown_appointment(room: Room, visit: Visit) -> dict[str, Any]:
     """Return an appointment as its providers see it."""
+    there = index_of(room).connected
     shown: dict[str, Any] = {
         "id": visit.appointment,
         "visit": visit.id,
         "rev": visit.rev,
-        "phase": visit.phase.value,
+        "phase": visit.phase,
         "start": visit.start,
         "end": visit.end,
         "host": _person(visit.providers[0]),
         "group": visit.group,
-        "clients": [_client(room, seat) for seat in visit.seats.values()],
+        "clients": [
+            {
+                "id": seat.client,
+                "participant": seat.participant,
+                "name": seat.name,
+                "seat": seat.stand,
+                "presence": "connected" if seat.participant in there else "gone",
+            }
+            for seat in visit.seats.values()
+        ],
     }
     return shown
-
-
-def _client(room: Room, seat: Seat) -> dict[str, Any]:
-    return {
-        "id": seat.client,
-        "participant": seat.participant,
-        "name": seat.name,
-        "seat": seat.stand.value,
-        "presence": "connected" if is_connected(room, seat.participant) else "gone",
-    }
 
 
 def _person(person: Person) -> dict[str, Any]:
@@ -148,7 +171,7 @@ def shown_visit(room: Room, visit: Visit, viewer: str, now: int) -> dict[str, An
         "id": visit.id,
         "appointment": visit.appointment,
         "rev": visit.rev,
-        "phase": visit.phase.value,
+        "phase": visit.phase,
         "segment": len(visit.segments),
         "participants": shown_participants(room, visit, viewer),
         "started_at": visit.segments[0].started_at if visit.segments else None,

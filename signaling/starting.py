@@ -9,9 +9,9 @@ from signaling.errors import Busy, NotFound, NotReady, Refused, TooMany
 from signaling.lookup import (
     entry_of,
     hosts,
+    inside,
     live_visit,
     present_seats,
-    provider_ids,
     situation_of,
     visit_of_appointment,
 )
@@ -28,7 +28,7 @@ from signaling.rejoining import withdraw_elsewhere
 from signaling.seats import entry_for, leave_queue
 from signaling.segment import begin_segment, join_segment
 from signaling.shown import (
-    shown_participants,
+    shown_to_each,
 )
 from signaling.state import (
     Attendee,
@@ -43,10 +43,10 @@ from signaling.state import (
 from signaling.visit import advance, demand_rev
 
 
-def start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
+def start(draft: Draft, by: Who, request: Start) -> Visit:
     """The provider begins one appointment's visit: exactly its clients who wait are let in."""
     entry = entry_for(draft.room, by, request.entry) if request.entry is not None else None
-    visit = _visit_to_start(draft, by, request, entry, fresh)
+    visit = _visit_to_start(draft, by, request, entry)
     demand_rev(draft, by, visit, request.expect)
     live = live_visit(draft.room)
     if live is not None and live.id != visit.id:
@@ -65,7 +65,7 @@ def start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
     visit = begin_segment(draft, advance(visit, Start, Phase.IN_PROGRESS))
     # One click is one step of `rev`, however many clients it let in.
     visit = draft.put_visit(replace(visit, rev=visit.rev - len(waiting)))
-    for id in (*provider_ids(visit), *(seat.participant for seat in present_seats(visit))):
+    for id, participants in shown_to_each(draft.room, visit, inside(visit)):
         draft.tell(
             (id,),
             VisitStarted(
@@ -73,7 +73,7 @@ def start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
                 appointment=visit.appointment,
                 segment=len(visit.segments),
                 rev=visit.rev,
-                participants=shown_participants(draft.room, visit, id),
+                participants=participants,
                 ice_servers=(),
             ),
         )
@@ -88,11 +88,11 @@ def _override(override: Override | None) -> str:
     return f"override:{override.rule}" if override is not None else ""
 
 
-def _visit_to_start(draft: Draft, by: Who, request: Start, entry: Entry | None, fresh: str) -> Visit:
+def _visit_to_start(draft: Draft, by: Who, request: Start, entry: Entry | None) -> Visit:
     if entry is not None and entry.visit is not None:
         return _visit_waited_for(draft, entry.visit, request.appointment)
     if entry is not None and request.appointment is None:
-        return _visit_of_walk_in(draft, entry, fresh)
+        return _visit_of_walk_in(draft, entry)
     return _visit_named(draft, by, request.appointment)
 
 
@@ -110,7 +110,7 @@ def _visit_named(draft: Draft, by: Who, appointment: str | None) -> Visit:
     return named
 
 
-def _visit_of_walk_in(draft: Draft, entry: Entry, fresh: str) -> Visit:
+def _visit_of_walk_in(draft: Draft, entry: Entry) -> Visit:
     seat = Seat(
         participant=entry.participant,
         name=entry.name,
@@ -121,15 +121,16 @@ def _visit_of_walk_in(draft: Draft, entry: Entry, fresh: str) -> Visit:
     )
     room = draft.room
     visit = Visit(
-        id=f"vis_{fresh}",
+        id=f"vis_{draft.fresh}",
         policy=room.policy,
         providers=(room.host,),
         seats={seat.participant: seat},
         start=draft.now,
         end=draft.now,
     )
+    draft.put_visit(visit)
     draft.put_entry(replace(entry, visit=visit.id))
-    return draft.put_visit(visit)
+    return visit
 
 
 def _let_in(draft: Draft, visit: Visit, seat: Seat) -> Visit:
@@ -154,7 +155,7 @@ def admit(draft: Draft, by: Who, request: Admit) -> Visit:
     else:
         raise Refused("a walk-in is started, or matched")
     demand(by.role, situation_of(draft.room, by, visit), Admit)
-    if len(list(present_seats(visit))) >= GROUP_LIMIT:
+    if len(present_seats(visit)) >= GROUP_LIMIT:
         raise TooMany("clients in one visit")
     if entry.visit is None:
         visit = match(draft, by, visit, entry, request.client)

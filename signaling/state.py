@@ -7,6 +7,7 @@ integer milliseconds of the store's clock. Mappings are treated as immutable: th
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct, field
 
@@ -40,6 +41,16 @@ class Stand(StrEnum):
     WAITING = "waiting"
     IN = "in"
     REMOVED = "removed"
+
+
+# Python 3.11 takes ten times as long to find a member of an enumeration as a name of the module's own, and every
+# decision asks for a score of them.
+CLIENT: Final = Role.CLIENT
+SCHEDULED: Final = Phase.SCHEDULED
+IN_PROGRESS: Final = Phase.IN_PROGRESS
+OUT: Final = Stand.OUT
+WAITING: Final = Stand.WAITING
+IN: Final = Stand.IN
 
 
 class Who(Struct, frozen=True):
@@ -208,20 +219,22 @@ class Visit(Struct, frozen=True):
     """Of them, those whose node died and that are still to be replaced."""
     media_node: str | None = None
     """The node that last told of this visit's media."""
+    media_fence: int = 0
+    """The highest fence of a node that carried them."""
     opened_at: int = 0
     """When it was opened, or its start last changed: nobody is absent before."""
     alone_since: int | None = None
     """In progress, and one side has nobody connected since then."""
     faults: tuple[str, ...] = ()
     """Codes of technical faults of ours, for the record."""
-    due: int | None = None
-    """Its `visit_deadline`, kept by `Draft`. None: not known; look."""
     matched: dict[str, str] = {}
     """By the participant of a join link: the walk-in whom a provider gave that seat."""
+    outages: tuple[Interval, ...] = ()
+    """When the service could serve nobody while clients were awaited or waited."""
 
 
-class Room(Struct, frozen=True):
-    """A provider's permanent private place."""
+class Room(Struct, frozen=True, dict=True):
+    """A provider's permanent private place. Beside its fields it carries its index, which is no part of its value."""
 
     id: str
     practice: str
@@ -232,8 +245,6 @@ class Room(Struct, frozen=True):
     """Numbers snapshots; compared with nothing on the wire."""
     seq: int = 0
     """The last event's number."""
-    due: int | None = None
-    """The least deadline of all, kept by `Draft`. None: not known; look."""
     time: int = 0
     """The latest time this room has seen; it never goes back."""
     policy: Policy = field(default_factory=Policy)
@@ -248,6 +259,8 @@ class Room(Struct, frozen=True):
     closed: dict[str, int] = {}
     """Visits that closed within a day, and when: opened again by a late fact, one would be billed twice."""
     connections: dict[str, Connection] = {}
+    outages_until: int = 0
+    """The end of the last outage of the service that this room has heard of."""
 
     @property
     def info(self) -> PracticeInfo:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from signaling.deadlines import awaited_since
 from signaling.draft import Draft
-from signaling.effects import Told
+from signaling.effects import Own, Told
 from signaling.errors import Refused
+from signaling.index import Index, index_of
 from signaling.lookup import shown_status
 from signaling.messages import SetStatus, WaitingChanged
-from signaling.state import Entry, Room, Status, Visit
+from signaling.state import Entry, Room, Status, Visit, Who
 
 
 def demand_window(visit: Visit, now: int) -> None:
@@ -17,7 +21,7 @@ def demand_window(visit: Visit, now: int) -> None:
     if now < opens(visit):
         raise Refused("too early")
     # As long as the visit itself waits for somebody, it lets them come.
-    still_awaited = max(visit.start, visit.opened_at) + visit.policy.no_show_after
+    still_awaited = awaited_since(visit) + visit.policy.no_show_after
     if now > max(visit.end + visit.policy.window_after, still_awaited):
         raise Refused("too late")
 
@@ -27,7 +31,7 @@ def opens(visit: Visit) -> int:
     return visit.start - visit.policy.window_before
 
 
-def set_status(draft: Draft, request: SetStatus) -> None:
+def set_status(draft: Draft, _: Who, request: SetStatus) -> None:
     """The provider tells the waiting what to expect."""
     status = Status(request.status, request.minutes if request.status == "late" else None)
     if status != draft.room.status:
@@ -36,59 +40,42 @@ def set_status(draft: Draft, request: SetStatus) -> None:
 
 def tell_status(draft: Draft) -> None:
     """Tell the waiting how their provider is, if it is not what it was before this step."""
-    before, room = draft.before, draft.room
-    if not _may_have_changed(draft) or shown_status(before) == shown_status(room):
+    status = shown_status(draft.room)
+    if not draft.changed or shown_status(draft.before) == status:
         return
-    status = shown_status(room)
-    told = {entry.to: entry.message for entry in draft.entries if isinstance(entry, Told)}
-    alike: list[str] = []
-    for entry in room.entries.values():
-        last = told.get((entry.participant,))
-        if isinstance(last, WaitingChanged) and (last.status, last.minutes) == (status.kind, status.minutes):
-            continue
-        if _shows_position(room, entry):
-            _tell_waiting(draft, entry, status)
-        else:
-            alike.append(entry.participant)
-    # Said once to all of them: nobody learns who else is told.
-    draft.tell(alike, WaitingChanged(status=status.kind, minutes=status.minutes))
-
-
-def _may_have_changed(draft: Draft) -> bool:
-    before, room = draft.before, draft.room
-    if (before.status, before.host_away) != (room.status, room.host_away):
-        return True
-    pairs = ((before.visits.get(id), room.visits.get(id)) for id in draft.touched)
-    return any((old and old.phase) is not (new and new.phase) for old, new in pairs)
+    last: dict[str, WaitingChanged] = {}
+    for entry in draft.entries:
+        if isinstance(entry, Told) and isinstance(entry.message, WaitingChanged):
+            last |= dict.fromkeys(entry.to, entry.message)
+    know = {who for who, told in last.items() if (told.status, told.minutes) == (status.kind, status.minutes)}
+    places = {who: at for who, at in _places(draft.index).items() if who not in know}
+    _tell(draft, [who for who in draft.index.waiting if who not in know], places, status)
 
 
 def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:
     """An entry came or went: tell it how the provider is, and tell those whose place in line it changed, if shown."""
-    status = shown_status(draft.room)
-    if behind.id in draft.room.entries:
-        _tell_waiting(draft, behind, status)
-    order = _order(behind)
-    for entry in draft.room.entries.values():
-        if _shows_position(draft.room, entry) and order < _order(entry):
-            _tell_waiting(draft, entry, status)
+    here = {behind.participant: None} if behind.id in draft.room.entries else {}
+    places = _places(draft.index, behind=behind)
+    if here or places:
+        _tell(draft, here | places, places, shown_status(draft.room))
 
 
-def _tell_waiting(draft: Draft, entry: Entry, status: Status) -> None:
-    told = WaitingChanged(status=status.kind, minutes=status.minutes, ahead=ahead(draft.room, entry))
-    draft.tell((entry.participant,), told)
+def _tell(draft: Draft, to: Iterable[str], places: dict[str, int], status: Status) -> None:
+    # Said once to all of them, and to each their own place: nobody learns who else is told.
+    told = WaitingChanged(status=status.kind, minutes=status.minutes)
+    draft.tell(to, told, own=Own("ahead", places) if places else None)
 
 
-def _order(entry: Entry) -> tuple[int, str]:
-    return entry.since, entry.id
+def _places(index: Index, *, behind: Entry | None = None) -> dict[str, int]:
+    """Return how many wait before each of those who are told so: all, or an entry and whoever is behind it."""
+    if not index.shown:
+        return {}
+    start = index.place(behind) if behind is not None else 0
+    return {place.participant: at for at, place in enumerate(index.line[start:], start) if place.shown}
 
 
 def ahead(room: Room, entry: Entry) -> int | None:
     """Return how many wait before this entry; None where the room does not show it."""
-    if not _shows_position(room, entry):
-        return None
-    return sum(1 for other in room.entries.values() if _order(other) < _order(entry))
-
-
-def _shows_position(room: Room, entry: Entry) -> bool:
-    visit = None if entry.visit is None else room.visits.get(entry.visit)
-    return (room if visit is None else visit).policy.show_position
+    index = index_of(room)
+    at = index.place(entry)
+    return at if index.line[at].shown else None

@@ -1,9 +1,12 @@
 """News of rooms over Redis pub/sub, on a connection of its own.
 
-A half-open connection delivers nothing and never fails. So this publishes to a channel of its own, through the
-store's command connection, and listens for the echo: what arrives proves the whole way, also that both connections
-still end at the same server. Without an echo the connection is made anew, all rooms are subscribed again, and the
-hub is told that it may have missed something.
+A half-open connection delivers nothing and never fails. So this publishes to a channel of its own, through each of the
+store's command connections, and listens for the echoes: what arrives proves the whole way, also that all connections
+still end at the same server, or the same cluster. Without them the connection is made anew, all rooms are subscribed
+again, and the hub is told that it may have missed something; so it is when other servers became primaries.
+
+A room's channel also carries what nodes call to one another about it, and each node has a channel of its own for
+letters: sealed under the channel's name, gone if nobody listens.
 
 Not over redis-py's PubSub: it mends its connection by itself and tells nobody, so that what was missed meanwhile
 would stay missed; and it costs two to seven times as much a message (docs/decisions/0004).
@@ -15,18 +18,18 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from server.crypto import SealBroken, Sealer
-from server.ports import Deliver, Gap, StoreAway
+from server.ports import Called, Deliver, Gap, Letter, StoreAway
 from server.redis_link import envelope
 from server.redis_link.address import Address
 from server.redis_link.faults import NotConnected, StoreFault
-from server.redis_link.keys import channel_of, room_keys, room_of
+from server.redis_link.keys import channel_of, node_channel, partition_of, room_keys, room_of
 from server.redis_link.link import Link, pack
-from server.redis_link.pipe import Pipe
+from server.redis_link.pipe import Commands, Pipe
 
 logger = logging.getLogger("carelobby.bus")
 
@@ -53,17 +56,33 @@ class Store(Protocol):
     @property
     def sealer(self) -> Sealer: ...
     @property
-    def pipe(self) -> Pipe: ...
+    def pipe(self) -> Commands: ...
 
 
 class RedisBus:
-    """`Bus` over Redis. Open it with `connect`."""
+    """`Bus` and `Post` over Redis. Open it with `connect`."""
 
-    def __init__(self, store: Store, deliver: Deliver, gap: Gap, *, own: str, beat: float, patience: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        deliver: Deliver,
+        gap: Gap,
+        *,
+        node: str,
+        letter: Letter,
+        called: Called,
+        own: str,
+        beat: float,
+        patience: float,
+    ) -> None:
         self._store = store
         self._sealer: Sealer = store.sealer
         self._deliver = deliver
         self._gap = gap
+        self._letter = letter
+        self._called = called
+        self._node = node
+        self._letters = node_channel(node)
         self._own = f"beat:{own}"
         self._beat = beat
         self._patience = patience
@@ -74,6 +93,9 @@ class RedisBus:
         self._unconfirmed: dict[str, deque[list[_Waiter]]] = {}
         self._confirmed: set[str] = set()
         self._echo = 0.0
+        self._beats = 0
+        self._unheard: set[bytes] = set()
+        self._speakers: Sequence[Pipe] = ()
         self._broken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -83,6 +105,7 @@ class RedisBus:
             await self._connect()
         except (NotConnected, StoreFault, StoreAway):
             raise StoreAway from None
+        self._store.address.moved.append(self._hang_up)
         self._tasks = [
             self._loop.create_task(self._send_beats(), name="bus: beats"),
             self._loop.create_task(self._keep_connected(), name="bus: connection"),
@@ -90,6 +113,8 @@ class RedisBus:
 
     async def close(self) -> None:
         """Stop listening."""
+        with suppress(ValueError):
+            self._store.address.moved.remove(self._hang_up)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -119,6 +144,22 @@ class RedisBus:
         self._confirmed.discard(channel)
         self._send("UNSUBSCRIBE", channel)
 
+    async def post(self, node: str, letter: bytes) -> None:
+        """Send a letter to one node. Raise `StoreAway`."""
+        channel = node_channel(node)
+        await self._publish(channel, self._sealer.seal(partition_of(node), channel, 0, letter))
+
+    async def call(self, room: str, letter: bytes) -> None:
+        """Send a letter to every node that is subscribed to a room. Raise `StoreAway`."""
+        keys = room_keys(room)
+        await self._publish(keys.channel, envelope.call(self._sealer.seal(keys.partition, keys.channel, 0, letter)))
+
+    async def _publish(self, channel: str, message: bytes) -> None:
+        try:
+            await self._store.pipe.call("PUBLISH", channel, message)
+        except StoreFault:
+            raise StoreAway from None
+
     async def _connect(self) -> None:
         """Connect, and subscribe to everything that is wanted. Raise `NotConnected`, `StoreFault` or `StoreAway`."""
         self._link = await Link.open(
@@ -127,7 +168,7 @@ class RedisBus:
         self._broken.clear()
         # Whoever waited on the old connection waits on: one confirmation on this one answers all of a channel.
         before, self._unconfirmed = self._unconfirmed, {}
-        channels = [self._own, *map(channel_of, sorted(self._rooms))]
+        channels = [self._own, self._letters, *map(channel_of, sorted(self._rooms))]
         confirmed: list[_Waiter] = []
         for channel in channels:
             carried = [waiter for waiters in before.get(channel, ()) for waiter in waiters if not waiter.done()]
@@ -171,15 +212,34 @@ class RedisBus:
 
     async def _send_beats(self) -> None:
         while True:
-            with suppress(StoreAway, StoreFault):
-                await self._store.pipe.call("PUBLISH", self._own, b"")
-            await asyncio.sleep(self._beat)
+            speakers = self._store.pipe.speakers()
+            if self._speakers and speakers != self._speakers:
+                self._tell(self._gap)  # what the one before published last may have gone with it
+            self._speakers = speakers
+            self._beats += 1
+            beats = [b"%d %d" % (self._beats, number) for number in range(len(speakers))]
+            self._unheard = set(beats)
+            await asyncio.gather(
+                self._store.address.look(CONNECT), *map(self._send_beat, speakers, beats), asyncio.sleep(self._beat)
+            )
+
+    async def _send_beat(self, speaker: Pipe, beat: bytes) -> None:
+        with suppress(StoreAway, StoreFault):
+            await speaker.call("PUBLISH", self._own, beat)
+
+    def _hear_beat(self, beat: bytes) -> None:
+        """Note when all that publish were heard."""
+        self._unheard.discard(beat)
+        if not self._unheard:
+            self._echo = self._loop.time()
 
     def _on_message(self, message: Any) -> None:
         match message:
             case [b"message", bytes(channel), bytes(payload)]:
                 if channel == self._own.encode():
-                    self._echo = self._loop.time()
+                    self._hear_beat(payload)
+                elif channel == self._letters.encode():
+                    self._open(payload)
                 else:
                     self._hear(room_of(channel.decode()), payload)
             case [b"subscribe", bytes(channel), _]:
@@ -198,11 +258,32 @@ class RedisBus:
             return
         events: list[tuple[int, bytes | None]] = []
         for seq, value in sealed:
+            if seq == 0:
+                self._hear_call(room, value)
+                continue
             try:
                 events.append((seq, value and self._sealer.open(keys.partition, keys.events, seq, value)))
             except SealBroken:
                 events.append((seq, None))  # the store has it; if it is broken there too, reading it says so
-        self._tell(self._deliver, room, events)
+        if events:
+            self._tell(self._deliver, room, events)
+
+    def _hear_call(self, room: str, sealed: bytes | None) -> None:
+        keys = room_keys(room)
+        try:
+            letter = self._sealer.open(keys.partition, keys.channel, 0, sealed or b"")
+        except SealBroken:
+            logger.warning("a call on a room's channel cannot be opened")
+        else:
+            self._tell(self._called, room, letter)
+
+    def _open(self, sealed: bytes) -> None:
+        try:
+            letter = self._sealer.open(partition_of(self._node), self._letters, 0, sealed)
+        except SealBroken:
+            logger.warning("a letter to this node cannot be opened")
+        else:
+            self._tell(self._letter, letter)
 
     def _tell(self, listener: Callable[..., None], *what: Any) -> None:
         try:
@@ -246,11 +327,21 @@ async def connect(
     deliver: Deliver,
     gap: Gap,
     *,
+    node: str = "",
+    letter: Letter = lambda letter: None,
+    called: Called = lambda room, letter: None,
     random: Callable[[int], bytes] = os.urandom,
     beat: float = BEAT,
     patience: float = PATIENCE,
 ) -> RedisBus:
-    """Open a bus beside `store`. Raise `StoreAway`. `beat`, `patience`: seconds between beats, and without an echo."""
-    bus = RedisBus(store, deliver, gap, own=random(8).hex(), beat=beat, patience=patience)
+    """Open the bus of `node` beside `store`. Raise `StoreAway`.
+
+    `letter` hears what is posted to the node, `called` what is called to its rooms. `beat`, `patience`: seconds between
+    beats, and without an echo.
+    """
+    own = random(8).hex()
+    bus = RedisBus(
+        store, deliver, gap, node=node or own, letter=letter, called=called, own=own, beat=beat, patience=patience
+    )
     await bus.open()
     return bus

@@ -51,6 +51,11 @@ def news(events: Iterable[tuple[int, bytes]]) -> bytes:
     return b"".join(parts)
 
 
+def call(sealed: bytes) -> bytes:
+    """Return words between nodes as one message of a room's channel: of number 0, which no event has."""
+    return _head.pack(0, len(sealed)) + sealed
+
+
 def read_news(message: bytes) -> list[tuple[int, bytes | None]]:
     """Return what `news` was given; None for what was too large. Raise `ValueError` if it is no such message."""
     events: list[tuple[int, bytes | None]] = []

@@ -14,6 +14,7 @@ from server.crypto import Names
 from server.ports import PARTITIONS
 
 NODES: Final = "nodes"
+PULSES: Final = "pulses"
 
 
 class RoomKeys(NamedTuple):
@@ -60,6 +61,11 @@ def room_of(channel: str) -> str:
     return channel.removeprefix("room:")
 
 
+def node_channel(node: str) -> str:
+    """Return the pub/sub channel of a node."""
+    return f"node:{node}"
+
+
 def documents_key(names: Names, place: str, kind: str) -> str:
     """Return the key of the hash that holds all documents of a kind in a place."""
     return f"{_tag(partition_of(place))}:documents:{names.mark('place', place)}:{kind}"
@@ -80,6 +86,11 @@ def outbox_key(partition: int) -> str:
     return f"{_tag(partition)}:outbox"
 
 
+def probe_key(partition: int) -> str:
+    """Return a key of the partition that never has a value."""
+    return f"{_tag(partition)}:probe"
+
+
 def secret_key(kind: str, hash: str) -> str:
     """Return a single key; it lies in whatever slot its own name gives it."""
     return f"{kind}:{hash}"
@@ -98,6 +109,11 @@ def at_key(node: str) -> str:
 def lease_key(name: str) -> str:
     """Return the key that says who holds a lease."""
     return f"lease:{name}"
+
+
+def carried_key(visit: str) -> str:
+    """Return the key that says which node carries a visit's media."""
+    return f"carried:{visit}"
 
 
 def agreed_key(name: str) -> str:

@@ -13,6 +13,9 @@
 
 local kept = redis.call("GET", KEYS[3])
 if kept then
+  -- Written once more, so that who then waits for the replicas waits for this: the change itself may have come over
+  -- another connection.
+  redis.call("SET", KEYS[3], kept, "KEEPTTL")
   return { "repeated", kept }
 end
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from server.crypto import NAMES_SECRET_BYTES, Names, SealBroken, Sealer
 from server.ports import PARTITIONS, Documents, Nodes, Outbox, RoomStore, Secrets
-from server.redis_link.address import Address, address_of
-from server.redis_link.client import Client
-from server.redis_link.keys import agreed_key
+from server.redis_link.address import NAME, Address, BadStoreUrl
+from server.redis_link.client import Calls
+from server.redis_link.faults import Moved
+from server.redis_link.keys import agreed_key, probe_key
+from server.redis_link.links import Links, links_to
 from server.redis_link.patience import ATTEMPT, TOTAL
-from server.redis_link.pipe import Pipe
+from server.redis_link.pipe import Commands
 from server.store.redis_documents import RedisDocuments
 from server.store.redis_nodes import RedisNodes
 from server.store.redis_outbox import RedisOutbox
@@ -33,19 +35,31 @@ class RedisStore:
     secrets: Secrets
     nodes: Nodes
     outbox: Outbox
-    address: Address
     sealer: Sealer
-    pipe: Pipe
-    client: Client
+    links: Links
+
+    @property
+    def address(self) -> Address:
+        """Where news is listened to."""
+        return self.links.address
+
+    @property
+    def pipe(self) -> Commands:
+        """What a click waits for."""
+        return self.links.pipe
 
     async def ping(self) -> None:
-        """Return if the server answers. Raise `StoreAway`."""
-        await self.client.ask(lambda redis: redis.ping(), repeat=True)
+        """Return if all servers that have rooms take writes. Raise `StoreAway`, or `StoreFault`.
+
+        The write writes nothing. It is refused by a server that is a replica, misses the replicas its configuration
+        demands (`min-replicas-to-write`), is full, cannot write to its disk, or has lost the rest of its cluster.
+        """
+        keys = [probe_key(partition) for partition in range(PARTITIONS)]
+        await self.links.client.everywhere(keys, lambda redis, key: redis.setrange(key, 0, ""))
 
     async def close(self) -> None:
         """Drop all connections; calls that still wait end with `StoreAway`."""
-        await self.pipe.close()
-        await self.client.close()
+        await self.links.close()
 
 
 async def connect(
@@ -60,26 +74,26 @@ async def connect(
 
     `attempt`: seconds that the server may be silent; `total`: seconds within which every call ends.
     """
-    address = address_of(url)
-    client = Client(address, attempt=attempt, total=total)
+    links = links_to(url, attempt=attempt, total=total)
+    pipe, client = links.pipe, links.client
     try:
         nodes = RedisNodes(client)
         await _same_partitions(nodes)
         names = await _names(client, nodes, sealer, random)
+    except Moved:
+        await links.close()
+        raise BadStoreUrl(f"{NAME} leads to a cluster: begin it with redis+cluster:// or rediss+cluster://.") from None
     except BaseException:
-        await client.close()
+        await links.close()
         raise
-    pipe = Pipe(address, attempt=attempt, total=total)
     return RedisStore(
         rooms=RedisRooms(pipe, client, sealer, names, random=random),
-        documents=RedisDocuments(client, sealer, names),
+        documents=RedisDocuments(pipe, client, sealer, names),
         secrets=RedisSecrets(client, sealer),
         nodes=nodes,
         outbox=RedisOutbox(client, sealer),
-        address=address,
         sealer=sealer,
-        pipe=pipe,
-        client=client,
+        links=links,
     )
 
 
@@ -89,7 +103,7 @@ async def _same_partitions(nodes: RedisNodes) -> None:
         raise WrongNeighbour(f"The store has {there} partitions and this version {PARTITIONS}: they cannot share it.")
 
 
-async def _names(client: Client, nodes: RedisNodes, sealer: Sealer, random: Callable[[int], bytes]) -> Names:
+async def _names(client: Calls, nodes: RedisNodes, sealer: Sealer, random: Callable[[int], bytes]) -> Names:
     """Return the store's own secret for names; that it can be opened shows that the keyrings go together."""
     name = "names"
     fresh = sealer.seal(0, name, 0, random(NAMES_SECRET_BYTES)).hex()
@@ -103,5 +117,5 @@ async def _names(client: Client, nodes: RedisNodes, sealer: Sealer, random: Call
     if not sealer.is_current(sealed):
         # The keyring was rotated. The same secret under the new key, so that the old one can go some day.
         anew = sealer.seal(0, name, 0, secret).hex()
-        await client.ask(lambda redis: redis.set(agreed_key(name), anew))
+        await client.ask(agreed_key(name), lambda redis: redis.set(agreed_key(name), anew))
     return Names(secret)

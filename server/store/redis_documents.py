@@ -8,20 +8,22 @@ from typing import Final
 from server.crypto import Names, Sealer
 from server.ports import PARTITIONS, Changed, Document, StoreAway
 from server.redis_link import envelope
-from server.redis_link.client import Client
+from server.redis_link.client import Calls
 from server.redis_link.envelope import VERSION_BYTES
 from server.redis_link.keys import agenda_key, documents_key, outbox_key, partition_of
+from server.redis_link.pipe import Commands, Script
 from server.store.scripts import source
 
 _ROUNDS: Final = 8
+_CHANGE: Final = Script(source("document"))
 
 
 class RedisDocuments:
     """`Documents` over Redis."""
 
-    def __init__(self, client: Client, sealer: Sealer, names: Names) -> None:
+    def __init__(self, pipe: Commands, client: Calls, sealer: Sealer, names: Names) -> None:
+        self._pipe = pipe
         self._client = client
-        self._script = client.script(source("document"))
         self._sealer = sealer
         self._names = names
 
@@ -29,7 +31,7 @@ class RedisDocuments:
         """Return a document as it was last saved."""
         key = documents_key(self._names, place, kind)
         field = self._names.hide(key, id)
-        value = await self._client.ask(lambda redis: redis.hget(key, field), repeat=True)
+        value = await self._client.ask(key, lambda redis: redis.hget(key, field), repeat=True)
         return None if value is None else self._open(partition_of(place), key, field, value)
 
     async def put(
@@ -47,7 +49,7 @@ class RedisDocuments:
         field = self._names.hide(key, id)
         for _ in range(_ROUNDS if expected is None else 1):
             if expected is None:
-                present = await self._client.ask(lambda redis: redis.hget(key, field), repeat=True)
+                present = await self._client.ask(key, lambda redis: redis.hget(key, field), repeat=True)
                 before = envelope.number(present[:VERSION_BYTES]) if present else 0
             else:
                 before = expected
@@ -67,7 +69,7 @@ class RedisDocuments:
     async def all(self, place: str, kind: str) -> Mapping[str, Document]:
         """Return all documents of a kind by id."""
         partition, key = partition_of(place), documents_key(self._names, place, kind)
-        found = await self._client.ask(lambda redis: redis.hgetall(key), repeat=True)
+        found = await self._client.ask(key, lambda redis: redis.hgetall(key), repeat=True)
         return {
             self._names.show(key, field): self._open(partition, key, field, value) for field, value in found.items()
         }
@@ -77,9 +79,9 @@ class RedisDocuments:
         key = agenda_key(partition_of(place))
         hidden = self._names.hide(key, what)
         if at is None:
-            await self._client.ask(lambda redis: redis.zrem(key, hidden))
+            await self._client.ask(key, lambda redis: redis.zrem(key, hidden))
         else:
-            await self._client.ask(lambda redis: redis.zadd(key, {hidden: at}))
+            await self._client.ask(key, lambda redis: redis.zadd(key, {hidden: at}))
 
     async def scheduled(self, now: int, limit: int = 100) -> Sequence[str]:
         """Return what is on the agenda at or before `now`, the earliest first."""
@@ -92,7 +94,10 @@ class RedisDocuments:
     ) -> bool:
         owed_key = outbox_key(partition)
         owed = [self._sealer.seal(partition, owed_key, 0, item) for item in outbox]
-        return bool(await self._client.ask(lambda _: self._script([key, owed_key], [field, expected, value, *owed])))
+        keys, arguments = (key, owed_key), (field, expected, value, *owed)
+        if not owed:
+            return bool(await self._client.run(_CHANGE, keys, arguments))
+        return bool(await self._pipe.run(_CHANGE, keys, arguments, sure=True))
 
     def _open(self, partition: int, key: str, field: bytes, value: bytes) -> Document:
         version = envelope.number(value[:VERSION_BYTES])

@@ -15,10 +15,10 @@ from redis.asyncio import Redis
 from server.crypto import Names, Sealer
 from server.ports import PARTITIONS, Commit, Conflict, Repeated, StoreAway, Stored
 from server.redis_link import envelope
-from server.redis_link.client import Client
+from server.redis_link.client import Calls
 from server.redis_link.envelope import VERSION_BYTES
-from server.redis_link.keys import RoomKeys, deadlines_key, documents_key, room_keys
-from server.redis_link.pipe import Pipe, Script
+from server.redis_link.keys import NODES, RoomKeys, deadlines_key, documents_key, room_keys
+from server.redis_link.pipe import Commands, Script
 from server.store.scripts import source
 
 KEEP_EVENTS: Final = 1000
@@ -33,8 +33,8 @@ class RedisRooms:
 
     def __init__(
         self,
-        pipe: Pipe,
-        client: Client,
+        pipe: Commands,
+        client: Calls,
         sealer: Sealer,
         names: Names,
         *,
@@ -48,7 +48,8 @@ class RedisRooms:
 
     async def time(self) -> int:
         """Return the server's time in milliseconds."""
-        seconds, micros = await self._client.ask(lambda redis: redis.time(), repeat=True)
+        # Of a cluster's servers always the same one for all nodes: their clocks may differ.
+        seconds, micros = await self._client.ask(NODES, lambda redis: redis.time(), repeat=True)
         return int(seconds) * 1000 + int(micros) // 1000
 
     async def load(self, room: str) -> Stored | None:
@@ -86,7 +87,11 @@ class RedisRooms:
         for _ in range(_DOCUMENT_ROUNDS):
             document_keys, document_arguments = await self._documents(room, partition, commit)
             answer = await self._pipe.run(
-                _COMMIT, script_keys + document_keys, arguments + document_arguments, repeat=True
+                _COMMIT,
+                script_keys + document_keys,
+                arguments + document_arguments,
+                repeat=True,
+                sure=bool(commit.outbox),  # what is owed to the ledger outlives a failover
             )
             if answer is None:
                 return
@@ -126,17 +131,18 @@ class RedisRooms:
 
     async def postpone(self, room: str, until: int) -> None:
         """Move the room's deadline, if it has one before `until`."""
-        await self._client.ask(lambda redis: redis.zadd(room_keys(room).deadlines, {room: until}, xx=True, gt=True))
+        key = room_keys(room).deadlines
+        await self._client.ask(key, lambda redis: redis.zadd(key, {room: until}, xx=True, gt=True))
 
     async def delete(self, room: str) -> None:
         """Remove the room with its events, deadline and replies."""
         keys = room_keys(room)
-        await self._client.ask(lambda redis: redis.zrem(keys.deadlines, room))
-        await self._client.ask(lambda redis: redis.delete(keys.room, keys.events))
+        await self._client.ask(keys.deadlines, lambda redis: redis.zrem(keys.deadlines, room))
+        await self._client.ask(keys.room, lambda redis: redis.delete(keys.room, keys.events))
         # Replies end by themselves within minutes; a walk over all keys is slow, and rooms are seldom deleted.
-        page = await self._client.ask(partial(_remove_some, 0, keys.reply + "*"), repeat=True)
+        page = await self._client.ask(keys.room, partial(_remove_some, 0, keys.reply + "*"), repeat=True)
         while page:
-            page = await self._client.ask(partial(_remove_some, page, keys.reply + "*"), repeat=True)
+            page = await self._client.ask(keys.room, partial(_remove_some, page, keys.reply + "*"), repeat=True)
 
     async def _documents(
         self, room: str, partition: int, commit: Commit

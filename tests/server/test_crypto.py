@@ -99,6 +99,7 @@ def test_a_key_told_to_all_before_it_is_used_cuts_nobody_off() -> None:
         f"{OLD},{OLD}",
         f"{OLD},",
     ],
+    ids=["none", "no colon", "no name", "a bad name", "too short", "no base64", "twice", "a comma too many"],
 )
 def test_a_bad_keyring_is_refused_without_telling_it(keyring: str) -> None:
     with pytest.raises(BadKeyring) as refusal:

@@ -91,6 +91,8 @@ class Stage:
     house: House
     media: Media = field(default_factory=Media)
     told: list[tuple[tuple[str, ...], Message, str | None]] = field(default_factory=list)
+    about: list[str | None] = field(default_factory=list)
+    """Of what was told to people at all nodes: the visit, or None for those who wait."""
 
     def __post_init__(self) -> None:
         self.node: Node = self.house.node
@@ -99,13 +101,18 @@ class Stage:
             node="node_1",
             clock=lambda: self.house.now,
             rooms=self.node.door,
-            tell=self._tell,
+            passing=self,
+            here=self._here,
             seen=self._seen,
             ice_servers=lambda: ({"urls": ["stun:stun.example"]},),
         )
         self.node.performs, self.node.learns = self.performer.perform, self.performer.learned
 
-    def _tell(self, room: str, who: Collection[str], message: Message, connection: str | None) -> None:
+    def tell(self, room: str, to: Collection[str], words: Message, *, visit: str | None, seq: int = 0) -> None:
+        self.about.append(visit)
+        self._here(room, to, words, None)
+
+    def _here(self, room: str, who: Collection[str], message: Message, connection: str | None) -> None:
         assert room == ROOM
         self.told.append((tuple(who), message, connection))
 
@@ -282,6 +289,7 @@ async def test_chat_reaches_the_others_of_the_visit_alone(stage: Stage) -> None:
         (("par_ann",), "yes"),
     ]
     assert {message.participant for message in stage.messages(ChatLine)} == {"par_ann", "dr_host"}
+    assert stage.about == ["vis_ann", "vis_ann"]
 
 
 async def test_words_to_one_who_waits_reach_that_one(stage: Stage) -> None:
@@ -295,6 +303,7 @@ async def test_words_to_one_who_waits_reach_that_one(stage: Stage) -> None:
     assert who == ("par_bob",)
     assert isinstance(told, WaitingText)
     assert (told.text, told.status) == ("five minutes", "with_someone")
+    assert stage.about == [None]
 
 
 async def test_only_a_provider_of_theirs_speaks_to_the_waiting(waiting_stage: Stage) -> None:
@@ -462,3 +471,29 @@ async def test_a_wish_for_another_offer_reaches_its_browser(stage: Stage) -> Non
     assert who == ("par_ann",)
     assert isinstance(told, MediaRenegotiate)
     assert (told.peer, told.receive, told.reason) == ("p1", {"audio": 2, "video": 1}, "screen")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Chat(text="hello"),
+        OFFER,
+        MediaCandidates(peer="p1"),
+        MediaPrepare(),
+        MediaStats(),
+        TellWaiting(entry="e", text="x"),
+    ],
+)
+async def test_a_displaced_device_neither_says_nor_sends_anything(stage: Stage, request_: Any) -> None:
+    for who in (ANN, HOST):
+        if isinstance(request_, TellWaiting) and who is ANN:
+            continue
+        taken = replace(comes(who), connection=f"con_new_{who.participant}", device="another", takeover=True)
+        await stage.node.door.fact(ROOM, taken)
+        did = list(stage.media.did)
+
+        with pytest.raises(Refused):
+            await stage.handle(who, request_)
+
+        assert stage.media.did == did
+        assert stage.messages(ChatLine) == []

@@ -51,8 +51,8 @@ FAULTS = (
     Fault(
         "rejoin is possible after the window",
         "deadlines.py",
-        "return visit.rejoin_until\n",
-        "return visit.rejoin_until + 60_000 if visit.rejoin_until is not None else None\n",
+        "return visit.rejoin_until if",
+        "return visit.rejoin_until + 60_000 if",
     ),
     Fault("an early alarm is obeyed", "room.py", "draft.due()) <= now:", "draft.due()) <= now + 1:"),
     Fault("a late alarm lengthens the segment", "room.py", "        draft.at(due)\n", "        draft.at(now)\n"),

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from signaling.deadlines import first_due
 from signaling.effects import AppointmentClosed, ClosePeers, HandOff, Notify, Step, Told
 from signaling.errors import Busy, SignalingError, Stale
 from signaling.events import Asked, Cancelled, Connected, DeadlinePassed, Fact, Rescheduled
+from signaling.index import derived, index_of
 from signaling.lookup import shown_status
 from signaling.messages import (
     Admit,
@@ -62,7 +62,8 @@ class Oracle:
         self.arrivals: set[str] = set()
         self.came: set[tuple[str, str]] = set()
         self.said: set[str] = set()
-        self.announced: Counter[str] = Counter()
+        self.announced: Counter[tuple[str, str]] = Counter()
+        """By entry and by who was told: a provider who comes to it later is told later."""
         self.notified: Counter[str] = Counter()
         self.hand_offs: Counter[str] = Counter()
         self.closed_at: dict[str, int] = {}
@@ -137,8 +138,7 @@ class Oracle:
             assert entry.message.version == room.version
             assert before.time <= entry.message.at <= room.time
         due = deadline(room)
-        bare = {id: replace(visit, due=None) for id, visit in room.visits.items()}
-        assert room.due == first_due(replace(room, visits=bare)), "the room knows what is due first"
+        assert index_of(room) == derived(room), "what was carried along is what follows from the room"
         assert due is None or due > room.time, "what is due has happened"
 
     def _moves(self, settled: Room, step: Step, event: Asked | Fact) -> None:
@@ -282,16 +282,21 @@ class Oracle:
         self.came |= {(e.visit, e.participant) for e in room.entries.values() if e.visit is not None}
         for entry in step.entries:
             match entry:
-                case Told(to, message):
+                case Told(to, message, own=own):
+                    assert own is None or own.values.keys() <= set(to), "what is told to each is told to them"
                     for participant in to:
-                        self._may_hear(before, room, participant, message)
+                        self._may_hear(before, room, participant, entry.told(participant))
+                        if isinstance(message, WaitingChanged):
+                            self.last_told[participant] = entry.told(participant)
                     self._runs(to, message)
                 case Notify("client.ready", data):
                     self.notified[data["entry"]] += 1
                 case _:
                     pass
         new = dict.fromkeys(self.arrivals, 1)
-        assert self.announced == self.notified == Counter(new), "client.ready once for each arrival"
+        assert self.notified == Counter(new), "client.ready once for each arrival"
+        assert set(self.announced.values()) <= {1}, "and nobody is told of it twice"
+        assert {id for id, _ in self.announced} == self.arrivals
 
     def _records(self, step: Step) -> None:
         for record in (entry.record for entry in step.entries if isinstance(entry, HandOff)):
@@ -312,13 +317,11 @@ class Oracle:
         """Count segments by what the host was told, and arrivals by what anybody was."""
         match message:
             case ClientReady(entry=id):
-                self.announced[id] += 1
+                self.announced.update((id, who) for who in to)
             case VisitStarted(visit=id, at=at) | VisitResumed(visit=id, at=at) if HOST.participant in to:
                 self.runs[id].append([at, None])
             case VisitEnded(visit=id, at=at) if HOST.participant in to:
                 self.runs[id][-1][1] = at
-            case WaitingChanged():
-                self.last_told |= dict.fromkeys(to, message)
             case _:
                 pass
 

@@ -97,11 +97,11 @@ class Played:
     def told(self, kind: type[M], who: Who | None = None) -> list[M]:
         """Return the events of one kind, to everybody or to `who`, in order."""
         return [
-            entry.message
+            message
             for entry in self.entries
             if isinstance(entry, Told)
-            and isinstance(entry.message, kind)
             and (who is None or who.participant in entry.to)
+            and isinstance(message := entry.message if who is None else entry.told(who.participant), kind)
         ]
 
     def closed_out(self, who: Who) -> list[int]:

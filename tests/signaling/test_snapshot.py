@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from signaling.events import DeadlinePassed, MediaChanged
 from signaling.messages import End, MediaMode, Rejoin, Start
 from signaling.policy import MINUTE
-from signaling.room import handle
+from signaling.room import deadline, handle
 from signaling.snapshot import LAYOUT, UnknownLayout, pack, unpack
 from signaling.state import Room
 from signaling.view import view
@@ -48,6 +49,19 @@ def test_deciding_on_what_was_saved_is_deciding_on_the_room() -> None:
     alarm = DeadlinePassed()
 
     assert handle(unpack(pack(room)), alarm, now=BEGIN + 60 * MINUTE) == handle(room, alarm, now=BEGIN + 60 * MINUTE)
+
+
+def test_a_room_that_was_saved_with_its_deadlines_is_read_without_them() -> None:
+    room = eventful()
+    saved = msgspec.msgpack.decode(pack(room)[1:])
+    saved["due"] = BEGIN + 1
+    for visit in saved["visits"].values():
+        visit["due"] = None
+
+    read = unpack(LAYOUT + msgspec.msgpack.encode(saved))
+
+    assert read == room
+    assert deadline(read) == deadline(room)
 
 
 def test_a_layout_we_do_not_know_is_not_guessed_at() -> None:

@@ -18,7 +18,7 @@ START_PATIENCE = 60.0
 
 @dataclass
 class Service:
-    """One node. Its data directory outlives it."""
+    """One node. Its data directory outlives it. With a public address of its own, it is told its port as well."""
 
     data_dir: Path
     options: tuple[str, ...] = ()
@@ -29,7 +29,7 @@ class Service:
 
     @property
     def url(self) -> str:
-        return str(self.told["url"])
+        return f"http://localhost:{self.port}"
 
     @property
     def operator_key(self) -> str:
@@ -48,7 +48,7 @@ class Service:
         line = await asyncio.wait_for(asyncio.to_thread(stdout.readline), START_PATIENCE)
         assert line, "the service ended before it was ready: " + self.log()[-2000:]
         self.told = json.loads(line)
-        self.port = int(self.url.rpartition(":")[2])
+        self.port = self.port or int(self.told["url"].rpartition(":")[2])
 
     async def kill(self) -> None:
         """End it as a power cut does."""

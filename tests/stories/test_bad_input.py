@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from loadtests.participants import Closed, Participant, Told
+from loadtests.participants import Closed, Told
 from tests.stories.conftest import Day
 from tests.stories.test_end_and_rejoin import in_session
 
@@ -139,7 +139,7 @@ async def test_an_offer_before_admission_is_refused(day: Day) -> None:
 
 
 async def test_a_foreign_page_is_refused_before_the_upgrade(day: Day) -> None:
-    url = day.ehr.url.replace("http", "ws", 1) + "/v1/ws"
+    url = day.world.nodes[0].url.replace("http", "ws", 1) + "/v1/ws"
     for origin, protocols, status in (
         ("https://evil.example", ["carelobby.v1.json"], 403),
         (day.ehr.url, None, 400),
@@ -166,8 +166,7 @@ async def test_a_visit_of_somebody_else_is_not_found(day: Day) -> None:
 
 async def test_both_subprotocols_say_the_same(day: Day) -> None:
     booked = await day.book("ana")
-    binary = Participant(day.ehr.url, device="laptop", binary=True)
-    day.people.append(binary)
+    binary = day.person("laptop", binary=True)
     await binary.join(await day.ehr.provider_ticket(day.provider))
     text = await day.provider_in("tablet")
     client = await day.client_in(booked)

@@ -12,7 +12,7 @@ from tests.stories.conftest import Day
 
 async def calendar(day: Day, appointment: str, client: str = "ana") -> tuple[str, Any]:
     path = f"/v1/appointments/{appointment}/clients/{client}/calendar.ics"
-    async with httpx.AsyncClient(base_url=day.ehr.url, headers=day.ehr._key, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=day.world.nodes[0].url, headers=day.ehr._key, trust_env=False) as http:
         answer = await http.get(path)
     assert answer.status_code == 200
     whole = Calendar.from_ical(answer.content)

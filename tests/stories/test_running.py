@@ -11,15 +11,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
 
-from loadtests.participants import Participant
-from tests.stories.conftest import Day, day_at
+from tests.stories.conftest import Day
 from tests.stories.service import ROOT, Service
 from tests.stories.test_end_and_rejoin import in_session
 
@@ -157,7 +156,11 @@ def test_another_keyring_than_the_store_was_sealed_with(stopped: Path) -> None:
     assert other.split(":")[1] not in told
 
 
-@pytest.mark.parametrize("keys", ["k1:short", "K1:" + keyring()[3:], f"{keyring()},{keyring()}"])
+@pytest.mark.parametrize(
+    "keys",
+    ["k1:short", "K1:" + keyring()[3:], f"{keyring()},{keyring()}"],
+    ids=["too short", "a bad name", "one name twice"],
+)
 def test_a_keyring_that_is_none(tmp_path: Path, keys: str) -> None:
     told = serve(tmp_path, CARELOBBY_SECRET_KEYS=keys)
 
@@ -249,29 +252,6 @@ async def test_a_signal_before_it_is_up_ends_it_as_well(own: Service, tmp_path: 
     assert code == 0
 
 
-async def test_a_draining_node_says_goodbye_and_takes_nobody_in(own: Service) -> None:
-    await own.start()
-    async for day in day_at(own):
-        client = await day.client_in(await day.book("ana"))
-        ticket = await day.ehr.client_ticket(next(iter((await day.book("ben")).tokens.values())))
-        assert own.process is not None
-
-        own.process.send_signal(signal.SIGTERM)
-        goaway = await client.hear("goaway")
-        async with httpx.AsyncClient(base_url=own.url) as browser:
-            ready, alive = await browser.get("/readyz"), await browser.get("/healthz")
-        with pytest.raises(InvalidStatus) as refusal:
-            await late_comer(day, ticket)
-
-        assert (ready.status_code, ready.json()["reason"], alive.status_code) == (503, "draining", 200)
-        assert refusal.value.response.status_code == 503
-        assert 0 < goaway["after"] <= 1000
-        assert await client.closing() == 4001
-        assert await asyncio.to_thread(own.process.wait, 10) == 0
-        await own.stop()
-        await own.start()  # for the day's end
-
-
 # --- What an operator sees
 
 
@@ -299,18 +279,16 @@ async def test_the_figures_count_and_name_nobody(day: Day) -> None:
 
 
 async def figures(day: Day) -> dict[str, float]:
-    async with httpx.AsyncClient(base_url=day.ehr.url) as operator:
-        text = (await operator.get("/metrics")).text
-    for name in ("ana", "rivera", day.ehr.practice):
-        assert not re.search(rf"\b{name}\b", text, re.IGNORECASE)
-    samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-    return {name: float(value) for name, _, value in samples}
-
-
-async def late_comer(day: Day, ticket: str) -> None:
-    person = Participant(day.ehr.url, device="phone")
-    day.people.append(person)
-    await person.join(ticket)
+    """Return the figures of all nodes, added up."""
+    total: defaultdict[str, float] = defaultdict(float)
+    for node in day.world.nodes:
+        async with httpx.AsyncClient(base_url=node.url) as operator:
+            text = (await operator.get("/metrics")).text
+        for name in ("ana", "rivera", day.ehr.practice):
+            assert not re.search(rf"\b{name}\b", text, re.IGNORECASE)
+        for name, _, value in (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")):
+            total[name] += float(value)
+    return total
 
 
 def children(pid: int) -> list[int]:

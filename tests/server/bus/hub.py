@@ -13,11 +13,21 @@ class Hub:
 
     def __init__(self) -> None:
         self.heard: list[News] = []
+        self.letters: list[bytes] = []
+        self.calls: list[tuple[str, bytes]] = []
         self.gaps = 0
         self._changed = asyncio.Event()
 
     def deliver(self, room: str, events: Sequence[tuple[int, bytes | None]]) -> None:
         self.heard.extend((room, seq, payload) for seq, payload in events)
+        self._changed.set()
+
+    def letter(self, letter: bytes) -> None:
+        self.letters.append(letter)
+        self._changed.set()
+
+    def called(self, room: str, letter: bytes) -> None:
+        self.calls.append((room, letter))
         self._changed.set()
 
     def gap(self) -> None:

@@ -11,10 +11,12 @@ import pytest
 from server.bus import redis as redis_bus
 from server.bus.memory import Air, MemoryBus
 from server.bus.redis import RedisBus
+from server.crypto import Sealer
 from server.store import redis
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
 from tests.server.bus.hub import Hub
+from tests.server.store.fixtures import PLACES, Servers
 from tests.server.store.test_rooms import change
 
 
@@ -23,27 +25,25 @@ class Net:
     """A store, and buses beside it, as several nodes have them."""
 
     store: MemoryStore | RedisStore
-    join: Callable[[Hub], Awaitable[MemoryBus | RedisBus]]
+    join: Callable[..., Awaitable[MemoryBus | RedisBus]]
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def net(request: pytest.FixtureRequest) -> AsyncIterator[Net]:
+@pytest.fixture(params=("memory", *PLACES))
+async def net(request: pytest.FixtureRequest, started: Callable[[str], Servers], sealer: Sealer) -> AsyncIterator[Net]:
     buses: list[MemoryBus | RedisBus] = []
     air = Air()
     store: MemoryStore | RedisStore
     if request.param == "memory":
         store = MemoryStore(lambda: 0, air.publish)
     else:
-        server = request.getfixturevalue("server")
-        server.command("FLUSHALL")
-        store = await redis.connect(server.url, request.getfixturevalue("sealer"))
+        store = await redis.connect(started(request.param).url, sealer)
 
-    async def join(hub: Hub) -> MemoryBus | RedisBus:
+    async def join(hub: Hub, node: str = "") -> MemoryBus | RedisBus:
         bus: MemoryBus | RedisBus
         if isinstance(store, MemoryStore):
-            bus = MemoryBus(air, hub.deliver, hub.gap)
+            bus = MemoryBus(air, hub.deliver, hub.gap, node=node, letter=hub.letter, called=hub.called)
         else:
-            bus = await redis_bus.connect(store, hub.deliver, hub.gap)
+            bus = await redis_bus.connect(store, hub.deliver, hub.gap, node=node, letter=hub.letter, called=hub.called)
         buses.append(bus)
         return bus
 
@@ -132,6 +132,55 @@ async def test_a_large_payload_is_left_to_be_read_from_the_store(net: Net) -> No
     await hub.until(lambda: bool(hub.heard))
     assert hub.heard == [("r1", 1, b"small"), ("r1", 2, None), ("r1", 3, b"small")]
     assert await net.store.rooms.events("r1", 1) == [(2, bytes(9000)), (3, b"small")]
+
+
+async def test_a_letter_reaches_its_node_alone_and_of_any_size(net: Net) -> None:
+    one, two = Hub(), Hub()
+    bus = await net.join(one, "n1")
+    await net.join(two, "n2")
+
+    for letter in (b"first", bytes(40_000), b"last"):
+        await bus.post("n2", letter)
+    await bus.post("n3", b"to nobody")
+    await bus.post("n1", b"to myself")
+
+    await two.until(lambda: len(two.letters) == 3)
+    await one.until(lambda: bool(one.letters))
+    assert two.letters == [b"first", bytes(40_000), b"last"]
+    assert one.letters == [b"to myself"]
+    assert (one.heard, two.heard, one.calls, two.calls) == ([], [], [], [])
+
+
+async def test_a_call_reaches_every_node_of_a_room_and_is_no_news(net: Net) -> None:
+    one, two, other = Hub(), Hub(), Hub()
+    bus = await net.join(one)
+    await bus.subscribe("r1")
+    await (await net.join(two)).subscribe("r1")
+    await (await net.join(other)).subscribe("r2")
+
+    await net.store.rooms.commit("r1", change(0))
+    await bus.call("r1", bytes(9000))
+    await bus.call("r2", b"end")
+
+    for hub in (one, two):
+        await hub.until(lambda hub=hub: bool(hub.calls))  # type: ignore[misc]
+        assert hub.calls == [("r1", bytes(9000))]
+        assert hub.heard == [("r1", 1, b"event 1")]
+    await other.until(lambda: bool(other.calls))
+    assert (other.calls, other.heard) == ([("r2", b"end")], [])
+
+
+async def test_a_node_that_left_gets_no_letters(net: Net) -> None:
+    one, two = Hub(), Hub()
+    bus = await net.join(one, "n1")
+    leaving = await net.join(two, "n2")
+
+    await leaving.close()
+    await bus.post("n2", b"too late")
+    await bus.post("n1", b"end")
+
+    await one.until(lambda: bool(one.letters))
+    assert two.letters == []
 
 
 async def test_a_hub_in_memory_can_be_told_that_it_missed_something() -> None:

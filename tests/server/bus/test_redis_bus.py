@@ -20,6 +20,14 @@ from tests.server.store.valkey import Valkey
 
 
 @pytest.fixture
+async def redis_store(server: Valkey, sealer: Sealer) -> AsyncIterator[RedisStore]:
+    """Beside one server, which may be frozen for a while."""
+    store = await redis.connect(server.url, sealer)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
 def hub() -> Hub:
     return Hub()
 
@@ -125,6 +133,49 @@ async def test_a_message_that_is_no_news_is_dropped(
     await hub.until(lambda: bool(hub.heard))
     assert hub.heard == [("r1", 1, b"event 1")]
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 3
+
+
+async def test_letters_and_calls_are_sealed_for_their_own_channel(
+    server: Valkey, redis_store: RedisStore, hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[tuple[bytes, bytes]] = []
+
+    class Tap(RedisBus):
+        async def _publish(self, channel: str, message: bytes) -> None:
+            heard.append((channel.encode(), message))
+
+    bus = await redis_bus.connect(redis_store, hub.deliver, hub.gap, node="n1", letter=hub.letter, called=hub.called)
+    await bus.subscribe("r1")
+    await bus.subscribe("r2")
+    bus._publish = Tap._publish.__get__(bus)  # type: ignore[method-assign]
+    await bus.post("n2", b"canary")
+    await bus.call("r2", b"canary")
+    [(_, letter), (_, call)] = heard
+
+    await redis_store.pipe.call("PUBLISH", "node:n1", letter)
+    await redis_store.pipe.call("PUBLISH", "room:r1", call)
+    await redis_store.pipe.call("PUBLISH", "room:r2", call)
+
+    await hub.until(lambda: bool(hub.calls))
+    assert hub.calls == [("r2", b"canary")]
+    assert hub.letters == []
+    assert b"canary" not in letter + call
+    assert len(caplog.records) == 2
+    await bus.close()
+
+
+async def test_letters_are_read_again_after_a_lost_connection(
+    server: Valkey, redis_store: RedisStore, hub: Hub
+) -> None:
+    bus = await redis_bus.connect(redis_store, hub.deliver, hub.gap, node="n1", letter=hub.letter)
+    server.command("CLIENT", "KILL", "TYPE", "pubsub")
+    await hub.until(lambda: hub.gaps == 1)
+
+    await bus.post("n1", b"again")
+
+    await hub.until(lambda: bool(hub.letters))
+    assert hub.letters == [b"again"]
+    await bus.close()
 
 
 async def test_a_hub_that_fails_once_hears_what_comes_next(

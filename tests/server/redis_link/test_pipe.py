@@ -16,7 +16,6 @@ from tests.server.store.valkey import Valkey
 
 @pytest.fixture
 async def pipe(server: Valkey) -> AsyncIterator[Pipe]:
-    server.command("FLUSHALL")
     pipe = Pipe(address_of(server.url))
     yield pipe
     await pipe.close()

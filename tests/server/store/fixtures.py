@@ -1,4 +1,4 @@
-"""What the store's and the bus's tests share: a server for the session, and a store of each sort."""
+"""What the store's and the bus's tests share: servers for the session, and a store of each sort."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from server.crypto import Sealer, fresh_key
 from server.store import redis
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
-from tests.server.store.valkey import Valkey
+from tests.server.store.six import Six
+from tests.server.store.trio import Trio
+from tests.server.store.valkey import Valkey, debians, packaged
+
+Servers = Valkey | Trio | Six
+
+BINARIES = {"valkey": packaged, "redis": debians}
+PLACES = (*BINARIES, "sentinel", "cluster")
 
 
 @dataclass
@@ -37,12 +44,37 @@ class HandClock:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Valkey]:
-    """One server for all tests; each begins with an empty one."""
-    valkey = Valkey("--appendonly", "yes", "--appendfsync", "everysec")
-    valkey.start()
-    yield valkey
-    valkey.stop()
+def started() -> Iterator[Callable[[str], Servers]]:
+    """The servers of each sort, started when they are first wanted, for all tests; each begins with empty ones."""
+    running: dict[str, Servers] = {}
+
+    def of(sort: str) -> Servers:
+        if sort not in running:
+            made: Servers
+            if sort in BINARIES:
+                made = Valkey("--appendonly", "yes", "--appendfsync", "everysec", binary=BINARIES[sort]())
+            else:
+                made = Trio() if sort == "sentinel" else Six()
+            running[sort] = made
+            made.start()
+        running[sort].flush()
+        return running[sort]
+
+    yield of
+    for each in running.values():
+        each.stop()
+
+
+@pytest.fixture(params=BINARIES)
+def server(request: pytest.FixtureRequest, started: Callable[[str], Valkey]) -> Valkey:
+    """One server of each program that we run on."""
+    return started(request.param)
+
+
+@pytest.fixture(params=PLACES)
+def servers(request: pytest.FixtureRequest, started: Callable[[str], Servers]) -> Servers:
+    """All that a store's URL may lead to."""
+    return started(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -51,24 +83,24 @@ def sealer() -> Sealer:
 
 
 @pytest.fixture
-async def redis_store(server: Valkey, sealer: Sealer) -> AsyncIterator[RedisStore]:
-    server.command("FLUSHALL")
-    store = await redis.connect(server.url, sealer)
+async def redis_store(servers: Servers, sealer: Sealer) -> AsyncIterator[RedisStore]:
+    store = await redis.connect(servers.url, sealer)
     yield store
     await store.close()
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def live(request: pytest.FixtureRequest) -> AsyncIterator[Live]:
+@pytest.fixture(params=("memory", *PLACES))
+async def live(
+    request: pytest.FixtureRequest, started: Callable[[str], Servers], sealer: Sealer
+) -> AsyncIterator[Live]:
     """A store of each sort: what memory passes, Redis passes."""
     if request.param == "memory":
         clock = HandClock()
         yield Live(MemoryStore(clock), clock.pass_time)
         return
-    server: Valkey = request.getfixturevalue("server")
-    server.command("FLUSHALL")
-    store = await redis.connect(server.url, request.getfixturevalue("sealer"))
-    yield Live(store, server.pass_time)
+    servers = started(request.param)
+    store = await redis.connect(servers.url, sealer)
+    yield Live(store, servers.pass_time)
     await store.close()
 
 

@@ -12,6 +12,7 @@ from server.crypto import Sealer
 from server.ports import Repeated, StoreAway, Stored
 from server.store import redis
 from server.store.redis import RedisStore
+from tests.server.store.fixtures import BINARIES
 from tests.server.store.test_rooms import change
 from tests.server.store.valkey import Valkey
 
@@ -19,10 +20,10 @@ ATTEMPT = 0.2
 TOTAL = 0.7
 
 
-@pytest.fixture
-def frail() -> Iterator[Valkey]:
+@pytest.fixture(params=BINARIES)
+def frail(request: pytest.FixtureRequest) -> Iterator[Valkey]:
     """A server for this test alone, which may be harmed."""
-    valkey = Valkey("--appendonly", "yes", "--appendfsync", "always")
+    valkey = Valkey("--appendonly", "yes", "--appendfsync", "always", binary=BINARIES[request.param]())
     valkey.start()
     yield valkey
     valkey.stop()
@@ -90,7 +91,7 @@ async def test_a_commit_that_was_tried_several_times_is_saved_once(frail: Valkey
 
 
 async def test_a_commit_of_unknown_fate_is_repeated_by_its_request_id(frail: Valkey, store: RedisStore) -> None:
-    await store.rooms.commit("r1", change(0))
+    await store.rooms.commit("r1", change(0, outbox=(b"owed first",)))
     frail.freeze()
     await away_after(store.rooms.commit("r1", change(1, outbox=(b"owed",))))
     frail.resume()
@@ -101,7 +102,7 @@ async def test_a_commit_of_unknown_fate_is_repeated_by_its_request_id(frail: Val
 
     assert repeated.value.reply == b"reply 2"
     assert await store.rooms.load("r1") == Stored(2, b"room 2")
-    assert [item for _, _, item in await store.outbox.read()] == [b"owed"]
+    assert [item for _, _, item in await store.outbox.read()] == [b"owed first", b"owed"]
 
 
 async def test_what_may_not_be_repeated_is_done_once_or_given_up(frail: Valkey, store: RedisStore) -> None:

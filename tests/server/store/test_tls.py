@@ -73,7 +73,6 @@ async def front(server: Valkey, tls: ssl.SSLContext | None) -> AsyncIterator[int
 
 
 async def test_tcp_serves_as_well_as_a_unix_socket(server: Valkey, sealer: Sealer) -> None:
-    server.command("FLUSHALL")
     async with front(server, None) as port:
         store = await redis.connect(f"redis://127.0.0.1:{port}", sealer)
         await store.rooms.commit("r1", change(0))
@@ -84,7 +83,6 @@ async def test_tcp_serves_as_well_as_a_unix_socket(server: Valkey, sealer: Seale
 async def test_tls_is_spoken_with_a_server_whose_certificate_is_trusted_and_with_no_other(
     server: Valkey, sealer: Sealer, tmp_path: Path
 ) -> None:
-    server.command("FLUSHALL")
     path = certificate(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(path)

@@ -7,8 +7,8 @@ import json
 import msgspec
 
 from server.web.stored_event import decode, encode
-from signaling.effects import Told
-from signaling.messages import VisitEnded
+from signaling.effects import Own, Told
+from signaling.messages import VisitEnded, WaitingChanged
 
 ENDED = VisitEnded(epoch="e1", seq=7, at=5, version=3, visit="v", rev=2, reason="ended", rejoin_until=9)
 
@@ -36,3 +36,16 @@ def test_the_audience_is_participants_and_perhaps_one_connection() -> None:
     assert one.is_for("a", "con_1")
     assert not one.is_for("a", "con_2")
     assert not one.is_for("b", "con_1")
+
+
+def test_what_each_is_told_apart_comes_to_them_alone() -> None:
+    told = Told(("a", "b", "c"), WaitingChanged(seq=3, status="late"), own=Own("ahead", {"a": 0, "b": 1}))
+
+    event = decode(encode(told))
+
+    assert [event.told(who).get("ahead") for who in told.to] == [0, 1, None]
+    assert [event.told(who) for who in told.to] == [msgspec.to_builtins(told.told(who)) for who in told.to]
+    frames = {who: event.packet_for(who).frame(packed=True) for who in told.to}
+    assert frames["b"].endswith(msgspec.msgpack.encode(event.told("b")))
+    assert frames["c"] == event.packet.frame(packed=True)
+    assert {event.packet_for(who).replaces for who in told.to} == {"waiting.changed"}

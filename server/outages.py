@@ -16,6 +16,7 @@ from typing import Final, Self
 import msgspec
 from msgspec import Struct
 
+from server import tasks
 from server.ports import Changed, Clock, Documents, StoreAway
 from signaling.policy import DAY
 from signaling.state import Interval
@@ -67,8 +68,7 @@ class Outages:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await tasks.end(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from server import tasks
-from server.ports import Bus, Clock, Nodes, Rooms, RoomStore, Secrets, StoreAway
+from server.ports import Attendance, Bus, Clock, Rooms, RoomStore, Secrets, StoreAway
 from server.web.closes import Close, may_resume
 from server.web.door import Counts, MaySee, Shell, View, Wire
 from server.web.feed import Feed
@@ -71,7 +71,7 @@ class Hub:
         bus: Bus,
         store: RoomStore,
         secrets: Secrets,
-        nodes: Nodes,
+        nodes: Attendance,
         shell: Shell,
         view: View,
         node: str,

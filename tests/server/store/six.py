@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from redis.crc import key_slot
 
-from tests.server.store.valkey import Valkey, free_ports, until
+from tests.server.store.valkey import Ports, Valkey, until
 
 TIMEOUT: Final = 1000
 """Milliseconds of silence after which a server is taken for gone."""
@@ -21,7 +21,8 @@ class Six:
     """The servers, of which each may be killed."""
 
     def __init__(self) -> None:
-        ports = free_ports(12)
+        self._reserved = Ports(12)
+        ports = self._reserved.numbers
         self._ports = list(zip(ports[:6], ports[6:], strict=True))
         self._ids = [secrets.token_hex(20) for _ in self._ports]
         self.servers = [self._server(number) for number in range(6)]
@@ -38,6 +39,7 @@ class Six:
     def stop(self) -> None:
         for server in self.servers:
             server.stop()
+        self._reserved.close()
 
     @property
     def primaries(self) -> list[Valkey]:

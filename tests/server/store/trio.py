@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, Final
 
-from tests.server.store.valkey import Valkey, free_ports, packaged, until
+from tests.server.store.valkey import Ports, Valkey, packaged, until
 
 SERVICE: Final = "care"
 DOWN_AFTER: Final = 500
@@ -20,9 +20,10 @@ class Trio:
 
     def __init__(self) -> None:
         settings = ("--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0")
-        self.servers = [Valkey(*settings, port=port) for port in free_ports(3)]
+        self._ports = Ports(6)
+        ports = self._ports.numbers[3:]
+        self.servers = [Valkey(*settings, port=port) for port in self._ports.numbers[:3]]
         self.sentinels: list[Valkey] = []
-        ports = free_ports(3)
         self.url = f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in ports)}/{SERVICE}"
         ids = [secrets.token_hex(20) for _ in ports]
         for port, own in zip(ports, ids, strict=True):
@@ -46,6 +47,7 @@ class Trio:
     def stop(self) -> None:
         for server in (*self.sentinels, *self.servers):
             server.stop()
+        self._ports.close()
 
     @property
     def primary(self) -> Valkey:
@@ -80,6 +82,14 @@ class Trio:
             ),
             "the sentinels do not see all",
         )
+
+    def appoint(self, server: Valkey) -> None:
+        """Let the sentinels take another server for the primary, and the one before hear nothing of it."""
+        server.command("REPLICAOF", "NO", "ONE")
+        for sentinel in self.sentinels:
+            sentinel.command("SENTINEL", "REMOVE", SERVICE)
+        for sentinel in self.sentinels:
+            sentinel.command("SENTINEL", "MONITOR", SERVICE, "127.0.0.1", server.port, 2)
 
     def _follow(self) -> bool:
         """Whether both replicas follow the primary and have what is written now."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
 import msgspec
 from msgspec import Struct
 
+from server import tasks
 from server.ports import Changed, Clock, Documents, StoreAway
 from signaling.policy import DAY
 from signaling.state import Interval
@@ -56,7 +56,6 @@ class Outages:
         self._looked: int | None = None
         """When this node last saw the mark, and left it fresh."""
         self._known: tuple[Interval, ...] = ()
-        self._over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -67,21 +66,18 @@ class Outages:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Asked to end and not cancelled: a call to the store may take the one for the other, and it ends by itself.
-        self._over.set()
         if self._task is not None:
-            await self._task
+            await tasks.end(self._task)
 
     async def _run(self) -> None:
-        while not self._over.is_set():
+        while True:
             try:
                 await self.beat()
             except StoreAway:
                 pass
             except Exception as error:  # noqa: BLE001 - every deadline hangs on this task
                 logger.error("the mark was not kept fresh: %s", type(error).__name__)  # noqa: TRY400
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), BEAT_SECONDS)
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def known(self) -> tuple[Interval, ...]:
         """Return the outages so far, oldest first. Raise `StoreAway` if there may be one that nobody could tell of."""

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
+from server import tasks
 from server.ports import Carried, Carriers, Pulses, StoreAway
 from signaling.errors import SignalingError
 
@@ -187,11 +188,9 @@ class Leases:
     ) -> None:
         """Pulse no more, and let go of everything."""
         self._ending.set()
-        for task in self._takings.values():
-            task.cancel()
-        await asyncio.gather(
-            *self._takings.values(), *([self._running] if self._running else []), return_exceptions=True
-        )
+        await tasks.end(*self._takings.values())
+        if self._running is not None:
+            await self._running
         with suppress(StoreAway):
             for visit in tuple(self._mine):
                 await self.release(visit)

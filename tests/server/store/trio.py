@@ -83,14 +83,6 @@ class Trio:
             "the sentinels do not see all",
         )
 
-    def appoint(self, server: Valkey) -> None:
-        """Let the sentinels take another server for the primary, and the one before hear nothing of it."""
-        server.command("REPLICAOF", "NO", "ONE")
-        for sentinel in self.sentinels:
-            sentinel.command("SENTINEL", "REMOVE", SERVICE)
-        for sentinel in self.sentinels:
-            sentinel.command("SENTINEL", "MONITOR", SERVICE, "127.0.0.1", server.port, 2)
-
     def _follow(self) -> bool:
         """Whether both replicas follow the primary and have what is written now."""
         primary = self.primary

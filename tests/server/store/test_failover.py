@@ -370,3 +370,15 @@ async def test_a_url_of_one_server_that_leads_to_a_cluster_says_so(shared_six: S
 
     with pytest.raises(redis.BadStoreUrl, match="leads to a cluster"):
         await redis.connect(other.url, sealer)
+
+
+async def test_a_store_and_its_bus_are_opened_though_servers_of_the_cluster_are_down(six: Six, sealer: Sealer) -> None:
+    for server in six.servers[3:]:
+        server.kill()
+    hub = Hub()
+
+    for _ in range(3):  # whatever server has its turn
+        store = await redis.connect(six.url, sealer)
+        bus = await redis_bus.connect(store, hub.deliver, hub.gap)
+        await bus.close()
+        await store.close()

@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -38,7 +37,7 @@ from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
-from server.nodes.passing import Passing
+from server.nodes.together import Together
 from server.offline import EndsAnyway
 from server.outages import Outages
 from server.perform import Performer
@@ -63,8 +62,7 @@ from server.web.stored_event import encode
 from server.web.websocket import make_protocol
 from signaling.messages import Message
 from signaling.negotiation import replacements
-from signaling.state import Room, Who
-from signaling.view import may_see, view
+from signaling.view import may_be_told, view
 
 logger = logging.getLogger("carelobby.app")
 
@@ -216,8 +214,8 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     )
     media = MediaNode(
         clock=clock,
-        fact=lambda fact: performer.media_fact(fact),
-        ask=lambda wish: performer.renegotiate(wish),
+        fact=lambda fact: many.carrier.media_fact(fact),
+        ask=lambda wish: many.carrier.renegotiate(wish),
         private=settings.allow_private_candidates,
     )
     stack.push_async_callback(media.close)
@@ -228,7 +226,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         encode=encode,
         perform=lambda room, effects: performer.perform(room, effects),
         owed=lambda: archiver.wake(),
-        learned=lambda room: performer.learned(room),
+        learned=lambda room: many.carrier.learned(room),
         outages=(await stack.enter_async_context(Outages(store.documents, clock))).known,
     )
     rooms = EndsAnyway(
@@ -238,39 +236,49 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         clock=clock,
         perform=lambda room, effects: performer.perform(room, effects),
         tell=here,
-        media_told=lambda room: performer.told(room),
+        media_told=lambda room: many.carrier.told(room),
     )
     bus = await connect_bus(
         store,
-        lambda room, events: hub.deliver(room, events),
-        lambda: hub.gap(),
+        lambda room, events: many.deliver(room, events),
+        lambda: many.gap(),
         node=node_id,
-        called=lambda room, letter: passing.called(room, letter),
+        letter=lambda letter: many.letter(letter),
+        called=lambda room, letter: many.called(room, letter),
     )
     stack.push_async_callback(bus.close)
-    passing = Passing(bus, node=node_id, rooms=rooms, here=here, seen=lambda room: hub.seen(room))
-    performer = Performer(
+    many = Together(
+        bus,
+        store.nodes,
         media,
         node=node_id,
         clock=clock,
         rooms=rooms,
-        passing=passing,
         here=here,
         seen=lambda room: hub.seen(room),
+        deliver=lambda room, events: hub.deliver(room, events),
+        gap=lambda: hub.gap(),
+    )
+    performer = Performer(
+        many.media,
+        many.carrier,
+        clock=clock,
+        rooms=rooms,
+        passing=many.passing,
+        here=here,
         ice_servers=ice_servers,
     )
-    stack.push_async_callback(performer.close)
     hub = Hub(
         rooms=rooms,
-        bus=bus,
+        bus=many.listening,
         store=store.rooms,
         secrets=store.secrets,
-        nodes=store.nodes,
+        nodes=many.listening,
         shell=performer,
         view=lambda room, who: view(room, who, ice_servers=ice_servers()),
         node=node_id,
         clock=clock,
-        may_see=lambda room, who, event: _may_see(door.known(room), who, event),
+        may_see=lambda room, who, event: may_be_told(door.known(room), who, event),
         ice_servers=ice_servers,
         beside=replacements,
     )
@@ -301,7 +309,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         kept=KeptHeads(store.documents),
         then=courier.wake,
     )
-    for part in (passing, hub, courier, archiver):
+    for part in (many, hub, courier, archiver):
         await stack.enter_async_context(part)
 
     alarms = Alarms(
@@ -313,12 +321,13 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         open_due=registry.appointments.open_due,
         recheck=door.recheck,
-        buried=lambda: _send_away(hub),
+        buried=lambda: _send_away(hub, many),
     )
     await stack.enter_async_context(rooms)  # before the burial below: what ended had ended by then
     before = files.exchange(data_dir / "node", node_id)
     if before is not None:
         # This directory's last process is certainly gone: its rooms need not wait for its silence to show.
+        many.leases.bury(before)
         await alarms.bury(before, (await store.nodes.all()).get(before, clock()))
     await alarms.beat()
     await stack.enter_async_context(running(alarms.run(), "alarms"))
@@ -393,13 +402,6 @@ def _sealer(settings: Settings) -> Sealer:
         raise CannotStart(f"CARELOBBY_SECRET_KEYS: {problem}.") from problem
 
 
-def _may_see(room: Room | None, who: Who, event: Mapping[str, Any]) -> bool:
-    # A room that is older than the event cannot tell: somebody may have come into the visit with this very step.
-    if room is None or room.version < event.get("version", 0):
-        return True
-    return may_see(room, who, event.get("visit"))
-
-
 def _closing(hub: Hub, door: Dispatcher) -> Callable[[str], Awaitable[None]]:
     async def close_room(room: str) -> None:
         door.forget(room)
@@ -408,8 +410,9 @@ def _closing(hub: Hub, door: Dispatcher) -> Callable[[str], Awaitable[None]]:
     return close_room
 
 
-def _send_away(hub: Hub) -> None:
+def _send_away(hub: Hub, many: Together) -> None:
     """Let everybody come again: their rooms were told that they had gone."""
+    many.buried()
     for session in tuple(hub.sessions.values()):
         session.close(Close.STORE_LOST)
 

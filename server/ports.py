@@ -222,7 +222,54 @@ class Secrets(Protocol):
 # --- Nodes and the outbox ---------------------------------------------------------------------------
 
 
-class Nodes(Protocol):
+class Carried(Struct, frozen=True):
+    """Who carries a visit's media: a lease that holds while its node pulses."""
+
+    node: str
+    fence: int
+    """Higher than that of every node before: what comes with a lower one comes from a node that has lost it."""
+
+
+class Pulses(Struct, frozen=True):
+    """Who was alive when."""
+
+    now: int
+    """The store's time."""
+    last: Mapping[str, int]
+    """Each node's last pulse."""
+
+
+class Attendance(Protocol):
+    """Which rooms this node has connections or media of."""
+
+    async def enter(self, node: str, room: str) -> None:
+        """Note that `node` has connections or media of `room`; before the first of them."""
+        ...
+
+    async def leave(self, node: str, room: str) -> None: ...
+
+
+class Carriers(Protocol):
+    """Which node carries which visit's media. Every method may raise `StoreAway`."""
+
+    async def pulse(self, node: str) -> Pulses:
+        """Say that `node` is alive, and return when every node last was."""
+        ...
+
+    async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
+        """Return who carries a visit: `node`, if nobody did or if it was `over`; with a fence above `floor`, then."""
+        ...
+
+    async def carriers(self, visits: Sequence[str]) -> Mapping[str, Carried]:
+        """Return who carries each of these visits, where anybody does."""
+        ...
+
+    async def release(self, visit: str, node: str) -> None:
+        """Say that `node` carries it no more, if it did. The fence is kept."""
+        ...
+
+
+class Nodes(Attendance, Carriers, Protocol):
     """Who else serves these rooms, and which rooms had connections where."""
 
     async def beat(self, node: str, now: int) -> None:
@@ -232,12 +279,6 @@ class Nodes(Protocol):
     async def all(self) -> Mapping[str, int]:
         """Return each node's last beat."""
         ...
-
-    async def enter(self, node: str, room: str) -> None:
-        """Note that `node` has connections or media of `room`; before the first of them."""
-        ...
-
-    async def leave(self, node: str, room: str) -> None: ...
 
     async def rooms(self, node: str) -> Sequence[str]: ...
 
@@ -306,7 +347,10 @@ class Rooms(Protocol):
         ...
 
     async def fact(self, room: str, fact: Fact) -> None:
-        """Apply a fact. Only `Connected` may be refused (`Busy`: another device is active)."""
+        """Apply a fact. `Connected` may be refused (`Busy`: another device is active), and what the EHR planned.
+
+        An appointment of more clients than a group may have is `TooMany`.
+        """
         ...
 
     async def present(self, room: str, *, seq: int = 0) -> Room | None:

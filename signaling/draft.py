@@ -30,13 +30,15 @@ from signaling.state import Entry as QueueEntry
 class Draft:
     """Collects what one event brings. Lives for one call of `handle` and is seen by nobody else."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, fresh: str = "") -> None:
+        """`fresh` is random, of this request alone: new ids are built from it."""
         self.before = room
         self.room = room
         self.index = index_of(room)
         """Of the room as it is now."""
         self.now = room.time
         self.seq = room.seq
+        self.fresh = fresh
         self.changed = False
         self.entries: list[Entry] = []
         self.effects: list[Effect] = []
@@ -92,7 +94,7 @@ class Draft:
 
     def put_entry(self, entry: QueueEntry) -> QueueEntry:
         """Add or replace a waiting entry, after the visit that it waits for."""
-        entries = self._own_entries(entry.id)
+        entries = self._own_entries(entry)
         old = entries.get(entry.id)
         entries[entry.id] = entry
         if old is None:
@@ -104,11 +106,13 @@ class Draft:
 
     def drop_entry(self, id: str) -> None:
         """Take an entry out of the queue."""
-        gone = self._own_entries(id).pop(id)
+        gone = self.room.entries[id]
+        del self._own_entries(gone)[id]
         self.index.left(gone)
 
-    def _own_entries(self, id: str) -> dict[str, QueueEntry]:
-        self._stale[id] = None
+    def _own_entries(self, entry: QueueEntry) -> dict[str, QueueEntry]:
+        if entry.dropped_at is not None or entry.visit is None or entry.id in self.index.due:
+            self._stale[entry.id] = None
         if self.room.entries is self.before.entries:
             self._become(replace(self.room, entries=dict(self.before.entries)))
         return self.room.entries
@@ -137,7 +141,7 @@ class Draft:
     def _become(self, room: Room) -> None:
         if not self.changed:
             self.changed = True
-            self.index = self.index.own()  # the room before the step keeps the index it has
+            self.index = replace(self.index)  # the room before the step keeps the index it has
         self.room = room
         keep(room, self.index)
 

@@ -14,17 +14,20 @@ from signaling.lookup import (
     roster,
     situation_of,
     visit_for,
+    visit_of,
 )
+from signaling.matching import unmatch
 from signaling.messages import (
     End,
+    Leave,
     QueueEntered,
     Remove,
     Request,
     ReturnToWaiting,
     VisitEnded,
 )
-from signaling.permissions import demand
-from signaling.seats import leave_queue, move_seat, seat_meant
+from signaling.permissions import Situation, demand
+from signaling.seats import leave_queue, leave_waiting, move_seat, seat_meant
 from signaling.segment import stop_media_log, stop_segment, tell_participant, with_company
 from signaling.shown import (
     shown_entry,
@@ -59,6 +62,17 @@ def ended_offline(draft: Draft, event: EndedOffline) -> None:
         return
     at = max(visit.segments[-1].started_at, min(event.at, draft.now))
     end_segment(draft, visit, End, by=event.by, reason="ended", at=at)
+
+
+def leave(draft: Draft, by: Who, _: Leave) -> None:
+    """A client gives the place up, or goes out of the visit."""
+    visit = visit_of(draft.room, by)
+    situation = situation_of(draft.room, by, visit)
+    demand(by.role, situation, Leave)
+    if situation is Situation.WAITING or visit is None:
+        leave_waiting(draft, by)
+    else:
+        leave_visit(draft, by, visit)
 
 
 def leave_visit(draft: Draft, by: Who, visit: Visit) -> Visit:
@@ -169,6 +183,8 @@ def remove(draft: Draft, by: Who, request: Remove) -> None:
         visit = _take_out(draft, by, visit, participant, Stand.REMOVED, Remove, "removed")
     else:
         raise Refused("neither waiting nor in")
+    if visit is not None and visit.phase in (Phase.SCHEDULED, Phase.IN_PROGRESS):
+        visit = draft.put_visit(unmatch(visit, participant))
     told = VisitEnded(
         visit=visit.id if visit else "",
         rev=visit.rev if visit else 0,

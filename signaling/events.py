@@ -1,4 +1,7 @@
-"""What happens to a room. Requests are asked and may be refused; facts are past tense and never refused."""
+"""What happens to a room. Requests are asked and may be refused; facts are past tense and never are.
+
+Two tell of what somebody wants all the same: `Connected` (`Busy`), and an appointment of too many clients (`TooMany`).
+"""
 
 from __future__ import annotations
 
@@ -105,6 +108,22 @@ class MediaChanged(Struct, frozen=True):
     node: str = ""
     peer: str = ""
     """With `media_up`: the browser's name of its peer."""
+    fence: int = 0
+    """By which `node` carries the visit. Once a higher one was seen, this node has lost it, and tells nothing."""
+
+
+class MediaMoved(Struct, frozen=True):
+    """Another node carries the visit's media from now on; through the one before nothing flowed after `alive_until`.
+
+    `fence` is higher than that of every node before.
+    """
+
+    visit: str
+    node: str
+    fence: int
+    alive_until: int
+    lost: bool = True
+    """The node before died; else it hands over what it carries, and that is no fault."""
 
 
 class EndedOffline(Struct, frozen=True):
@@ -133,6 +152,7 @@ Fact = (
     | LinkRevoked
     | Configured
     | MediaChanged
+    | MediaMoved
     | EndedOffline
     | DeadlinePassed
 )

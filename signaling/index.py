@@ -11,8 +11,10 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from signaling.deadlines import NEVER, due_at
-from signaling.state import Entry, Phase, Room, Visit
+from signaling.state import IN_PROGRESS, Entry, Phase, Room, Visit
 
 _NAME: Final = "index"
 
@@ -27,10 +29,8 @@ class Place(NamedTuple):
     """The one who waits is told how many are before them."""
 
 
-class Index:
+class Index(Struct):
     """One room's answers. A draft has its own, and gives it other parts; the parts themselves are never changed."""
-
-    __slots__ = ("appointments", "connected", "due", "first", "line", "live", "pending", "shown", "waiting")
 
     connected: dict[str, tuple[str, ...]]
     """By participant: their live connections; never none."""
@@ -50,19 +50,6 @@ class Index:
     """When time alone brings something about: by the id of an entry or a visit, the host's absence by the room's."""
     first: int
     """The least of it, in ms, or `NEVER`."""
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Index) and all(getattr(self, part) == getattr(other, part) for part in self.__slots__)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def own(self) -> Index:
-        """Return another that has the same parts."""
-        own = Index()
-        own.connected, own.waiting, own.line, own.shown = self.connected, self.waiting, self.line, self.shown
-        own.appointments, own.live, own.pending = self.appointments, self.live, self.pending
-        own.due, own.first = self.due, self.first
-        return own
 
     # --- connections
 
@@ -109,8 +96,8 @@ class Index:
 
     def moved(self, id: str, phase: Phase) -> None:
         """A visit is in this phase now."""
-        if (phase is Phase.IN_PROGRESS) != (id == self.live):
-            self.live = id if phase is Phase.IN_PROGRESS else None
+        if (phase is IN_PROGRESS) != (id == self.live):
+            self.live = id if phase is IN_PROGRESS else None
         if (phase is Phase.REJOIN_PENDING) != (id in self.pending):
             self.pending = self.pending ^ {id}
 
@@ -133,7 +120,7 @@ class Index:
                 del self.due[id]
             if at < self.first:
                 self.first = at
-            elif known == self.first:
+            elif known == self.first and known not in self.due.values():
                 self.first = min(self.due.values(), default=NEVER)
 
 
@@ -160,21 +147,24 @@ def keep(room: Room, index: Index) -> None:
 def derived(room: Room) -> Index:
     """Return the index that a room has, whatever it says itself."""
     entries, visits = room.entries.values(), room.visits.values()
-    index = Index()
-    index.connected = {}
+    connected: dict[str, tuple[str, ...]] = {}
     for id, connection in room.connections.items():
         who = connection.who.participant
-        index.connected[who] = (*index.connected.get(who, ()), id)
-    index.waiting = {entry.participant: entry.id for entry in entries}
-    index.line = sorted(_place(room, entry) for entry in entries)
-    index.shown = sum(place.shown for place in index.line)
-    index.appointments = {visit.appointment: visit.id for visit in visits if visit.appointment is not None}
-    index.live = next((visit.id for visit in visits if visit.phase is Phase.IN_PROGRESS), None)
-    index.pending = frozenset(visit.id for visit in visits if visit.phase is Phase.REJOIN_PENDING)
-    due = {id: due_at(room, id) for id in (room.id, *room.entries, *room.visits)}
-    index.due = {id: at for id, at in due.items() if at < NEVER}
-    index.first = min(index.due.values(), default=NEVER)
-    return index
+        connected[who] = (*connected.get(who, ()), id)
+    line = sorted(_place(room, entry) for entry in entries)
+    looked = {id: due_at(room, id) for id in (room.id, *room.entries, *room.visits)}
+    due = {id: at for id, at in looked.items() if at < NEVER}
+    return Index(
+        connected=connected,
+        waiting={entry.participant: entry.id for entry in entries},
+        line=line,
+        shown=sum(place.shown for place in line),
+        appointments={visit.appointment: visit.id for visit in visits if visit.appointment is not None},
+        live=next((visit.id for visit in visits if visit.phase is IN_PROGRESS), None),
+        pending=frozenset(visit.id for visit in visits if visit.phase is Phase.REJOIN_PENDING),
+        due=due,
+        first=min(due.values(), default=NEVER),
+    )
 
 
 def _place(room: Room, entry: Entry) -> Place:

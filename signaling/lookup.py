@@ -6,21 +6,52 @@ from typing import Final
 
 from signaling.errors import NotFound
 from signaling.index import index_of
-from signaling.permissions import Situation
-from signaling.state import Entry, Phase, Role, Room, Seat, Stand, Status, Visit, Who
+from signaling.permissions import OF_PHASE, Situation
+from signaling.state import (
+    CLIENT,
+    IN,
+    OUT,
+    SCHEDULED,
+    WAITING,
+    Entry,
+    Phase,
+    Role,
+    Room,
+    Seat,
+    Stand,
+    Status,
+    Visit,
+    Who,
+)
 
+PROVIDERS: Final = (Role.PROVIDER, Role.CO_PROVIDER)
 AWAY: Final = Status("away")
 WITH_SOMEONE: Final = Status("with_someone")
 
 
 def visit_of(room: Room, who: Who) -> Visit | None:
     """Return the visit of a client's seat; None for a provider, a walk-in nobody has started, and where it is gone."""
-    if who.role is not Role.CLIENT:
+    if who.role is not CLIENT:
         return None
     if who.visit is not None:
         visit = room.visits.get(who.visit)
         return visit if visit is not None and who.participant in visit.seats else None
     return next((visit for visit in room.visits.values() if who.participant in visit.seats), None)
+
+
+def holder(room: Room, visit: str, participant: str) -> str:
+    """Return the participant of the seat that a join link leads to: the link's own, or the walk-in matched to it.
+
+    Whoever comes by the link of a seat that was given away is another device of whoever sits there: they take
+    over by a click, and need not ask the one who was taken for them.
+    """
+    found = room.visits.get(visit)
+    return participant if found is None else found.matched.get(participant, participant)
+
+
+def is_known(room: Room, participant: str) -> bool:
+    """Tell whether a client waits in this room, or has a seat in a visit of it."""
+    return entry_of(room, participant) is not None or any(participant in visit.seats for visit in room.visits.values())
 
 
 def visit_of_appointment(room: Room, appointment: str) -> Visit | None:
@@ -43,7 +74,7 @@ def live_visit(room: Room) -> Visit | None:
 
 def hosts(visit: Visit, who: Who) -> bool:
     """Tell whether `who` is a provider of this visit."""
-    return who.role in (Role.PROVIDER, Role.CO_PROVIDER) and any(who.participant == p.id for p in visit.providers)
+    return who.role in PROVIDERS and who.participant in provider_ids(visit)
 
 
 def provider_ids(visit: Visit) -> tuple[str, ...]:
@@ -66,13 +97,13 @@ def seat_of(visit: Visit, who: Who) -> Seat | None:
 
 def may_rejoin(seat: Seat) -> bool:
     """Tell whether a seat that is out was in the visit before, and may therefore choose to rejoin."""
-    return seat.stand is Stand.OUT and bool(seat.attended) and not seat.sent_back
+    return seat.stand is OUT and bool(seat.attended) and not seat.sent_back
 
 
 def situation_of(room: Room, who: Who, visit: Visit | None) -> Situation:
     """Return what a participant's request is judged by; a client's is also the `phase` of their view."""
-    if who.role is not Role.CLIENT:
-        return Situation(visit.phase.value) if visit is not None else Situation.SCHEDULED
+    if who.role is not CLIENT:
+        return OF_PHASE[visit.phase if visit is not None else SCHEDULED]
     if visit is None:
         if who.visit is not None:
             # Their visit has closed, or their seat is gone: a link leads to one appointment, never to the lane beside.
@@ -85,11 +116,11 @@ def client_situation(visit: Visit, seat: Seat) -> Situation:
     """Return where a client stands, as they live it."""
     if visit.phase is Phase.CLOSED or seat.stand is Stand.REMOVED:
         return Situation.CLOSED
-    if seat.stand is Stand.WAITING:
+    if seat.stand is WAITING:
         return Situation.WAITING
-    if seat.stand is Stand.IN:
+    if seat.stand is IN:
         return Situation.IN_PROGRESS
-    if not may_rejoin(seat) or visit.phase is Phase.SCHEDULED:
+    if visit.phase is SCHEDULED or not may_rejoin(seat):
         return Situation.SCHEDULED
     return Situation.REJOIN_PENDING if visit.phase is Phase.REJOIN_PENDING else Situation.ENDED
 
@@ -106,7 +137,7 @@ def connections_of(room: Room, participant: str) -> tuple[str, ...]:
 
 def present_seats(visit: Visit) -> list[Seat]:
     """Return the seats that are in."""
-    return [seat for seat in visit.seats.values() if seat.stand is Stand.IN]
+    return [seat for seat in visit.seats.values() if seat.stand is IN]
 
 
 def inside(visit: Visit) -> tuple[str, ...]:
@@ -116,7 +147,7 @@ def inside(visit: Visit) -> tuple[str, ...]:
 
 def roster(visit: Visit) -> tuple[str, ...]:
     """Return everybody who is in the visit, or may rejoin it: providers first."""
-    clients = [seat.participant for seat in visit.seats.values() if seat.stand is Stand.IN or may_rejoin(seat)]
+    clients = [seat.participant for seat in visit.seats.values() if seat.stand is IN or may_rejoin(seat)]
     return (*provider_ids(visit), *clients)
 
 
@@ -127,5 +158,6 @@ def host_status(room: Room) -> Status:
 
 def shown_status(room: Room) -> Status:
     """Return what waiting clients see of their provider. `with_someone` says less than what the provider says."""
-    status = host_status(room)
-    return WITH_SOMEONE if status.kind == "available" and index_of(room).live is not None else status
+    if room.host_away:
+        return AWAY
+    return WITH_SOMEONE if room.status.kind == "available" and index_of(room).live is not None else room.status

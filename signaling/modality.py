@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from signaling.draft import Draft
 from signaling.errors import Refused
-from signaling.events import MediaChanged
+from signaling.events import MediaChanged, MediaMoved
 from signaling.lookup import entry_of, hosts, live_visit, situation_of, visit_of
 from signaling.messages import AudioReason, MediaMode, MediaState, Modality
 from signaling.permissions import Situation, demand
@@ -90,7 +90,7 @@ def admitted(room: Room, who: Who) -> Visit | None:
 def media_changed(draft: Draft, event: MediaChanged) -> None:
     """The media node saw somebody's transport, or video, come or go. Only a running segment counts."""
     visit = draft.room.visits.get(event.visit)
-    if visit is None or visit.phase is not Phase.IN_PROGRESS:
+    if visit is None or visit.phase is not Phase.IN_PROGRESS or event.fence < visit.media_fence:
         return
     if not (is_in(visit, event.participant) or any(p.id == event.participant for p in visit.providers)):
         return
@@ -106,7 +106,12 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
             log = replace(log, video=_begun(log.video, at))
         case "video_down":
             log = replace(log, video=ended(log.video, at))
-    after = replace(visit, media_node=event.node or visit.media_node, media={**visit.media, event.participant: log})
+    after = replace(
+        visit,
+        media_node=event.node or visit.media_node,
+        media_fence=event.fence,
+        media={**visit.media, event.participant: log},
+    )
     if event.kind == "media_up":
         lost = {id: peer for id, peer in visit.lost_peers.items() if id != event.participant}
         after = replace(after, peers={**visit.peers, event.participant: event.peer}, lost_peers=lost)
@@ -124,9 +129,22 @@ def _begun(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
 
 def media_gone(draft: Draft, visit: Visit, alive_until: int) -> None:
     """The node that carried this visit's media died: nothing flowed after it was last alive."""
-    for participant in visit.media:
-        at = max(min(alive_until, draft.now), visit.segments[-1].started_at if visit.segments else 0)
-        log = visit.media[participant]
-        visit = replace(visit, media={**visit.media, participant: MediaLog(ended(log.up, at), ended(log.video, at))})
-    visit = replace(visit, lost_peers={id: peer for id, peer in visit.peers.items() if peer})
+    visit = _cut(visit, min(alive_until, draft.now))
     draft.put_visit(replace(visit, media_node=None, faults=(*visit.faults, "media_node_lost")))
+
+
+def media_moved(draft: Draft, event: MediaMoved) -> None:
+    """Another node took the visit's media over. Who was connected by the one before makes a new peer."""
+    visit = draft.room.visits.get(event.visit)
+    if visit is None or visit.phase is not Phase.IN_PROGRESS or event.fence <= visit.media_fence:
+        return
+    faults = (*visit.faults, "media_node_lost") if event.lost and visit.media_node is not None else visit.faults
+    visit = _cut(visit, min(event.alive_until, draft.now))
+    draft.put_visit(replace(visit, media_node=event.node, media_fence=event.fence, faults=faults))
+
+
+def _cut(visit: Visit, at: int) -> Visit:
+    """Return the visit with everybody's media ended at `at`, and their peers to be replaced."""
+    at = max(at, visit.segments[-1].started_at if visit.segments else 0)
+    media = {id: MediaLog(ended(log.up, at), ended(log.video, at)) for id, log in visit.media.items()}
+    return replace(visit, media=media, lost_peers={id: peer for id, peer in visit.peers.items() if peer})

@@ -32,10 +32,9 @@ from signaling.messages import (
     TellWaiting,
     Withdraw,
 )
-from signaling.state import Role, at_hand
+from signaling.state import Phase, Role
 
 
-@at_hand
 class Situation(StrEnum):
     """What a request is judged by: the visit's phase as the one who asks lives it.
 
@@ -51,6 +50,8 @@ class Situation(StrEnum):
 
 
 S = Situation
+OF_PHASE: Final = {phase: Situation(phase.value) for phase in Phase}
+"""A provider's situation is the visit's phase."""
 ALWAYS: Final = frozenset(Situation) - {S.CLOSED}
 """Not about a visit, or fine in every phase of one that is not closed."""
 AFTER_END: Final = frozenset({S.ENDED, S.REJOIN_PENDING})
@@ -103,7 +104,7 @@ ALLOWED: Final[Mapping[Role, Mapping[type[Request], frozenset[Situation]]]] = {
 
 def may(role: Role, situation: Situation, request: type[Request]) -> bool:
     """Tell whether the table grants `request` to `role` in `situation`."""
-    return situation in ALLOWED[role].get(request, frozenset())
+    return situation in ALLOWED[role].get(request, ())
 
 
 def demand_role(role: Role, request: type[Request]) -> None:
@@ -114,6 +115,6 @@ def demand_role(role: Role, request: type[Request]) -> None:
 
 def demand(role: Role, situation: Situation, request: type[Request]) -> None:
     """Raise `Forbidden` (never for this role) or `Refused` (not now) unless the table grants it."""
-    demand_role(role, request)
     if not may(role, situation, request):
+        demand_role(role, request)
         raise Refused(f"{request.__struct_config__.tag} while {situation.value}")

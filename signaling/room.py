@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, assert_never
+
+from msgspec import Struct
 
 from signaling.closing import close_by_deadline, finish
 from signaling.deadlines import entry_deadline, visit_deadline
 from signaling.draft import Draft
 from signaling.effects import Step
-from signaling.ending import end, end_segment, ended_offline, leave_visit, remove, return_to_waiting
+from signaling.ending import end, end_segment, ended_offline, leave, remove, return_to_waiting
 from signaling.events import (
     Asked,
     Cancelled,
@@ -21,12 +23,12 @@ from signaling.events import (
     Fact,
     LinkRevoked,
     MediaChanged,
+    MediaMoved,
     NodeGone,
     Opened,
     Rescheduled,
 )
 from signaling.index import deadline
-from signaling.lookup import situation_of, visit_of
 from signaling.messages import (
     Acknowledge,
     Admit,
@@ -45,10 +47,10 @@ from signaling.messages import (
     StepAway,
     Withdraw,
 )
-from signaling.modality import media_changed, set_mode, set_state
+from signaling.modality import media_changed, media_moved, set_mode, set_state
 from signaling.opening import cancel, open_visit, reschedule, tell_rev
 from signaling.outages import outage, unheard
-from signaling.permissions import Situation, demand, demand_role
+from signaling.permissions import demand_role
 from signaling.policy import Policy
 from signaling.presence import connected, demand_active, disconnected, host_away, link_revoked, node_gone
 from signaling.rejoining import rejoin, withdraw
@@ -56,12 +58,12 @@ from signaling.seats import (
     acknowledge,
     check_in,
     grace_over,
-    leave_waiting,
+    kept_waiting_too_long,
     step_away,
     waited_long_enough,
 )
 from signaling.starting import admit, start
-from signaling.state import Interval, Person, Phase, Room, Visit
+from signaling.state import Interval, Person, Phase, Room, Visit, Who
 from signaling.waiting import set_status, tell_status
 
 __all__ = ["deadline", "handle", "new_room"]
@@ -79,20 +81,24 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
     `outages` are those of the whole service, oldest first: what fell into one is given anew.
     Raise `SignalingError` if a request is refused; then nothing changes.
     """
-    draft = Draft(room)
+    draft = Draft(room, event.fresh if type(event) is Asked else "")
     for during in unheard(draft, outages):
         settle(draft, min(now, during.start))
         outage(draft, during)
     # What was over by then is not brought about by time: nobody is absent from a visit that had ended.
-    settle(draft, min(now, event.at) if isinstance(event, EndedOffline) else now)
+    settle(draft, min(now, event.at) if type(event) is EndedOffline else now)
     visit: Visit | None = None
     match event:
         case Asked():
             visit = _asked(draft, event)
+        case MediaChanged():
+            media_changed(draft, event)
         case Connected():
             connected(draft, event)
         case Disconnected():
             disconnected(draft, event)
+        case DeadlinePassed():
+            pass  # settle has done it
         case NodeGone():
             node_gone(draft, event)
         case Opened(appointment, policy):
@@ -106,12 +112,10 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
         case Configured(host, policy):
             if (host, policy) != (draft.room.host, draft.room.policy):
                 draft.change(host=host, policy=policy)
-        case MediaChanged():
-            media_changed(draft, event)
+        case MediaMoved():
+            media_moved(draft, event)
         case EndedOffline():
             ended_offline(draft, event)
-        case DeadlinePassed():
-            pass  # settle has done it
         case _:
             assert_never(event)
     tell_rev(draft)
@@ -120,59 +124,33 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
     return draft.step(visit=visit.id, rev=visit.rev) if visit is not None else draft.step()
 
 
+GRANTS: Final[Mapping[type[Struct], Callable[[Draft, Who, Any], Visit | None]]] = {
+    CheckIn: check_in,
+    StepAway: step_away,
+    ComeBack: step_away,
+    Leave: leave,
+    SetStatus: set_status,
+    Acknowledge: acknowledge,
+    Start: start,
+    Admit: admit,
+    ReturnToWaiting: return_to_waiting,
+    Remove: remove,
+    End: end,
+    Rejoin: rejoin,
+    Withdraw: withdraw,
+    Finish: finish,
+    MediaState: set_state,
+    MediaMode: set_mode,
+}
+"""Every `RoomRequest`, and the function that grants it or raises. It may return the visit that the reply names."""
+
+
 def _asked(draft: Draft, asked: Asked) -> Visit | None:
-    """Grant a participant's request, or raise. Return the visit that the reply names. Reads as a table of contents."""
+    """Grant a participant's request, or raise."""
     by, request = asked.by, asked.request
     demand_role(by.role, type(request))
     demand_active(draft.room, by, asked.connection)
-    visit: Visit | None = None
-    match request:
-        case CheckIn():
-            demand(by.role, situation_of(draft.room, by, visit_of(draft.room, by)), CheckIn)
-            check_in(draft, by, request, asked.fresh)
-        case StepAway() | ComeBack():
-            demand(by.role, situation_of(draft.room, by, visit_of(draft.room, by)), type(request))
-            step_away(draft, by, away=isinstance(request, StepAway))
-        case Leave():
-            _leave(draft, asked)
-        case SetStatus():
-            set_status(draft, request)
-        case Acknowledge():
-            acknowledge(draft, by, request)
-        case Start():
-            visit = start(draft, by, request, asked.fresh)
-        case Admit():
-            visit = admit(draft, by, request)
-        case ReturnToWaiting():
-            visit = return_to_waiting(draft, by, request)
-        case Remove():
-            remove(draft, by, request)
-        case End():
-            visit = end(draft, by, request)
-        case Rejoin():
-            visit = rejoin(draft, by, request)
-        case Withdraw():
-            visit = withdraw(draft, by, request)
-        case Finish():
-            visit = finish(draft, by, request)
-        case MediaState():
-            set_state(draft, by, request)
-        case MediaMode():
-            set_mode(draft, by, request)
-        case _:
-            assert_never(request)
-    return visit
-
-
-def _leave(draft: Draft, asked: Asked) -> None:
-    by = asked.by
-    visit = visit_of(draft.room, by)
-    situation = situation_of(draft.room, by, visit)
-    demand(by.role, situation, Leave)
-    if situation is Situation.WAITING or visit is None:
-        leave_waiting(draft, by)
-    else:
-        leave_visit(draft, by, visit)
+    return GRANTS[type(request)](draft, by, request)
 
 
 # --- Time -------------------------------------------------------------------------------------------
@@ -201,7 +179,9 @@ def _settle_one(draft: Draft) -> None:
             return
     for visit in room.visits.values():
         if visit_deadline(visit) <= now:
-            if visit.phase is Phase.IN_PROGRESS:
+            if visit.phase is Phase.IN_PROGRESS and kept_waiting_too_long(draft, visit):
+                pass  # it goes on without them
+            elif visit.phase is Phase.IN_PROGRESS:
                 end_segment(draft, visit, DeadlinePassed, by=None, reason="abandoned")
             else:
                 close_by_deadline(draft, visit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from signaling.deadlines import kept_waiting_until
 from signaling.draft import Draft
 from signaling.errors import ConsentRequired, NotFound, PolicyForbids, Refused, RoomFull
 from signaling.lookup import (
@@ -12,6 +13,7 @@ from signaling.lookup import (
     is_connected,
     provider_ids,
     seat_of,
+    situation_of,
     visit_for,
     visit_of,
 )
@@ -20,15 +22,18 @@ from signaling.messages import (
     AudioReason,
     CheckIn,
     ClientReady,
+    ComeBack,
     Modality,
     QueueChanged,
     QueueEntered,
     QueueLeft,
+    StepAway,
     VisitClosed,
 )
+from signaling.permissions import demand
 from signaling.policy import AudioOnlyRule
 from signaling.shown import shown_entry
-from signaling.state import CheckedIn, Entry, Interval, Phase, Room, Seat, Stand, Visit, Who
+from signaling.state import IN, SCHEDULED, WAITING, CheckedIn, Entry, Interval, Room, Seat, Stand, Visit, Who
 from signaling.waiting import demand_window, tell_waiting_status
 
 ROOM_LIMIT = 200
@@ -40,9 +45,10 @@ def watchers(room: Room, visit: Visit | None) -> tuple[str, ...]:
     return provider_ids(visit) if visit is not None else (room.host.id,)
 
 
-def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
+def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
     """A client says where they are and consents; the seat waits and the provider is told."""
     room, visit = draft.room, visit_of(draft.room, by)
+    demand(by.role, situation_of(room, by, visit), CheckIn)
     policy = visit.policy if visit is not None else room.policy
     wanted = policy.practice.consent.version
     if request.consent is None or request.consent.version != wanted:
@@ -68,12 +74,12 @@ def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
     if again is not None:
         _check_in_again(draft, visit, again, said, request.media, reason)
         return
-    if visit is not None and visit.phase is Phase.SCHEDULED:
+    if visit is not None and visit.phase is SCHEDULED:
         demand_window(visit, draft.now)
     if len(room.entries) >= ROOM_LIMIT:
         raise RoomFull("200 clients wait")
     entry = Entry(
-        id=f"ent_{fresh}",
+        id=f"ent_{draft.fresh}",
         participant=by.participant,
         since=draft.now,
         visit=visit.id if visit is not None else None,
@@ -86,7 +92,7 @@ def check_in(draft: Draft, by: Who, request: CheckIn, fresh: str) -> None:
     )
     draft.put_entry(entry)
     if visit is not None and seat is not None:
-        visit = move_seat(draft, visit, replace(seat, checked_in=said, entry=entry.id), Stand.WAITING)
+        visit = move_seat(draft, visit, replace(seat, checked_in=said, entry=entry.id), WAITING)
     to = watchers(room, visit)
     draft.tell(to, QueueEntered(entry=shown_entry(entry, visit)))
     draft.tell(to, ClientReady(entry=entry.id))
@@ -117,15 +123,15 @@ def move_seat(draft: Draft, visit: Visit, seat: Seat, stand: Stand) -> Visit:
     now = draft.now
     if seat.stand is not stand:
         waited, attended = seat.waited, seat.attended
-        if seat.stand is Stand.WAITING:
+        if seat.stand is WAITING:
             waited = ended(waited, now)
-        if seat.stand is Stand.IN:
+        if seat.stand is IN:
             attended = ended(attended, now)
-        if stand is Stand.WAITING:
+        if stand is WAITING:
             waited = (*waited, Interval(now))
-        if stand is Stand.IN:
+        if stand is IN:
             attended = (*attended, Interval(now))
-        sent_back = seat.sent_back and stand is not Stand.IN
+        sent_back = seat.sent_back and stand is not IN
         seat = replace(seat, stand=stand, waited=waited, attended=attended, sent_back=sent_back)
     return draft.put_visit(replace(visit, rev=visit.rev + 1, seats={**visit.seats, seat.participant: seat}))
 
@@ -137,9 +143,10 @@ def ended(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
     return (*spans[:-1], Interval(spans[-1].start, max(at, spans[-1].start)))
 
 
-def step_away(draft: Draft, by: Who, *, away: bool) -> None:
+def step_away(draft: Draft, by: Who, request: StepAway | ComeBack) -> None:
     """A waiting client goes for a moment, or is back; the place is kept."""
-    entry = _entry_of(draft.room, by)
+    demand(by.role, situation_of(draft.room, by, visit_of(draft.room, by)), type(request))
+    entry, away = _entry_of(draft.room, by), isinstance(request, StepAway)
     if entry.away != away:
         change_entry(draft, replace(entry, away=away))
 
@@ -212,6 +219,20 @@ def waited_long_enough(draft: Draft, entry: Entry) -> None:
     draft.tell((entry.participant,), VisitClosed(visit="", rev=0, outcome="provider_absent"), close=4510)
     draft.notify("client.left", entry=entry.id, visit=None)
     draft.audit("close", "system", entry.id, "provider_absent")
+
+
+def kept_waiting_too_long(draft: Draft, visit: Visit) -> bool:
+    """Let go whoever waited for hours to be let into a visit that goes on; tell whether there was anybody."""
+    seat = next((seat for seat in visit.seats.values() if kept_waiting_until(visit, seat) <= draft.now), None)
+    entry = entry_of(draft.room, seat.participant) if seat is not None else None
+    if entry is None:
+        return False
+    rev = (leave_queue(draft, entry, "closed") or visit).rev
+    # Theirs alone: of the visit that goes on nothing is told. The same link lets them wait again.
+    draft.tell((entry.participant,), VisitClosed(visit=visit.id, rev=rev, outcome="provider_absent"), close=4510)
+    draft.notify("client.left", entry=entry.id, visit=visit.id)
+    draft.audit("close", "system", entry.id, "provider_absent")
+    return True
 
 
 def seat_meant(

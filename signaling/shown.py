@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from signaling.index import index_of
 from signaling.lookup import inside, roster
 from signaling.minutes import connected
-from signaling.state import Attendee, Entry, Person, Phase, Role, Room, Seat, Stand, Visit
+from signaling.state import CLIENT, IN, IN_PROGRESS, Attendee, Entry, Person, Phase, Role, Room, Seat, Visit
 
 _AS_THEY_COME: Final = Attendee()
 
@@ -102,7 +102,7 @@ def shown_participant(room: Room, visit: Visit, participant: str, viewer: str) -
     if attendee.mode == "audio" and attendee.reason is not None:
         shown["mode_reason"] = attendee.reason
     if seat is not None:
-        if visit.phase is Phase.IN_PROGRESS and seat.stand is not Stand.IN:
+        if visit.phase is IN_PROGRESS and seat.stand is not IN:
             shown["presence"] = "left"  # went out of a visit that goes on; `gone`: dropped, and still in
         if viewer not in visit.seats:
             shown["client"] = seat.client
@@ -112,7 +112,7 @@ def shown_participant(room: Room, visit: Visit, participant: str, viewer: str) -
 def role_in(visit: Visit, participant: str) -> Role:
     """Return a participant's role in a visit."""
     if participant in visit.seats:
-        return Role.CLIENT
+        return CLIENT
     return Role.PROVIDER if visit.providers[0].id == participant else Role.CO_PROVIDER
 
 

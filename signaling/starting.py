@@ -43,10 +43,10 @@ from signaling.state import (
 from signaling.visit import advance, demand_rev
 
 
-def start(draft: Draft, by: Who, request: Start, fresh: str) -> Visit:
+def start(draft: Draft, by: Who, request: Start) -> Visit:
     """The provider begins one appointment's visit: exactly its clients who wait are let in."""
     entry = entry_for(draft.room, by, request.entry) if request.entry is not None else None
-    visit = _visit_to_start(draft, by, request, entry, fresh)
+    visit = _visit_to_start(draft, by, request, entry)
     demand_rev(draft, by, visit, request.expect)
     live = live_visit(draft.room)
     if live is not None and live.id != visit.id:
@@ -88,11 +88,11 @@ def _override(override: Override | None) -> str:
     return f"override:{override.rule}" if override is not None else ""
 
 
-def _visit_to_start(draft: Draft, by: Who, request: Start, entry: Entry | None, fresh: str) -> Visit:
+def _visit_to_start(draft: Draft, by: Who, request: Start, entry: Entry | None) -> Visit:
     if entry is not None and entry.visit is not None:
         return _visit_waited_for(draft, entry.visit, request.appointment)
     if entry is not None and request.appointment is None:
-        return _visit_of_walk_in(draft, entry, fresh)
+        return _visit_of_walk_in(draft, entry)
     return _visit_named(draft, by, request.appointment)
 
 
@@ -110,7 +110,7 @@ def _visit_named(draft: Draft, by: Who, appointment: str | None) -> Visit:
     return named
 
 
-def _visit_of_walk_in(draft: Draft, entry: Entry, fresh: str) -> Visit:
+def _visit_of_walk_in(draft: Draft, entry: Entry) -> Visit:
     seat = Seat(
         participant=entry.participant,
         name=entry.name,
@@ -121,7 +121,7 @@ def _visit_of_walk_in(draft: Draft, entry: Entry, fresh: str) -> Visit:
     )
     room = draft.room
     visit = Visit(
-        id=f"vis_{fresh}",
+        id=f"vis_{draft.fresh}",
         policy=room.policy,
         providers=(room.host,),
         seats={seat.participant: seat},

@@ -7,24 +7,14 @@ integer milliseconds of the store's clock. Mappings are treated as immutable: th
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final
 
 from msgspec import Struct, field
 
 from signaling.messages import AudioReason, Devices, Modality, Outcome, Place, ShownStatusKind
 from signaling.policy import Policy, PracticeInfo
 
-E = TypeVar("E", bound=type[StrEnum])
 
-
-def at_hand(kind: E) -> E:
-    """Let members be found like any attribute, as from Python 3.12 on: 3.11 calls a function for each."""
-    for member in kind:
-        type.__setattr__(kind, member.name, member)
-    return kind
-
-
-@at_hand
 class Role(StrEnum):
     """Who somebody is to a room. `guest` is reserved: every table refuses it."""
 
@@ -34,7 +24,6 @@ class Role(StrEnum):
     GUEST = "guest"
 
 
-@at_hand
 class Phase(StrEnum):
     """Where a visit stands."""
 
@@ -45,7 +34,6 @@ class Phase(StrEnum):
     CLOSED = "closed"
 
 
-@at_hand
 class Stand(StrEnum):
     """Where a client's seat stands; presence is another matter."""
 
@@ -53,6 +41,16 @@ class Stand(StrEnum):
     WAITING = "waiting"
     IN = "in"
     REMOVED = "removed"
+
+
+# Python 3.11 takes ten times as long to find a member of an enumeration as a name of the module's own, and every
+# decision asks for a score of them.
+CLIENT: Final = Role.CLIENT
+SCHEDULED: Final = Phase.SCHEDULED
+IN_PROGRESS: Final = Phase.IN_PROGRESS
+OUT: Final = Stand.OUT
+WAITING: Final = Stand.WAITING
+IN: Final = Stand.IN
 
 
 class Who(Struct, frozen=True):
@@ -221,6 +219,8 @@ class Visit(Struct, frozen=True):
     """Of them, those whose node died and that are still to be replaced."""
     media_node: str | None = None
     """The node that last told of this visit's media."""
+    media_fence: int = 0
+    """The highest fence of a node that carried them."""
     opened_at: int = 0
     """When it was opened, or its start last changed: nobody is absent before."""
     alone_since: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import to_builtins
@@ -117,3 +118,14 @@ def may_see(room: Room, who: Who, visit: str | None) -> bool:
     if found is None:
         return True  # it has closed; its audience was fixed when it did
     return hosts(found, who) or who.participant in roster(found) or who.participant in found.seats
+
+
+def may_be_told(room: Room | None, who: Who, event: Mapping[str, Any]) -> bool:
+    """Tell whether an event on its way to `who` still concerns them, by the room as it is known where they are."""
+    if room is None or room.version < event.get("version", 0):
+        return (
+            True  # a room older than the event cannot tell: somebody may have come into the visit with this very step
+        )
+    if event.get("type") == "visit.closed":
+        return True  # it takes the visit from them: who is no longer of it must hear just that
+    return may_see(room, who, event.get("visit"))

@@ -11,7 +11,7 @@ from signaling.errors import Refused
 from signaling.index import Index, index_of
 from signaling.lookup import shown_status
 from signaling.messages import SetStatus, WaitingChanged
-from signaling.state import Entry, Room, Status, Visit
+from signaling.state import Entry, Room, Status, Visit, Who
 
 
 def demand_window(visit: Visit, now: int) -> None:
@@ -31,7 +31,7 @@ def opens(visit: Visit) -> int:
     return visit.start - visit.policy.window_before
 
 
-def set_status(draft: Draft, request: SetStatus) -> None:
+def set_status(draft: Draft, _: Who, request: SetStatus) -> None:
     """The provider tells the waiting what to expect."""
     status = Status(request.status, request.minutes if request.status == "late" else None)
     if status != draft.room.status:
@@ -41,22 +41,23 @@ def set_status(draft: Draft, request: SetStatus) -> None:
 def tell_status(draft: Draft) -> None:
     """Tell the waiting how their provider is, if it is not what it was before this step."""
     status = shown_status(draft.room)
-    if shown_status(draft.before) == status:
+    if not draft.changed or shown_status(draft.before) == status:
         return
     last: dict[str, WaitingChanged] = {}
     for entry in draft.entries:
         if isinstance(entry, Told) and isinstance(entry.message, WaitingChanged):
             last |= dict.fromkeys(entry.to, entry.message)
     know = {who for who, told in last.items() if (told.status, told.minutes) == (status.kind, status.minutes)}
-    places = {who: at for who, at in _places(draft.index, 0).items() if who not in know}
+    places = {who: at for who, at in _places(draft.index).items() if who not in know}
     _tell(draft, [who for who in draft.index.waiting if who not in know], places, status)
 
 
 def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:
     """An entry came or went: tell it how the provider is, and tell those whose place in line it changed, if shown."""
-    places = _places(draft.index, draft.index.place(behind))
     here = {behind.participant: None} if behind.id in draft.room.entries else {}
-    _tell(draft, here | places, places, shown_status(draft.room))
+    places = _places(draft.index, behind=behind)
+    if here or places:
+        _tell(draft, here | places, places, shown_status(draft.room))
 
 
 def _tell(draft: Draft, to: Iterable[str], places: dict[str, int], status: Status) -> None:
@@ -65,10 +66,11 @@ def _tell(draft: Draft, to: Iterable[str], places: dict[str, int], status: Statu
     draft.tell(to, told, own=Own("ahead", places) if places else None)
 
 
-def _places(index: Index, start: int) -> dict[str, int]:
-    """Return how many wait before each of those who are told so and have as many as `start` before them."""
+def _places(index: Index, *, behind: Entry | None = None) -> dict[str, int]:
+    """Return how many wait before each of those who are told so: all, or an entry and whoever is behind it."""
     if not index.shown:
         return {}
+    start = index.place(behind) if behind is not None else 0
     return {place.participant: at for at, place in enumerate(index.line[start:], start) if place.shown}
 
 

@@ -3,6 +3,7 @@
 import { CallStage } from "./components/call-stage.js";
 import { Chat } from "./lib/chat.js";
 import { newId, systemClock } from "./lib/clock.js";
+import { shownOthers } from "./lib/group.js";
 import { Call } from "./lib/media.js";
 import { Speaking } from "./lib/speaking.js";
 
@@ -196,7 +197,7 @@ export class Session {
     if (!this.#stage || !this.#t) return;
     this.#stage.tell(
       {
-        others: seen(this.#participants, this.call.remotes),
+        others: shownOthers(this.#participants, this.call.remotes),
         remotes: this.call.remotes,
         call: this.call.state,
         line: this.#connection.state,
@@ -205,18 +206,4 @@ export class Session {
       this.#t,
     );
   }
-}
-
-/**
- * The others to show. Of several providers some may not take part: who is not heard of gets no empty place, unless
- * nobody else of them is there to be waited for.
- * @param {Participant[]} participants
- * @param {import("./lib/media.js").Remote[]} remotes
- */
-export function seen(participants, remotes) {
-  const there = new Set(remotes.map(({ participant }) => participant));
-  const leads = participants.filter(({ role }) => role !== "client");
-  const led = leads.some(({ id, you }) => you || there.has(id));
-  const idle = new Set(led && leads.length > 1 ? leads.filter(({ id }) => !there.has(id)) : []);
-  return participants.filter((one) => !one.you && one.presence !== "left" && !idle.has(one));
 }

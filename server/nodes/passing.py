@@ -11,8 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -86,12 +85,7 @@ class Passing:
         if call.by != self._node:
             self._spawn(self._in(room, call))
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
         """Drop what was not told yet."""
         for task in self._tasks:
             task.cancel()

@@ -14,6 +14,7 @@ from server.crypto import Names
 from server.ports import PARTITIONS
 
 NODES: Final = "nodes"
+PULSES: Final = "pulses"
 
 
 class RoomKeys(NamedTuple):
@@ -108,6 +109,11 @@ def at_key(node: str) -> str:
 def lease_key(name: str) -> str:
     """Return the key that says who holds a lease."""
     return f"lease:{name}"
+
+
+def carried_key(visit: str) -> str:
+    """Return the key that says which node carries a visit's media."""
+    return f"carried:{visit}"
 
 
 def agreed_key(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final, Generic, TypeVar
 
 from server.ports import (
     PARTITIONS,
+    Carried,
     Changed,
     Clock,
     Commit,
@@ -16,6 +17,7 @@ from server.ports import (
     Document,
     Nodes,
     Outbox,
+    Pulses,
     Repeated,
     Secrets,
     Stored,
@@ -260,6 +262,9 @@ class MemoryNodes:
         self._rooms: dict[str, set[str]] = defaultdict(set)
         self._leases: _Expiring[str] = _Expiring(clock)
         self._agreed: dict[str, str] = {}
+        self._clock = clock
+        self._pulses: dict[str, int] = {}
+        self._carried: dict[str, Carried] = {}
 
     async def beat(self, node: str, now: int) -> None:
         """Say that `node` is alive at `now`."""
@@ -284,7 +289,31 @@ class MemoryNodes:
     async def forget(self, node: str) -> None:
         """Remove a node that is gone, and its rooms."""
         self._rooms.pop(node, None)
+        self._pulses.pop(node, None)
         self._beats.pop(node, None)
+
+    async def pulse(self, node: str) -> Pulses:
+        """Say that `node` is alive, and return when every node last was."""
+        self._pulses[node] = now = self._clock()
+        return Pulses(now, dict(self._pulses))
+
+    async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
+        """Return who carries a visit: `node`, if nobody did or if it was `over`."""
+        there = self._carried.get(visit, Carried("", 0))
+        if there.node and there != over:
+            return there
+        self._carried[visit] = Carried(node, max(there.fence, floor) + 1)
+        return self._carried[visit]
+
+    async def carriers(self, visits: Sequence[str]) -> Mapping[str, Carried]:
+        """Return who carries each of these visits, where anybody does."""
+        return {visit: there for visit in visits if (there := self._carried.get(visit)) is not None and there.node}
+
+    async def release(self, visit: str, node: str) -> None:
+        """Say that `node` carries it no more, if it did. The fence is kept."""
+        there = self._carried.get(visit)
+        if there is not None and there.node == node:
+            self._carried[visit] = Carried("", there.fence)
 
     async def lease(self, name: str, node: str, ttl: int) -> bool:
         """Take or renew a lease for `ttl` ms; False while another node holds it."""

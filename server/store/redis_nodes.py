@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from server.ports import Carried, Pulses
 from server.redis_link.client import Calls
-from server.redis_link.keys import NODES, agreed_key, at_key, lease_key
+from server.redis_link.keys import NODES, PULSES, agreed_key, at_key, carried_key, lease_key
 from server.redis_link.pipe import Script
 from server.store.scripts import source
 
+KEEP_FENCE: Final = 24 * 60 * 60 * 1000
+"""Milliseconds after the last claim. A fence that was forgotten is made good by what the visit's room knows of it."""
+
 _LEASE: Final = Script(source("lease"))
+_PULSE: Final = Script(source("pulse"))
+_CLAIM: Final = Script(source("claim"))
+_RELEASE: Final = Script(source("release"))
 
 
 class RedisNodes:
@@ -45,7 +52,36 @@ class RedisNodes:
         """Remove a node that is gone, and its rooms."""
         # Its rooms first: a node that is still listed will be looked after again.
         await self._client.ask(at_key(node), lambda redis: redis.delete(at_key(node)))
+        await self._client.ask(PULSES, lambda redis: redis.hdel(PULSES, node))
         await self._client.ask(NODES, lambda redis: redis.hdel(NODES, node))
+
+    async def pulse(self, node: str) -> Pulses:
+        """Say that `node` is alive, and return when every node last was."""
+        now, *pairs = await self._client.run(_PULSE, [PULSES], [node], repeat=True)
+        return Pulses(int(now), {name.decode(): int(at) for name, at in zip(pairs[::2], pairs[1::2], strict=True)})
+
+    async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
+        """Return who carries a visit: `node`, if nobody did or if it was `over`."""
+        before, its = (over.node, over.fence) if over is not None else ("", 0)
+        arguments = (node, before, its, floor, KEEP_FENCE)
+        now, fence = await self._client.run(_CLAIM, [carried_key(visit)], arguments, repeat=True)
+        return Carried(now.decode(), int(fence))
+
+    async def carriers(self, visits: Sequence[str]) -> Mapping[str, Carried]:
+        """Return who carries each of these visits, where anybody does."""
+        if not visits:
+            return {}
+        keys = [carried_key(visit) for visit in visits]
+        found = await self._client.each(keys, lambda pipeline, key: pipeline.hmget(key, "node", "fence"))
+        return {
+            visit: Carried(node.decode(), int(fence))
+            for visit, (node, fence) in zip(visits, found, strict=True)
+            if node
+        }
+
+    async def release(self, visit: str, node: str) -> None:
+        """Say that `node` carries it no more, if it did. The fence is kept."""
+        await self._client.run(_RELEASE, [carried_key(visit)], [node], repeat=True)
 
     async def lease(self, name: str, node: str, ttl: int) -> bool:
         """Take or renew a lease for `ttl` ms; False while another node holds it."""

@@ -7,6 +7,7 @@ arrives by the bus and is held back until the view is sent; whatever is before, 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -84,6 +85,9 @@ async def _greet(session: Session, hello: Hello) -> None:
         await _replace(session, hello.resume.connection, old, room)
         room = await session.read_room()
         missed = await _missed(session, hello.resume, room)
+    over = _over(room, ticket.by)
+    if over is not None and missed is not None and not _sent_away(session, missed):
+        missed = None  # their seat went to somebody else meanwhile, and nothing that they missed tells them so
     if session.over is not None:
         return
     session.present = True
@@ -101,7 +105,6 @@ async def _greet(session: Session, hello: Hello) -> None:
     )
     if missed is None or hello.resume is None:
         session.show(room)
-        over = _over(room, ticket.by)
         if over is not None:
             session.close(over)  # after the view, which says whom to call
             return
@@ -119,6 +122,12 @@ def _over(room: Room, who: Who) -> Close | None:
     if visit is None:
         return None if who.visit is None else Close.OVER
     return Close.REMOVED if visit.seats[who.participant].stand is Stand.REMOVED else None
+
+
+def _sent_away(session: Session, missed: Sequence[tuple[int, Event]]) -> bool:
+    """Tell whether what somebody missed will itself send them away."""
+    me = session.me.by.participant
+    return any(event.close is not None and event.is_for(me, session.id) for _, event in missed)
 
 
 async def _redeemed(session: Session, ticket: str) -> Ticket:

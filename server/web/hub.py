@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping,
 from types import TracebackType
 from typing import Any, Self
 
-from server.ports import Bus, Clock, Nodes, Rooms, RoomStore, Secrets, StoreAway
+from server.ports import Attendance, Bus, Clock, Rooms, RoomStore, Secrets, StoreAway
 from server.web.closes import Close, may_resume
 from server.web.door import Counts, MaySee, Shell, View, Wire
 from server.web.feed import Feed
@@ -70,7 +70,7 @@ class Hub:
         bus: Bus,
         store: RoomStore,
         secrets: Secrets,
-        nodes: Nodes,
+        nodes: Attendance,
         shell: Shell,
         view: View,
         node: str,
@@ -319,6 +319,11 @@ class Hub:
         if servers:
             return Packet({**event.told(participant), "ice_servers": servers})
         return event.packet_for(participant)
+
+    async def look(self, room: str, seq: int) -> None:
+        """Let this node know a room as it was at event `seq`, or later. Raise `StoreAway`."""
+        async with self.reading:
+            await self.rooms.present(room, seq=seq)
 
     def gap(self) -> None:
         """Read again what the bus may have missed, in every room."""

@@ -157,7 +157,14 @@ class Session:
         """Spend the secret we were resumed by: whoever has the welcome has the next one."""
         if self.predecessor is not None and self.present:
             predecessor, self.predecessor = self.predecessor, None
-            self.hub.spawn(self.hub.claims.confirm(predecessor, self.id))
+            self.hub.spawn(self._spend(predecessor))
+
+    async def _spend(self, predecessor: str) -> None:
+        try:
+            await self.hub.claims.confirm(predecessor, self.id)
+        except StoreAway:
+            self.predecessor = predecessor  # whatever the browser says next confirms it again
+            raise
 
     def pinged_by_peer(self) -> None:
         """Count a WebSocket ping, which the wire answers: they cost a little, too."""

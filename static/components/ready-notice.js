@@ -19,6 +19,8 @@ export class ReadyDialog {
   #others = h("p", { class: "hint" });
   #silent = h("p", { class: "hint" });
   #busy = h("p", { class: "hint" });
+  #unverified = h("p", { class: "emergency" });
+  #match = h("button", { type: "button", class: "secondary large" });
   #start = h("button", { type: "button", class: "primary large" });
   #later = h("button", { type: "button", class: "secondary large" });
   #error = h("p", { class: "form-error", role: "alert" });
@@ -29,10 +31,11 @@ export class ReadyDialog {
     this.#title,
     this.#more,
     this.#others,
+    this.#unverified,
     this.#silent,
     this.#busy,
     this.#error,
-    h("div", { class: "actions" }, this.#start, this.#later),
+    h("div", { class: "actions" }, this.#start, this.#match, this.#later),
   );
   /** @type {Entry | null} */
   #entry = null;
@@ -41,12 +44,13 @@ export class ReadyDialog {
   /** Their group is in session already. */
   #late = false;
 
-  /** @param {{onStart: (entry: Entry) => void, onAdmit: (entry: Entry) => void, onLater: (entries: Entry[]) => void}} answers */
-  constructor({ onStart, onAdmit, onLater }) {
+  /** @param {{onStart: (entry: Entry) => void, onAdmit: (entry: Entry) => void, onMatch: (entry: Entry) => void, onLater: (entries: Entry[]) => void}} answers */
+  constructor({ onStart, onAdmit, onMatch, onLater }) {
     this.#start.addEventListener("click", () => {
       this.#start.disabled = true;
       if (this.#entry) (this.#late ? onAdmit : onStart)(this.#entry);
     });
+    this.#match.addEventListener("click", () => this.#entry && onMatch(this.#entry));
     this.#later.addEventListener("click", () => onLater(this.#together));
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault(); // Escape is an answer too: not now
@@ -81,6 +85,12 @@ export class ReadyDialog {
     const live = view ? liveBeside(view, entry) : undefined;
     this.#late = isLate(entry, live);
     this.#start.hidden = live !== undefined && !this.#late;
+    // A name that anybody may have typed: nothing here is done by reflex.
+    this.#start.className = entry.verified ? "primary large" : "secondary large";
+    this.#match.hidden = entry.verified || live !== undefined;
+    this.#unverified.hidden = entry.verified;
+    setText(this.#unverified, t.say("ready.unverified"));
+    setText(this.#match, t.say("match.open"));
     setText(this.#busy, this.#start.hidden ? t.say("room.busy_hint") : "");
     setText(this.#start, this.#late ? t.say("group.admit") : group ? t.say("room.start_group", { ready: there, of }) : t.say("room.start"));
     setText(this.#later, t.say("ready.not_now"));

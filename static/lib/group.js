@@ -66,14 +66,16 @@ function member(view, visit, { client, participant, name, seat }) {
  * Where somebody without a link may belong: the seats of one's own appointments that wait for their client.
  * @typedef {{appointment: RoomAppointment, client: {id: string, name: string}}} Match
  * @param {ProviderView} view
+ * @param {RoomVisit} [live]  then those of this one alone
  * @returns {Match[]}
  */
-export function matchesOf(view) {
+export function matchesOf(view, live) {
   const waits = new Set(view.waiting.map((entry) => `${entry.appointment}/${entry.client.id}`));
+  const inside = new Set(live ? membersOf(view, live).filter(({ seat }) => seat !== "out").map(({ client }) => client) : []);
   return view.appointments
-    .filter(({ phase, room }) => phase === "scheduled" && room === undefined)
+    .filter(({ id, phase, room }) => room === undefined && (live ? id === live.appointment : phase === "scheduled"))
     .flatMap((appointment) => appointment.clients.map((client) => ({ appointment, client })))
-    .filter(({ appointment, client }) => client.seat !== "removed" && !waits.has(`${appointment.id}/${client.id}`));
+    .filter(({ appointment, client }) => client.seat !== "removed" && !waits.has(`${appointment.id}/${client.id}`) && !inside.has(client.id));
 }
 
 /** Whether somebody waits for a session that has begun already: they are admitted, and nothing is started. @param {Entry} entry @param {RoomVisit | undefined} live */
@@ -103,4 +105,18 @@ export function revOf(view, entry) {
 /** Whether a waiting client's connection dropped: their place is kept for a while. @param {Entry} entry */
 export function dropped({ flags }) {
   return flags?.includes("dropped") === true;
+}
+
+/**
+ * The others to show. Of several providers some may not take part: who is not heard of gets no empty place, unless
+ * nobody else of them is there to be waited for.
+ * @param {import("./types.js").Participant[]} participants
+ * @param {{participant: string}[]} remotes  whose lines there are
+ */
+export function shownOthers(participants, remotes) {
+  const there = new Set(remotes.map(({ participant }) => participant));
+  const leads = participants.filter(({ role }) => role !== "client");
+  const led = leads.some(({ id, you }) => you || there.has(id));
+  const idle = new Set(led && leads.length > 1 ? leads.filter(({ id }) => !there.has(id)) : []);
+  return participants.filter((one) => !one.you && one.presence !== "left" && !idle.has(one));
 }

@@ -83,6 +83,7 @@
  * @property {Phase} phase
  * @property {number} start
  * @property {number} end
+ * @property {string} [outcome]        of one that closed while this page looked on
  * @property {{id: string, name: string}} [host]
  * @property {boolean} [group]
  * @property {{id: string, participant?: string, name: string, seat?: string, presence?: string}[]} clients

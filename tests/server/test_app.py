@@ -16,9 +16,6 @@ from server.ports import StoreAway
 from server.redis_link.faults import StoreFault
 from server.running import STOPPED_BY, CannotStart, listen, running, stopped_by_signals
 from server.settings import load
-from signaling.messages import VisitEnded
-from tests.server.rooms import House
-from tests.signaling.people import ANN, BOB, HOST
 
 
 @dataclass
@@ -53,17 +50,6 @@ async def test_a_node_says_why_it_must_get_nobody_new(
 async def test_several_processes_are_refused_until_they_are_possible() -> None:
     with pytest.raises(CannotStart, match="CARELOBBY_WORKERS"):
         await app.serve(load({"workers": 2}), print_json=False)
-
-
-async def test_the_last_look_before_a_socket_knows_who_is_of_a_visit() -> None:
-    house = House()
-    await house.started()
-    room = await house.saved()
-    told = {"type": VisitEnded.__struct_config__.tag, "visit": "vis_ann"}
-
-    assert [app._may_see(room, who, told) for who in (HOST, ANN, BOB)] == [True, True, False]
-    assert app._may_see(None, BOB, told)
-    assert app._may_see(room, BOB, told | {"version": room.version + 1})  # this node has yet to see who came with it
 
 
 # --- Sockets and signals

@@ -471,3 +471,29 @@ async def test_a_wish_for_another_offer_reaches_its_browser(stage: Stage) -> Non
     assert who == ("par_ann",)
     assert isinstance(told, MediaRenegotiate)
     assert (told.peer, told.receive, told.reason) == ("p1", {"audio": 2, "video": 1}, "screen")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Chat(text="hello"),
+        OFFER,
+        MediaCandidates(peer="p1"),
+        MediaPrepare(),
+        MediaStats(),
+        TellWaiting(entry="e", text="x"),
+    ],
+)
+async def test_a_displaced_device_neither_says_nor_sends_anything(stage: Stage, request_: Any) -> None:
+    for who in (ANN, HOST):
+        if isinstance(request_, TellWaiting) and who is ANN:
+            continue
+        taken = replace(comes(who), connection=f"con_new_{who.participant}", device="another", takeover=True)
+        await stage.node.door.fact(ROOM, taken)
+        did = list(stage.media.did)
+
+        with pytest.raises(Refused):
+            await stage.handle(who, request_)
+
+        assert stage.media.did == did
+        assert stage.messages(ChatLine) == []

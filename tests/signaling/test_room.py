@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from msgspec.structs import replace
 
 from signaling.effects import Told
 from signaling.errors import Refused
 from signaling.events import DeadlinePassed, MediaChanged
-from signaling.messages import End, Rejoin, SetStatus, Start
+from signaling.messages import End, Rejoin, RoomRequest, SetStatus, Start
 from signaling.policy import HOUR, MINUTE, SECOND
-from signaling.room import deadline, handle
+from signaling.room import GRANTS, deadline, handle
 from signaling.snapshot import pack
 from signaling.state import Phase
 from tests.signaling.people import ANN, CHECK_IN, HOST, POLICY, SOON, START
@@ -136,3 +138,7 @@ def test_the_room_of_a_whole_visit_ends_as_empty_as_it_began() -> None:
 
     assert (played.room.visits, played.room.entries) == ({}, {})
     assert Phase.CLOSED not in {v.phase for v in played.room.visits.values()}
+
+
+def test_every_request_of_a_room_has_a_function_that_grants_it() -> None:
+    assert GRANTS.keys() == set(get_args(RoomRequest))

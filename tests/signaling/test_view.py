@@ -7,10 +7,22 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from signaling.messages import ClientView, End, Finish, ProviderView, Rejoin, Remove, ReturnToWaiting, SetStatus, Start
+from signaling.events import Rescheduled
+from signaling.messages import (
+    ClientView,
+    End,
+    Finish,
+    ProviderView,
+    Rejoin,
+    Remove,
+    ReturnToWaiting,
+    SetStatus,
+    Start,
+    VisitClosed,
+)
 from signaling.policy import HOUR, MINUTE
 from signaling.state import Role, Room, Who
-from signaling.view import may_see, view
+from signaling.view import may_be_told, may_see, view
 from tests.signaling.people import (
     ANN,
     BOB,
@@ -19,6 +31,7 @@ from tests.signaling.people import (
     CO,
     CONSENT,
     EVA,
+    EVAS,
     GIA,
     GUS,
     GWEN,
@@ -28,6 +41,7 @@ from tests.signaling.people import (
     START,
     WALT,
     WILMA,
+    person,
 )
 from tests.signaling.play import Played, asks, client, play, provider, waiting
 
@@ -207,3 +221,20 @@ def test_the_last_check_before_a_socket_knows_whose_visit_it_is() -> None:
     assert [who.participant for who in (HOST, CO, ANN, BOB) if may_see(room, who, "vis_ann")] == ["dr_host", "par_ann"]
     assert may_see(room, BOB, None)
     assert may_see(room, BOB, "vis_closed_long_ago"), "its audience was fixed when it closed"
+
+
+def test_the_last_look_before_a_socket_goes_by_the_room_as_it_is_known_there() -> None:
+    room = full_house().room
+    ended = {"type": "visit.ended", "visit": "vis_ann", "version": room.version}
+
+    assert [may_be_told(room, who, ended) for who in (HOST, ANN, BOB)] == [True, True, False]
+    assert may_be_told(None, BOB, ended)
+    assert may_be_told(room, BOB, ended | {"version": room.version + 1}), "who came with it is not known here yet"
+
+
+def test_who_is_taken_off_an_appointment_is_told_so() -> None:
+    alone = replace(EVAS, providers=(person(HOST),))
+    played = play((SOON, Rescheduled(alone, POLICY)))
+    [closed] = played.told(VisitClosed, CO)
+
+    assert may_be_told(played.room, CO, msgspec.to_builtins(closed))

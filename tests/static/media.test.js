@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { Call } from "../../static/lib/media.js";
 import { Refusal } from "../../static/lib/refusal.js";
-import { FakeClock, FakePeer, FakeStream, settled, track } from "./harness/doubles.js";
+import { FakeClock, FakePeer, FakeStream, settled, track } from "./doubles.js";
 
 function setUp() {
   const clock = new FakeClock();

@@ -6,7 +6,8 @@ import asyncio
 import base64
 import secrets
 import subprocess
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest_asyncio
 from loadtests.ehr import Ehr
 from loadtests.participants import Participant
 from server.store.embedded import find_binary
+from tests.stories.media_peer import MediaPeer, until
 from tests.stories.service import Service
 
 
@@ -160,3 +162,93 @@ async def test_words_reach_the_other_node_and_nobody_who_is_not_meant(nodes: Two
         assert not ben.heard("chat")
         assert not ben.heard("media.mode")
         assert not [told for told in ana.heard("waiting.changed") if "text" in told]
+
+
+# --- Media
+
+
+@dataclass
+class Session:
+    """A visit in progress: its provider at the second node, its client at the first."""
+
+    ehr: Ehr
+    visit: str
+    provider: Participant
+    client: Participant
+    again: Participant
+    """The client's next connection, at the second node."""
+
+
+@pytest_asyncio.fixture
+async def session(nodes: Two) -> AsyncIterator[Session]:
+    async with (
+        Ehr(nodes.second.url, nodes.second.operator_key) as ehr,
+        Participant(nodes.second.url, device="laptop") as provider,
+        Participant(nodes.first.url, device="phone") as client,
+        Participant(nodes.second.url, device="phone") as again,
+    ):
+        booked = await ehr.book("apt", await ehr.provider("dr"), ["ana"])
+        await provider.join(await ehr.provider_ticket("dr"))
+        await client.join(await ehr.client_ticket(booked.tokens["ana"]))
+        await client.check_in()
+        await provider.hear("client.ready")
+        await provider.ask("start", appointment=booked.id)
+        await client.hear("visit.started")
+        yield Session(ehr, booked.visit, provider, client, again)
+
+
+def flows(*peers: MediaPeer) -> Callable[[], bool]:
+    """Return whether each of them has seen and heard the other for a while longer."""
+    goals = [(peer, {kind: peer.frames[kind] + 20 for kind in ("audio", "video")}) for peer in peers]
+    return lambda: all(peer.frames[kind] >= goal for peer, kinds in goals for kind, goal in kinds.items())
+
+
+async def test_parties_on_different_nodes_see_and_hear_one_another_until_one_ends(session: Session) -> None:
+    async with MediaPeer(session.client) as client, MediaPeer(session.provider) as provider:
+        await client.connect()  # whose node carries the visit from now on
+        await provider.connect()
+        assert {track["kind"] for track in provider.answer["tracks"]} == {"audio", "video"}
+        await until(flows(client, provider))
+
+        await session.client.ask("media.mode", mode="audio", reason="bandwidth")
+        await session.provider.hear("media.mode")
+        await asyncio.sleep(0.3)  # what was under way arrives
+        before = provider.frames["video"]
+        await asyncio.sleep(1.0)
+        assert provider.frames["video"] == before
+        await session.client.ask("media.mode", mode="video")
+        await until(flows(client, provider))
+
+        await session.provider.ask("end", visit=session.visit)  # at the node that carries nothing
+        await session.client.hear("visit.ended")
+        await asyncio.sleep(1.0)
+        before = client.frames.total(), provider.frames.total()
+        await asyncio.sleep(1.0)
+        assert (client.frames.total(), provider.frames.total()) == before
+
+
+async def test_media_go_on_at_the_other_node_when_theirs_is_killed(nodes: Two, session: Session) -> None:
+    async with MediaPeer(session.client) as client, MediaPeer(session.provider) as provider:
+        await client.connect()
+        await provider.connect()
+        await until(flows(client, provider))
+        await asyncio.sleep(5.5)  # until it is sure that the other's silence would be a death
+        killed = time.monotonic()
+        await nodes.first.kill()
+        await session.client.closing()
+        await session.again.resume(session.client)
+
+        for person, peer in ((session.provider, provider), (session.again, client)):
+            told = await person.hear("media.replace")
+            assert (told["peer"], told["reason"]) == (peer.name, "node_lost")
+            assert "seq" not in told
+        assert time.monotonic() - killed < 6
+        async with MediaPeer(session.again) as back, MediaPeer(session.provider) as doctor:
+            await back.connect()
+            await doctor.connect()
+            await until(flows(back, doctor))
+        assert not session.again.heard("visit.ended")
+        assert not session.provider.heard("visit.ended")
+        await session.provider.ask("end", visit=session.visit)
+        await session.again.hear("visit.ended")
+        await session.provider.ask("finish", visit=session.visit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from server.ports import Carried
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
 from tests.server.store.fixtures import Live
@@ -51,6 +52,46 @@ async def test_a_lease_is_held_by_one_until_it_runs_out(live: Live) -> None:
     live.pass_time(501)
     assert await nodes.lease("archiver", "n2", 2000)
     assert not await nodes.lease("archiver", "n1", 2000)
+
+
+async def test_a_pulse_tells_the_time_and_when_every_node_last_was_alive(store: Store) -> None:
+    nodes = store.nodes
+    first = (await nodes.pulse("n1")).now
+
+    pulses = await nodes.pulse("n2")
+
+    assert pulses.now >= first > 0
+    assert pulses.last == {"n1": first, "n2": pulses.now}
+    await nodes.forget("n1")
+    assert set((await nodes.pulse("n2")).last) == {"n2"}
+
+
+async def test_a_visit_is_carried_by_one_node_and_of_those_who_would_take_it_over_one_wins(store: Store) -> None:
+    nodes = store.nodes
+    first = await nodes.claim("v1", "n1")
+    assert first == Carried("n1", 1)
+    assert await nodes.claim("v1", "n2") == first
+    assert await nodes.claim("v1", "n1") == first
+
+    takers = await asyncio.gather(*(nodes.claim("v1", node, over=first) for node in ("n2", "n3")))
+
+    assert takers[0] == takers[1]
+    assert takers[0].fence == 2
+    assert await nodes.claim("v1", "n1", over=first) == takers[0]
+    assert await nodes.carriers(["v1", "v2"]) == {"v1": takers[0]}
+
+
+async def test_a_fence_rises_also_after_a_release_and_above_what_a_room_has_seen(store: Store) -> None:
+    nodes = store.nodes
+    await nodes.claim("v1", "n1")
+    await nodes.release("v1", "n2")
+    assert await nodes.carriers(["v1"]) == {"v1": Carried("n1", 1)}
+
+    await nodes.release("v1", "n1")
+
+    assert await nodes.carriers(["v1"]) == {}
+    assert await nodes.claim("v1", "n2") == Carried("n2", 2)
+    assert await nodes.claim("v2", "n2", floor=7) == Carried("n2", 8)
 
 
 async def test_all_agree_on_the_first_value(store: Store) -> None:

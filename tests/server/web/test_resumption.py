@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 from websockets.exceptions import ConnectionClosed
 
 from server.web.closes import Close
@@ -164,6 +165,17 @@ async def test_a_missed_end_is_told_and_then_ends_it(node: Node) -> None:
 
     await new.get("welcome")
     await new.get("visit.closed")
+    assert await new.closed() == Close.OVER
+
+
+async def test_who_lost_their_seat_meanwhile_is_not_recovered_but_told_so(node: Node) -> None:
+    old = await dropped(node)
+    room = node.world.rooms[ROOM]
+    node.world.rooms[ROOM] = replace(room, visits={"vis_1": replace(room.visits["vis_1"], seats={})})
+
+    new = await welcomed(await node.resume(old))
+
+    assert new.welcome["recovered"] is False
     assert await new.closed() == Close.OVER
 
 
@@ -349,6 +361,23 @@ async def test_a_spent_secret_that_comes_back_revokes_the_whole_line(node: Node)
     assert await second.closed() == Close.REVOKED
     again = await node.resume(second, epoch="e1", seq=10)
     assert await again.closed() == Close.EXPIRED
+
+
+async def test_a_secret_whose_spending_the_store_missed_is_spent_by_the_next_word(node: Node) -> None:
+    old = await dropped(node)
+    new = await welcomed(await node.resume(old))
+    node.world.away = True
+    await new.send(type="ping", id=1)
+    await new.get("ok")
+    await settle()
+    node.world.away = False
+    await new.send(type="ping", id=2)
+    await new.get("ok")
+    await settle()
+
+    thief = await node.resume(old)
+
+    assert await thief.closed() == Close.REVOKED
 
 
 async def test_a_line_is_revoked_on_other_nodes_too(node: Node) -> None:

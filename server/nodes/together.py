@@ -1,0 +1,104 @@
+"""All that makes many nodes one service, put together: what `server/app.py` starts and wires to the hub."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from server.nodes.anywhere import MediaAnywhere
+from server.nodes.carrier import Carrier
+from server.nodes.leases import Leases
+from server.nodes.listening import Listening
+from server.nodes.passing import Passing, Tell
+from server.ports import Bus, Clock, Deliver, Gap, Media, Nodes, Post, Rooms
+
+
+class Air(Bus, Post, Protocol):
+    """The bus, with what nodes say to one another."""
+
+
+def _new_id() -> str:
+    return secrets.token_urlsafe(12)
+
+
+class Together:
+    """This node among the others. `async with` it: it pulses, and at the end says what it still has to say."""
+
+    def __init__(
+        self,
+        air: Air,
+        nodes: Nodes,
+        media: Media,
+        *,
+        node: str,
+        clock: Clock,
+        rooms: Rooms,
+        here: Tell,
+        seen: Callable[[str], int],
+        deliver: Deliver,
+        gap: Gap,
+        new_id: Callable[[], str] = _new_id,
+    ) -> None:
+        """`here` tells people at this node; `seen` is the newest event number that the hub has seen of a room.
+
+        `deliver` and `gap` are the hub's: what the bus brings is for it, too.
+        """
+        self._deliver = deliver
+        self._gap = gap
+        self.listening = Listening(air, nodes, node=node)
+        self.leases = Leases(
+            nodes,
+            node=node,
+            taken=lambda visit, room, lease: self.carrier.take(visit, room, lease),
+            lost=lambda visit: self.carrier.lose(visit),
+            here=self.listening.has_people,
+        )
+        self.passing = Passing(air, node=node, rooms=rooms, here=here, seen=lambda room: self.carrier.seen(room))
+        self.carrier = Carrier(
+            media,
+            node=node,
+            clock=clock,
+            rooms=rooms,
+            leases=self.leases,
+            listening=self.listening,
+            passing=self.passing,
+            here=here,
+            seen=seen,
+        )
+        self.media = MediaAnywhere(air, node=node, leases=self.leases, carrier=self.carrier, new_id=new_id)
+
+    async def __aenter__(self) -> Self:
+        await self.leases.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.media.errands.close()
+        await self.passing.close()
+        await self.carrier.close()
+        await self.leases.__aexit__(kind, error, trace)
+
+    def deliver(self, room: str, events: Sequence[tuple[int, bytes | None]]) -> None:
+        """Take events of a room."""
+        self._deliver(room, events)
+        self.carrier.hear(room, events)
+
+    def gap(self) -> None:
+        """Look again at what may have changed unheard."""
+        self._gap()
+        self.carrier.gap()
+
+    def called(self, room: str, letter: bytes) -> None:
+        """Take what was called to a room."""
+        self.passing.called(room, letter)
+
+    def letter(self, letter: bytes) -> None:
+        """Take what was posted to this node."""
+        self.media.errands.letter(letter)
+
+    def buried(self) -> None:
+        """Others took this node for dead, and forgot which rooms it has media of."""
+        self.carrier.spawn(self.listening.note_again())

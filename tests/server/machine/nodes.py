@@ -1,0 +1,151 @@
+"""One node of the machine: the service's own parts, put together as `server/app.py` does, over what memory holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from server.alarms import Alarms
+from server.dispatch import Dispatcher
+from server.nodes.passing import Passing
+from server.perform import Performer
+from server.web.closes import Close
+from server.web.hub import Hub
+from server.web.stored_event import encode
+from signaling.errors import StaleRound
+from signaling.negotiation import replacements
+from signaling.view import may_be_told, view
+from tests.server.machine.trouble import Ear, Reach, Reached, RoomsReached
+
+ICE = ({"urls": ["turn:here"], "credential": "ice-secret"},)
+
+
+class Answered(Struct, frozen=True):
+    """The answer of a media node that carries nothing."""
+
+    sdp: str
+    tracks: Sequence[Any] = ()
+
+
+class Seen(Struct, frozen=True):
+    """What the media node tells."""
+
+    visit: str
+    participant: str
+    kind: Any
+    at: int
+
+
+class StillMedia:
+    """A media node that only keeps who has a peer in which visit."""
+
+    def __init__(self) -> None:
+        self.peers: dict[tuple[str, str], tuple[str, int]] = {}
+
+    async def offer(self, *, visit: str, participant: str, peer: str, round: int, **more: Any) -> Answered:
+        known = self.peers.get((visit, participant))
+        if known is not None and known[0] == peer and round < known[1]:
+            raise StaleRound
+        self.peers[visit, participant] = (peer, round)
+        return Answered(sdp=f"v=0 {visit} {participant}")
+
+    async def candidates(self, **named: Any) -> None: ...
+
+    def set_mode(self, **named: Any) -> None: ...
+
+    def stop(self, visit: str, participant: str | None = None) -> None:
+        for key in [key for key in self.peers if key[0] == visit and participant in (None, key[1])]:
+            del self.peers[key]
+
+
+class Node:
+    """One process, as far as there is anything of it."""
+
+    def __init__(self, world: Any, name: str) -> None:
+        self.name = name
+        self.skew = 0
+        """How far this node's estimate of the store's time is off, in ms."""
+        self._last = 0
+        self._count = 0
+        self._world = world
+        self.reach = reach = Reach()
+        store = world.store
+        self.media = StillMedia()
+        rooms = RoomsReached(reach, store, world.watch.committed)
+        self.door = door = Dispatcher(
+            rooms,
+            clock=self.clock,
+            fresh=self._fresh,
+            encode=encode,
+            perform=lambda room, effects: self.performer.perform(room, effects),
+            owed=lambda: None,
+            learned=lambda room: self.performer.learned(room),
+        )
+        self.ear = Ear(
+            reach,
+            world.air,
+            lambda room, events: self.hub.deliver(room, events),
+            lambda: self.hub.gap(),
+            lambda room, letter: self.passing.called(room, letter),
+        )
+        self.passing = Passing(self.ear, node=name, rooms=door, here=self._here, seen=lambda room: self.hub.seen(room))
+        self.performer = Performer(
+            self.media,
+            node=name,
+            clock=self.clock,
+            rooms=door,
+            passing=self.passing,
+            here=self._here,
+            seen=lambda room: self.hub.seen(room),
+            ice_servers=lambda: ICE,
+        )
+        self.hub = Hub(
+            rooms=door,
+            bus=self.ear,
+            store=rooms,
+            secrets=Reached(reach, store.secrets),
+            nodes=Reached(reach, store.nodes),
+            shell=self.performer,
+            view=lambda room, who: view(room, who, ice_servers=ICE),
+            node=name,
+            clock=self.clock,
+            may_see=lambda room, who, event: may_be_told(door.known(room), who, event),
+            ice_servers=lambda: ICE,
+            beside=replacements,
+            new_id=self._fresh,
+            new_secret=lambda: f"s3cr3t-{self._fresh()}",
+            steady=lambda: world.now,
+            random=lambda: 0.5,
+        )
+        self.alarms = Alarms(
+            node=name,
+            clock=self.clock,  # type: ignore[arg-type]  # asked for the time alone
+            store=rooms,
+            documents=Reached(reach, store.documents),
+            nodes=Reached(reach, store.nodes),
+            rooms=door,
+            open_due=self._nothing_due,
+            recheck=door.recheck,
+            buried=self._send_away,
+        )
+
+    def clock(self) -> int:
+        """The store's time, as this node estimates it; it never goes back."""
+        self._last = max(self._last, self._world.now + self.skew)
+        return self._last
+
+    def _here(self, room: str, who: Any, message: Any, connection: str | None) -> int:
+        return self.hub.send(room, who, message, connection=connection)
+
+    def _fresh(self) -> str:
+        self._count += 1
+        return f"{self.name}x{self._count}"
+
+    def _send_away(self) -> None:
+        for session in tuple(self.hub.sessions.values()):
+            session.close(Close.STORE_LOST)
+
+    async def _nothing_due(self, item: str) -> None:
+        raise AssertionError("the machine opens appointments by itself")

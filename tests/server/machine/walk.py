@@ -1,0 +1,105 @@
+"""Plays histories by seed: `python -m tests.server.machine.walk --steps 1000000`, `--seed 17` to play one again.
+
+A history is some hundred steps in a world of its own. Each step chooses by the seed and its own number, so a failed
+history is made small by leaving steps out, and what is left is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.server.machine import upheaval  # noqa: F401 - adds its moves
+from tests.server.machine.choices import Dice
+from tests.server.machine.moves import MOVES, Move, people_come
+from tests.server.machine.world import World
+
+LENGTH = 250
+"""Steps of one history."""
+_BAG: Sequence[Move] = tuple(one for weight, one in MOVES for _ in range(weight))
+
+
+@dataclass
+class Played:
+    """What became of one history."""
+
+    steps: int
+    frames: int
+    said: list[str]
+    error: BaseException | None = None
+
+
+def play(seed: int, steps: Iterable[int] = range(LENGTH), *, gently: bool = False) -> Played:
+    """Play those steps of a history, and its end; return how far it came."""
+    said: list[str] = []
+    world: World | None = None
+    try:
+        world = World()
+        people_come(world, Dice(seed))
+        for step in steps:
+            choose = Dice(seed, step + 1)
+            said.append(f"{step} ?")
+            one = choose.pick(_BAG)
+            said[-1] = f"{step} {one.__name__}"
+            said[-1] = f"{step}: {one(world, choose)}"
+            world.spells()
+        world.end()
+    except AssertionError as error:
+        return Played(len(said), world.watch.frames if world is not None else 0, said, error)
+    return Played(len(said), world.watch.frames, said)
+
+
+def smaller(seed: int, error: BaseException) -> list[int]:
+    """Return as few steps as still fail in the same way."""
+    left = list(range(len(play(seed).said)))
+    chunk = len(left) // 2
+    while chunk:
+        at = 0
+        while at < len(left):
+            without = left[:at] + left[at + chunk :]
+            again = play(seed, without).error
+            if again is not None and str(again)[:20] == str(error)[:20]:
+                left = without
+            else:
+                at += chunk
+        chunk //= 2
+    return left
+
+
+def main(arguments: list[str]) -> int:
+    """Play, and tell how much; return 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.server.machine.walk", description=__doc__)
+    parser.add_argument("--steps", type=int, default=1_000_000, help="how many to play")
+    parser.add_argument("--seed", type=int, default=1, help="where to begin; a failed history names its own")
+    parser.add_argument("--tell", action="store_true", help="print what happens")
+    chosen = parser.parse_args(arguments)
+    began, steps, frames, seed = time.monotonic(), 0, 0, chosen.seed
+    while steps < chosen.steps:
+        played = play(seed)
+        if chosen.tell:
+            print("\n".join(played.said))
+        if played.error is not None:
+            tell(seed, played.error)
+            return 1
+        steps, frames, seed = steps + played.steps, frames + played.frames, seed + 1
+    took = time.monotonic() - began
+    print(
+        f"{steps} steps in {seed - chosen.seed} histories, {frames} frames looked at, {took:.0f} s: all promises kept"
+    )
+    return 0
+
+
+def tell(seed: int, error: BaseException) -> None:
+    """Print a failed history, made small."""
+    traceback.print_exception(error)
+    left = smaller(seed, error)
+    print(f"seed {seed}, {len(left)} steps:", *play(seed, left).said, sep="\n  ")
+    print(f"Again: python3 run.py prove --seed {seed} --steps 1")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -9,7 +9,7 @@ from loadtests import bench_core
 
 
 def test_every_request_keeps_to_its_budget(capsys: pytest.CaptureFixture[str]) -> None:
-    # In relation to a yardstick that is measured in turn with it, and with a third to spare: busy caches cost some 10 %.
+    # In relation to a yardstick that is measured in turn with it, and with a third to spare for busy caches.
     assert bench_core.main(["--least", "10", "--slack", "0.33"]) == 0, capsys.readouterr().out
 
 

@@ -144,11 +144,16 @@ class Leases:
         """Forget what was known of a visit elsewhere: it was wrong, or is over."""
         self._elsewhere.pop(visit, None)
 
-    async def release(self, visit: str) -> None:
-        """Carry a visit no more. Raise `StoreAway`, though this node has let go."""
+    def drop(self, visit: str) -> bool:
+        """Carry a visit no more, from this moment; tell whether there is something to `release`."""
         self.forget(visit)
-        if self._mine.pop(visit, None) is not None:
-            await self._carriers.release(visit, self._node)
+        return self._mine.pop(visit, None) is not None
+
+    async def release(self, visit: str) -> None:
+        """Let the store know of a visit that was dropped, if it has not come back meanwhile. Raise `StoreAway`."""
+        async with self._turn(visit):
+            if visit not in self._mine:
+                await self._carriers.release(visit, self._node)
 
     def bury(self, node: str) -> None:
         """Note that a node is certainly gone: this directory's last process."""
@@ -194,6 +199,7 @@ class Leases:
         )
         with suppress(StoreAway):
             for visit in tuple(self._mine):
+                self.drop(visit)
                 await self.release(visit)
             await self._carriers.hush(self._node)
 

@@ -115,6 +115,7 @@ async def test_the_flag_of_an_offer_is_told_to_the_other_node(city: City) -> Non
 async def test_an_offer_finds_a_visit_that_went_elsewhere_meanwhile(city: City) -> None:
     await city.one.handle(ANN, OFFER)
     await city.two.handle(HOST, HOSTS)
+    city.one.many.leases.drop("vis_ann")
     await city.one.many.leases.release("vis_ann")  # and nobody told the second node
 
     await city.two.handle(HOST, MediaOffer(peer="p3", round=1, sdp="v=0", audio_only=False))

@@ -205,9 +205,22 @@ async def test_what_cannot_be_taken_over_because_it_ended_is_watched_no_more(
 
 async def test_a_released_visit_is_the_next_ones(ring: Ring) -> None:
     await ring.where("n1")
+    assert ring.nodes["n1"].drop("v1")
     await ring.nodes["n1"].release("v1")
 
     assert await ring.where("n2") == Carried("n2", 2)
+
+
+async def test_a_visit_that_comes_back_while_it_is_let_go_stays(ring: Ring) -> None:
+    await ring.where("n1")
+    ring.nodes["n1"].drop("v1")
+    assert ring.nodes["n1"].fence("v1") is None
+
+    await asyncio.gather(ring.where("n1"), ring.nodes["n1"].release("v1"))
+
+    assert ring.nodes["n1"].fence("v1") == 1
+    assert await ring.where("n2") == Carried("n1", 1)
+    assert not ring.nodes["n2"].drop("v1")
 
 
 async def test_a_visit_is_handed_over_while_its_node_lives(ring: Ring) -> None:

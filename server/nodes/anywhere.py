@@ -45,7 +45,7 @@ class MediaAnywhere:
             except NotHere:
                 self._leases.forget(asked.visit)
             except Unavailable:
-                if not self._leases.is_dead(there.node):
+                if await self._leases.where(asked.visit, asked.room, floor=asked.fence, anew=True) == there:
                     raise
         raise Unavailable("the visit's media are on their way from node to node")
 

@@ -159,6 +159,7 @@ class City:
             for place in (self.one, self.two):
                 place.steady += step / 1000
                 if place is not without:
+                    await self.house.store.nodes.beat(place.name, self.house.now)
                     await place.many.leases.tick()
             await settled()
 

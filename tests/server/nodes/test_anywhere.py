@@ -134,6 +134,20 @@ async def test_an_offer_for_a_dead_node_is_answered_by_who_took_the_visit_over(c
     assert offers(city.two) == [("dr_host", "p3")]
 
 
+async def test_an_offer_for_a_carrier_that_was_buried_meanwhile_is_answered_here(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await city.one.handle(ANN, OFFER)
+    await city.two.handle(HOST, HOSTS)
+    await city.one.bus.close()
+    await city.house.store.nodes.forget("one")
+    monkeypatch.setattr(city.two.many.media.errands, "_patience", 0.001)
+
+    await city.two.handle(HOST, MediaOffer(peer="p3", round=1, sdp="v=0", audio_only=False))
+
+    assert offers(city.two) == [("dr_host", "p3")]
+
+
 async def test_a_carrier_that_does_not_answer_is_temporary(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     await city.one.handle(ANN, OFFER)
     await city.one.bus.close()

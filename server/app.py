@@ -9,7 +9,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +37,7 @@ from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
+from server.nodes.partings import Partings
 from server.nodes.together import Together
 from server.offline import EndsAnyway
 from server.outages import Outages
@@ -244,9 +245,14 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         lambda: many.gap(),
         node=node_id,
         letter=lambda letter: many.letter(letter),
-        called=lambda room, letter: many.called(room, letter),
+        called=lambda room, letter: _called(partings, many, room, letter),
     )
     stack.push_async_callback(bus.close)
+    partings = Partings(
+        bus,
+        close_room=lambda room, code: _close_room(hub, door, room, code),
+        close=lambda connection, code: hub.close_connection(connection, code),
+    )
     many = Together(
         bus,
         store.nodes,
@@ -281,6 +287,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         may_see=lambda room, who, event: may_be_told(door.known(room), who, event),
         ice_servers=ice_servers,
         beside=replacements,
+        part=partings.connections,
     )
     registry = Registry.over(
         documents=store.documents,
@@ -288,7 +295,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         room_store=store.rooms,
         clock=clock,
-        close_room=_closing(hub, door),
+        close_room=lambda room: partings.room(room, Close.REVOKED),
         private_webhooks=settings.private_webhooks,
     )
     courier = Courier(
@@ -402,12 +409,14 @@ def _sealer(settings: Settings) -> Sealer:
         raise CannotStart(f"CARELOBBY_SECRET_KEYS: {problem}.") from problem
 
 
-def _closing(hub: Hub, door: Dispatcher) -> Callable[[str], Awaitable[None]]:
-    async def close_room(room: str) -> None:
-        door.forget(room)
-        hub.close_room(room, Close.REVOKED)
+def _called(partings: Partings, many: Together, room: str, letter: bytes) -> None:
+    if not partings.called(room, letter):
+        many.called(room, letter)
 
-    return close_room
+
+def _close_room(hub: Hub, door: Dispatcher, room: str, code: int) -> None:
+    door.forget(room)
+    hub.close_room(room, code)
 
 
 def _send_away(hub: Hub, many: Together) -> None:

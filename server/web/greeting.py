@@ -146,8 +146,7 @@ async def _claimed(session: Session, resume: Resume) -> Claim:
         raise _Unwelcome(Close.BAD_TICKET) from None
     except Reused as reused:
         logger.warning("%s: a spent secret came back; its line is revoked", resume.connection)
-        for connection in reused.connections:
-            session.hub.close_connection(connection, Close.REVOKED)
+        await session.hub.revoke(reused.room, reused.connections)
         raise _Unwelcome(Close.REVOKED) from None
 
 

@@ -54,6 +54,10 @@ def _nothing(room: Room, who: Who) -> Sequence[Message]:
     return ()
 
 
+Part = Callable[[str, Sequence[str], int], Awaitable[None]]
+"""Closes connections of a room with a code."""
+
+
 def _everything(room: str, who: Who, event: Mapping[str, Any]) -> bool:
     return True
 
@@ -79,6 +83,7 @@ class Hub:
         may_see: MaySee = _everything,
         ice_servers: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         beside: Callable[[Room, Who], Sequence[Message]] = _nothing,
+        part: Part | None = None,
         limits: Limits | None = None,
         new_id: Callable[[], str] = _new_id,
         new_secret: Callable[[], str] = _new_secret,
@@ -88,7 +93,8 @@ class Hub:
     ) -> None:
         """`steady` is milliseconds that never jump, for silences; `clock` is the store's time, for rights that end.
 
-        `beside`: what somebody is told after the welcome, beside the view or what they missed.
+        `beside`: what somebody is told after the welcome, beside the view or what they missed. `part`: closes
+        connections of a room at whatever node they are; else those of this one are closed.
         `shell` may be set later, if it needs the hub first.
         """
         self.rooms = rooms
@@ -101,6 +107,7 @@ class Hub:
         self.may_see = may_see
         self._ice_servers = ice_servers
         self.beside = beside
+        self._part = part or self._part_here
         self.node = node
         self.clock = clock
         self.steady = steady
@@ -370,6 +377,14 @@ class Hub:
             return False
         session.close(code)
         return True
+
+    async def revoke(self, room: str, connections: Sequence[str]) -> None:
+        """Close connections whose claims were revoked, at whatever node they are."""
+        await self._part(room, connections, Close.REVOKED)
+
+    async def _part_here(self, room: str, connections: Sequence[str], code: int) -> None:
+        for connection in connections:
+            self.close_connection(connection, code)
 
     def close_sign_in(self, sign_in: str, code: int = Close.REVOKED) -> int:
         """Close what was opened under a provider's sign-in (the SHA-256 of it); return how many."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -72,9 +71,13 @@ class Outages:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            with suppress(StoreAway):
+            try:
                 await self.beat()
+            except StoreAway:
+                pass
+            except Exception as error:  # noqa: BLE001 - every deadline hangs on this task
+                logger.error("the mark was not kept fresh: %s", type(error).__name__)  # noqa: TRY400
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def known(self) -> tuple[Interval, ...]:
         """Return the outages so far, oldest first. Raise `StoreAway` if there may be one that nobody could tell of."""

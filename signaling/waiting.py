@@ -45,16 +45,21 @@ def tell_status(draft: Draft) -> None:
         return
     status = shown_status(draft.room)
     same = shown_status(draft.before) == status
-    last: dict[str, WaitingChanged] = {}
-    for entry in draft.entries:
-        if isinstance(entry, Told) and isinstance(entry.message, WaitingChanged):
-            last |= dict.fromkeys(entry.to, entry.message)
-    know = {who for who, told in last.items() if (told.status, told.minutes) == (status.kind, status.minutes)}
-    if same and len(know) == len(last):
+    # By exact type: asked in every step of every entry, and `isinstance` takes its time to say no.
+    said = [(e.to, e.message) for e in draft.entries if type(e) is Told and type(e.message) is WaitingChanged]
+    if same and all(_says(told, status) for _, told in said):
         return
-    to = [who for who in draft.index.waiting if who not in know and (who in last or not same)]
-    places = {who: at for who, at in _places(draft.index).items() if who in to} if draft.index.shown else {}
-    _tell(draft, to, places, status)
+    last: dict[str, WaitingChanged] = {}
+    for to, told in said:
+        last |= dict.fromkeys(to, told)
+    know = {who for who, told in last.items() if _says(told, status)}
+    ignorant = {who: None for who in draft.index.waiting if who not in know and (who in last or not same)}
+    places = {who: at for who, at in _places(draft.index).items() if who in ignorant} if draft.index.shown else {}
+    _tell(draft, list(ignorant), places, status)
+
+
+def _says(told: WaitingChanged, status: Status) -> bool:
+    return told.status == status.kind and told.minutes == status.minutes
 
 
 def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:

@@ -326,3 +326,22 @@ def test_all_commands_of_a_task_run_and_the_first_failure_is_its_exit_code(
 
     assert run.do("both", ["more"], alone=True) == 3
     assert capsys.readouterr().err == "run.py: bad: failed, good: ok\n"
+
+
+def test_tests_run_in_more_processes_than_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run.os, "cpu_count", lambda: 2)
+
+    words = run.all_tests()
+
+    assert words[:3] == ("pytest", "-n", "3")
+
+
+def test_what_was_done_is_told_without_its_options(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = {"two": run.Task("", (), (("true", "-n", "3"), ("true", "word")))}
+    monkeypatch.setattr(run, "TASKS", tasks)
+    monkeypatch.chdir(copy)
+
+    assert run.do("two", [], alone=True) == 0
+    assert capsys.readouterr().err == "run.py: true: ok, true word: ok\n"

@@ -140,6 +140,7 @@ class Pipe(Commands):
             self._sure = Pipe(self._address, attempt=self._attempt, total=self._total, lost=self._tell_lost)
         reply, copied = self._sure.send_asking(data, asking=asking), self._sure.copied()
         await asyncio.wait((reply, copied))
+        _look_at(copied)  # also if the other one raises
         result, copies = reply.result(), copied.result()
         if not copies:
             self._known = None
@@ -149,7 +150,9 @@ class Pipe(Commands):
     async def _replicas(self) -> int:
         """Return how many replicas keep up, asking no more than once in `LOOK` seconds. Raise `Lost`."""
         if self._known is None or self._loop.time() - self._known[0] >= LOOK:
-            self._known = self._loop.time(), self._loop.create_task(self._count_replicas(), name="store: replicas")
+            counting = self._loop.create_task(self._count_replicas(), name="store: replicas")
+            counting.add_done_callback(_look_at)  # whoever asked may have given up meanwhile
+            self._known = self._loop.time(), counting
         try:
             return await asyncio.shield(self._known[1])
         except Lost:
@@ -291,6 +294,12 @@ class Pipe(Commands):
             if self._link is None:
                 self._fail_unsent(Lost(sent=False))
                 self._tell_lost()
+
+
+def _look_at(future: asyncio.Future[Any]) -> None:
+    """Look at what became of it, so that nobody is told that no one did."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _keeping_up(replication: bytes) -> int:

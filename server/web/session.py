@@ -70,6 +70,7 @@ class Session:
         "present",
         "renewed",
         "since",
+        "spending",
         "stats_at",
         "too_fast",
         "wire",
@@ -87,6 +88,8 @@ class Session:
         self.claim: Claim | None = None
         self.predecessor: str | None = None
         """The connection that this one resumed, until the browser shows that it got our welcome."""
+        self.spending: asyncio.Task[None] | None = None
+        """On its way to the store: that what it was resumed by is spent."""
         self.feed: Feed | None = None
         self.entered = False
         """The room may hold us as connected."""
@@ -157,7 +160,7 @@ class Session:
         """Spend the secret we were resumed by: whoever has the welcome has the next one."""
         if self.predecessor is not None and self.present:
             predecessor, self.predecessor = self.predecessor, None
-            self.hub.spawn(self._spend(predecessor))
+            self.spending = self.hub.spawn(self._spend(predecessor))
 
     async def _spend(self, predecessor: str) -> None:
         try:
@@ -196,6 +199,10 @@ class Session:
                 request = self.inbox.pop(0)
                 if len(self.inbox) == self.hub.limits.inbox // 2:
                     self.wire.resume()
+                if self.spending is not None:
+                    # Whoever was answered can rely on it that the secret before is good for nobody any more.
+                    await asyncio.wait([self.spending])
+                    self.spending = None
                 await self._answer(request)
         finally:
             self.working = False

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from server.store.embedded import BECOME_SERVER
+
 ROOT = Path(__file__).resolve().parents[2]
 START_PATIENCE = 60.0
 
@@ -37,7 +39,8 @@ class Service:
 
     async def start(self) -> None:
         """Start the process and read the line it prints when it is ready; a port once taken is kept."""
-        command = [sys.executable, "-m", "server", "serve", "--demo", "--print-json", "--port", str(self.port)]
+        command = [sys.executable, "-I", "-S", "-c", BECOME_SERVER, str(os.getpid())]  # it ends with the tests
+        command += [sys.executable, "-m", "server", "serve", "--demo", "--print-json", "--port", str(self.port)]
         command += ["--data-dir", str(self.data_dir), *self.options]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CARELOBBY_")} | self.environment
         log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")

@@ -15,6 +15,7 @@ from websockets.exceptions import InvalidStatus
 from loadtests.ehr import Booked
 from loadtests.participants import Participant
 from tests.stories.conftest import Day, at_two_nodes
+from tests.stories.media_peer import MediaPeer, until
 from tests.stories.service import Service
 from tests.stories.test_end_and_rejoin import in_session
 from tests.stories.test_hand_off import record_of
@@ -125,6 +126,34 @@ async def test_a_visit_goes_on_while_one_of_its_people_is_sent_to_the_other_node
     assert not staying.heard("visit.ended")
     await again.ask("end", visit=booked.visit)
     assert (await staying.hear("visit.ended"))["by"] == side
+
+
+@at_two_nodes
+@pytest.mark.parametrize("side", ["client", "provider"])
+async def test_picture_and_sound_go_on_at_the_other_node(day: Day, side: str) -> None:
+    booked, provider, client = await in_session(day)
+    async with MediaPeer(provider) as one, MediaPeer(client) as other:
+        for peer in (one, other) if side == "provider" else (other, one):
+            await peer.connect()  # the first decides which node carries them
+        await until(lambda: one.frames["video"] > 5 and other.frames["video"] > 5)
+        leaving, device = (provider, "laptop") if side == "provider" else (client, "phone")
+        node = day.node_of(leaving)
+
+        drain(node)
+        again = await goes_on(day, leaving, device)
+        assert await gone(node) < FINITE
+        doctor, ana = (again, client) if side == "provider" else (provider, again)
+        for person, peer in ((doctor, one), (ana, other)):
+            assert (await person.hear("media.replace"))["peer"] == peer.name
+    async with MediaPeer(doctor) as one, MediaPeer(ana) as other:
+        for peer in (one, other):
+            await peer.connect()
+        await until(lambda: one.frames["video"] > 5 and other.frames["video"] > 5)
+
+    assert not doctor.heard("visit.ended")
+    assert not ana.heard("visit.ended")
+    await ana.ask("end", visit=booked.visit)
+    await doctor.hear("visit.ended")
 
 
 @at_two_nodes

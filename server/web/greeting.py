@@ -146,7 +146,8 @@ async def _claimed(session: Session, resume: Resume) -> Claim:
         raise _Unwelcome(Close.BAD_TICKET) from None
     except Reused as reused:
         logger.warning("%s: a spent secret came back; its line is revoked", resume.connection)
-        await session.hub.revoke(reused.room, reused.connections)
+        for connection in reused.connections:
+            session.hub.close_anywhere(connection, Close.REVOKED)
         raise _Unwelcome(Close.REVOKED) from None
 
 

@@ -54,8 +54,8 @@ def _nothing(room: Room, who: Who) -> Sequence[Message]:
     return ()
 
 
-Part = Callable[[str, Sequence[str], int], Awaitable[None]]
-"""Closes connections of a room with a code."""
+def _nowhere(connection: str, code: int) -> None:
+    pass
 
 
 def _everything(room: str, who: Who, event: Mapping[str, Any]) -> bool:
@@ -83,7 +83,7 @@ class Hub:
         may_see: MaySee = _everything,
         ice_servers: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         beside: Callable[[Room, Who], Sequence[Message]] = _nothing,
-        part: Part | None = None,
+        elsewhere: Callable[[str, int], object] = _nowhere,
         limits: Limits | None = None,
         new_id: Callable[[], str] = _new_id,
         new_secret: Callable[[], str] = _new_secret,
@@ -93,8 +93,8 @@ class Hub:
     ) -> None:
         """`steady` is milliseconds that never jump, for silences; `clock` is the store's time, for rights that end.
 
-        `beside`: what somebody is told after the welcome, beside the view or what they missed. `part`: closes
-        connections of a room at whatever node they are; else those of this one are closed.
+        `beside`: what somebody is told after the welcome, beside the view or what they missed. `elsewhere` closes a
+        connection (its id, the code) at whatever other node it is.
         `shell` may be set later, if it needs the hub first.
         """
         self.rooms = rooms
@@ -107,7 +107,7 @@ class Hub:
         self.may_see = may_see
         self._ice_servers = ice_servers
         self.beside = beside
-        self._part = part or self._part_here
+        self._elsewhere = elsewhere
         self.node = node
         self.clock = clock
         self.steady = steady
@@ -378,15 +378,12 @@ class Hub:
         session.close(code)
         return True
 
-    async def revoke(self, room: str, connections: Sequence[str]) -> None:
-        """Close connections whose claims were revoked, at whatever node they are."""
-        await self._part(room, connections, Close.REVOKED)
+    def close_anywhere(self, connection: str, code: int) -> None:
+        """Close one connection, at whatever node it is."""
+        if not self.close_connection(connection, code):
+            self._elsewhere(connection, code)
 
-    async def _part_here(self, room: str, connections: Sequence[str], code: int) -> None:
-        for connection in connections:
-            self.close_connection(connection, code)
-
-    def close_sign_in(self, sign_in: str, code: int = Close.REVOKED) -> int:
+    def close_sign_in(self, sign_in: str, code: int) -> int:
         """Close what was opened under a provider's sign-in (the SHA-256 of it); return how many."""
         theirs = [s for s in self.sessions.values() if s.claim is not None and s.claim.ticket.sign_in == sign_in]
         for session in theirs:

@@ -48,9 +48,8 @@ class WrongSecret(Exception):
 class Reused(Exception):
     """The secret was spent. The whole line is revoked; `connections` holds its ids from the reused one on."""
 
-    def __init__(self, room: str, connections: tuple[str, ...]) -> None:
+    def __init__(self, connections: tuple[str, ...]) -> None:
         super().__init__("a spent secret was used")
-        self.room = room
         self.connections = connections
 
 
@@ -82,7 +81,7 @@ class Claims:
         if not hmac.compare_digest(claim.hash, sha256(resume.secret)):
             raise WrongSecret
         if claim.spent:
-            raise Reused(claim.ticket.room, await self._revoke(resume.connection, claim))
+            raise Reused(await self._revoke(resume.connection, claim))
         # Looked at before it is taken: a wrong guess must take nothing away.
         taken = await self._secrets.take(KIND, resume.connection)
         if taken is None:

@@ -50,6 +50,8 @@ class Caller(Protocol):
     def room(self) -> str: ...
     @property
     def by(self) -> Who: ...
+    @property
+    def device(self) -> str: ...
 
 
 class Performer:
@@ -108,7 +110,7 @@ class Performer:
                 prepare(room, by, request.purpose)
                 return Ok(ice_servers=self._ice_servers())
             case MediaOffer():
-                await self._offer(room, by, connection, request)
+                await self._offer(room, caller, request)
             case MediaCandidates():
                 await self._candidates(room, by, request)
             case MediaStats():
@@ -121,21 +123,23 @@ class Performer:
                 raise AssertionError(f"{type(request).__name__} is not for the shell")
         return Ok()
 
-    async def _offer(self, room: Room, by: Who, connection: str, offer: MediaOffer) -> None:
+    async def _offer(self, room: Room, caller: Caller, offer: MediaOffer) -> None:
+        by, connection = caller.by, caller.connection
         visit = visit_for_offer(room, by, offer.purpose)
         flag = self._flag(room, by, connection, visit, audio_only=offer.audio_only)
         answer = await self._media.bring(
             Offered(
                 room=room.id,
                 seq=room.seq,
+                fence=visit.media_fence,
                 by=replace(by, name=""),
                 visit=visit.id,
                 peer=offer.peer,
                 round=offer.round,
                 sdp=offer.sdp,
                 audio_only=offer.audio_only,
-            ),
-            floor=visit.media_fence,
+                device=caller.device,
+            )
         )
         if flag is not None:
             await self._rooms.ask(room.id, by, connection, flag)
@@ -171,13 +175,13 @@ class Performer:
             Trickled(
                 room=room.id,
                 seq=room.seq,
+                fence=visit.media_fence,
                 by=replace(by, name=""),
                 visit=visit.id,
                 peer=request.peer,
                 round=request.round,
                 candidates=request.candidates,
-            ),
-            floor=visit.media_fence,
+            )
         )
 
     def _chat(self, room: Room, by: Who, request: Chat) -> None:

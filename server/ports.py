@@ -256,6 +256,10 @@ class Carriers(Protocol):
         """Say that `node` is alive, and return when every node last was."""
         ...
 
+    async def hush(self, node: str) -> None:
+        """Say that `node` goes, and pulses no more."""
+        ...
+
     async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
         """Return who carries a visit: `node`, if nobody did or if it was `over`; with a fence above `floor`, then."""
         ...

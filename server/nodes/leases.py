@@ -16,12 +16,13 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
+from server import tasks
 from server.ports import Carried, Carriers, Pulses, StoreAway
 from signaling.errors import SignalingError
 
@@ -87,10 +88,6 @@ class Leases:
         lease = self._mine.get(visit)
         return lease.fence if lease is not None else None
 
-    def mine(self) -> Mapping[str, Carried]:
-        """Return what this node carries."""
-        return dict(self._mine)
-
     def others(self) -> list[str]:
         """Return the other nodes that pulse, by name."""
         return sorted(node for node in self._pulses.last if node != self._node and not self.is_dead(node))
@@ -128,6 +125,12 @@ class Leases:
             there = await self._carriers.claim(visit, self._node, over=over)
             await self._note(visit, room, there)
             return there
+
+    def gave(self, visit: str, room: str, node: str) -> None:
+        """Note that a visit was handed over."""
+        lease = self._mine.pop(visit, None)
+        if lease is not None:
+            self.watch(visit, room, Carried(node, lease.fence + 1))
 
     def watch(self, visit: str, room: str, there: Carried) -> None:
         """Note who carries a visit elsewhere, so that it is taken over should that node die."""
@@ -185,14 +188,13 @@ class Leases:
     ) -> None:
         """Pulse no more, and let go of everything."""
         self._ending.set()
-        for task in self._takings.values():
-            task.cancel()
-        await asyncio.gather(
-            *self._takings.values(), *([self._running] if self._running else []), return_exceptions=True
-        )
+        await tasks.end(*self._takings.values())
+        if self._running is not None:
+            await self._running
         with suppress(StoreAway):
             for visit in tuple(self._mine):
                 await self.release(visit)
+            await self._carriers.hush(self._node)
 
     async def _run(self) -> None:
         # Ended by a word and not by a cancellation, of which a library on the way to the store may make nothing.
@@ -232,6 +234,8 @@ class Leases:
             await self.where(visit, room)
         except StoreAway:
             pass  # the next pulse tries again
+        except SignalingError:
+            self.forget(visit)  # it has ended, unheard here
         except Exception as error:  # noqa: BLE001 - one visit that cannot be taken must not keep the others
             logger.error("%s cannot be taken over: %s", visit, type(error).__name__)  # noqa: TRY400
         finally:

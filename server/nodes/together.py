@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
@@ -40,10 +41,11 @@ class Together:
         deliver: Deliver,
         gap: Gap,
         new_id: Callable[[], str] = _new_id,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """`here` tells people at this node; `seen` is the newest event number that the hub has seen of a room.
 
-        `deliver` and `gap` are the hub's: what the bus brings is for it, too.
+        `deliver` and `gap` are the hub's: what the bus brings is for it, too. `steady` is seconds that never jump.
         """
         self._deliver = deliver
         self._gap = gap
@@ -54,6 +56,7 @@ class Together:
             taken=lambda visit, room, lease: self.carrier.take(visit, room, lease),
             lost=lambda visit: self.carrier.lose(visit),
             here=self.listening.has_people,
+            steady=steady,
         )
         self.passing = Passing(air, node=node, rooms=rooms, here=here, seen=lambda room: self.carrier.seen(room))
         self.carrier = Carrier(

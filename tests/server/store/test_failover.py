@@ -194,8 +194,9 @@ async def test_a_failover_in_good_order_is_followed_by_all_connections(trio: Tri
     await sentinel_store.rooms.commit("r1", change(0, outbox=(b"owed",)))
     await asyncio.gather(*(sentinel_store.nodes.beat(f"n{number}", 1) for number in range(8)))
 
-    trio.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE)
     async with asyncio.timeout(READY):
+        while trio.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE) != b"OK":
+            await asyncio.sleep(0.1)  # it has not heard of a replica just now
         while trio.primary is before:
             await asyncio.sleep(0.05)
     await ready(sentinel_store)

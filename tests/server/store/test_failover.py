@@ -194,8 +194,9 @@ async def test_a_failover_in_good_order_is_followed_by_all_connections(trio: Tri
     await sentinel_store.rooms.commit("r1", change(0, outbox=(b"owed",)))
     await asyncio.gather(*(sentinel_store.nodes.beat(f"n{number}", 1) for number in range(8)))
 
-    trio.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE)
     async with asyncio.timeout(READY):
+        while trio.sentinels[0].command("SENTINEL", "FAILOVER", SERVICE) != b"OK":
+            await asyncio.sleep(0.1)  # it has not heard of a replica just now
         while trio.primary is before:
             await asyncio.sleep(0.05)
     await ready(sentinel_store)
@@ -339,7 +340,7 @@ async def test_a_slot_that_moves_takes_its_keys_along_and_nobody_notices(
 
 
 async def test_a_room_whose_slot_moves_is_away_for_a_moment_and_then_elsewhere(
-    shared_six: Six, cluster_store: RedisStore
+    shared_six: Six, cluster_store: RedisStore, sealer: Sealer
 ) -> None:
     keys = room_keys("r1")
     await cluster_store.rooms.commit("r1", change(0, deadline=5))
@@ -350,6 +351,7 @@ async def test_a_room_whose_slot_moves_is_away_for_a_moment_and_then_elsewhere(
 
     target.command("CLUSTER", "SETSLOT", slot, "IMPORTING", from_id)
     source.command("CLUSTER", "SETSLOT", slot, "MIGRATING", to_id)
+    others = [await redis.connect(shared_six.url, sealer) for _ in range(2)]
     commit = asyncio.create_task(cluster_store.rooms.commit("r1", change(1)))
     due = asyncio.create_task(cluster_store.rooms.due(5))
     await asyncio.sleep(0.2)
@@ -360,9 +362,14 @@ async def test_a_room_whose_slot_moves_is_away_for_a_moment_and_then_elsewhere(
     await commit
 
     assert await due == ["r1"]
-    assert await cluster_store.rooms.load("r1") == Stored(2, b"room 2")
     assert shared_six.at(keys.room) is target
-    assert await cluster_store.rooms.due(5) == []
+    assert await cluster_store.rooms.load("r1") == Stored(2, b"room 2")
+    # Other nodes still ask the server that had it.
+    assert await others[0].rooms.due(5) == []
+    await others[1].rooms.commit("r1", change(2, documents={("closed", "a"): b"document"}))
+    assert await cluster_store.rooms.load("r1") == Stored(3, b"room 3")
+    for other in others:
+        await other.close()
 
 
 async def test_a_url_of_one_server_that_leads_to_a_cluster_says_so(shared_six: Six, sealer: Sealer) -> None:
@@ -382,3 +389,22 @@ async def test_a_store_and_its_bus_are_opened_though_servers_of_the_cluster_are_
         bus = await redis_bus.connect(store, hub.deliver, hub.gap)
         await bus.close()
         await store.close()
+
+
+async def test_a_primary_whose_news_does_not_arrive_is_noticed_whichever_it_is(shared_six: Six, sealer: Sealer) -> None:
+    hub = Hub()
+    store = await redis.connect(shared_six.url, sealer, attempt=0.1, total=0.3)
+    bus = await redis_bus.connect(store, hub.deliver, hub.gap, beat=0.1, patience=1.0)
+
+    for primary in shared_six.primaries:
+        before = hub.gaps
+        primary.freeze()
+        try:
+            await hub.until(lambda before=before: hub.gaps > before)  # type: ignore[misc]
+        finally:
+            primary.resume()
+        await ready(store)
+        await asyncio.sleep(0.5)  # its beats are heard again
+
+    await bus.close()
+    await store.close()

@@ -79,6 +79,12 @@ def chromium() -> None:
     os.environ.setdefault("CHROMIUM", found)
 
 
+def redis() -> None:
+    """Debian's redis-server, the oldest that the service runs on, for the tests that begin it themselves."""
+    if shutil.which("redis-server") is None:
+        apt("The tests need redis-server", "redis-server")
+
+
 def node() -> None:
     """A Node with npm that is new enough: the machine's, else one of our own inside the environment."""
     oldest = ".".join(map(str, NODE_OLDEST))
@@ -146,7 +152,9 @@ TASKS = {
     "": Task("start the service with a demo practice", (running,), (("python", "-m", "server", "serve", "--demo"),)),
     "serve": Task("start the service", (running,), (("python", "-m", "server", "serve"),)),
     "setup": Task("install what the service needs, and stop", (running,), ()),
-    "test": Task("run all tests; options go to pytest", (testing, chromium), (("task", "test-static"), all_tests)),
+    "test": Task(
+        "run all tests; options go to pytest", (testing, chromium, redis), (("task", "test-static"), all_tests)
+    ),
     "test-static": Task("run the tests of the browser's code that need no browser", (testing, node), (static_tests,)),
     "check": Task(
         "all that CI checks before the tests",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
@@ -68,6 +69,10 @@ logger = logging.getLogger("carelobby.app")
 
 DRAIN_AFTER, DRAIN_JITTER = 500, 500
 """Milliseconds: how soon a stopping node's browsers are to go elsewhere. Who balances the load is told as soon."""
+MOVED_WITHIN = 5.0
+"""Seconds that browsers have to replace their peers here by others elsewhere."""
+MOVED_LOOKS = 100
+"""How often it is looked, meanwhile, whether they have."""
 STATIC = Path(__file__).resolve().parent.parent / "static"
 
 
@@ -148,6 +153,8 @@ class Node:
     url: str
     operator_key: str
     hub: Hub
+    many: Together
+    media: MediaNode
     app: Starlette
     demo: demo.Demo | None
     embedded: EmbeddedServer | None
@@ -168,9 +175,18 @@ class Node:
             forwarded_allow_ips=list(self.settings.trusted_proxies),
             timeout_graceful_shutdown=5,
         )
-        server = Server(config, started, lambda: self.hub.drain(DRAIN_AFTER, DRAIN_JITTER))
+        server = Server(config, started, self._drain)
         async with running(self._watch(server), "embedded server's end"):
             await server.serve(sockets=[listening])
+
+    async def _drain(self) -> None:
+        """Let the visits that this node carries go on at another, if there is one, and then everybody."""
+        self.hub.draining = True
+        left = MOVED_LOOKS if await self.many.media.hand_over() else 0
+        while left and self.media.counts().peers:
+            left -= 1
+            await asyncio.sleep(MOVED_WITHIN / MOVED_LOOKS)
+        await self.hub.drain(DRAIN_AFTER, DRAIN_JITTER)
 
     async def _watch(self, server: uvicorn.Server) -> None:
         """Stop when the embedded server was given up: whoever started us may start us again."""
@@ -353,7 +369,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     if not settings.production:
         # For `run.py load` beside it.
         files.keep(data_dir / "service.json", json.dumps({"url": url, "operator_key": operator_key}))
-    return Node(settings, port, url, operator_key, hub, app, shown, embedded)
+    return Node(settings, port, url, operator_key, hub, many, media, app, shown, embedded)
 
 
 async def _telemetry(

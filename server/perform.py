@@ -35,6 +35,7 @@ from signaling.messages import (
 from signaling.modality import admitted
 from signaling.negotiation import prepare, visit_for_candidates, visit_for_offer
 from signaling.permissions import demand_role
+from signaling.presence import demand_active
 from signaling.room import handle
 from signaling.seats import entry_for
 from signaling.state import Attendee, Room, Visit, Who
@@ -49,6 +50,8 @@ class Caller(Protocol):
     def room(self) -> str: ...
     @property
     def by(self) -> Who: ...
+    @property
+    def device(self) -> str: ...
 
 
 class Performer:
@@ -101,12 +104,13 @@ class Performer:
         room = await self._rooms.present(caller.room, seq=self._carrier.seen(caller.room))
         if room is None:
             raise NotFound("no such room")
+        demand_active(room, by, connection)
         match request:
             case MediaPrepare():
                 prepare(room, by, request.purpose)
                 return Ok(ice_servers=self._ice_servers())
             case MediaOffer():
-                await self._offer(room, by, connection, request)
+                await self._offer(room, caller, request)
             case MediaCandidates():
                 await self._candidates(room, by, request)
             case MediaStats():
@@ -119,21 +123,23 @@ class Performer:
                 raise AssertionError(f"{type(request).__name__} is not for the shell")
         return Ok()
 
-    async def _offer(self, room: Room, by: Who, connection: str, offer: MediaOffer) -> None:
+    async def _offer(self, room: Room, caller: Caller, offer: MediaOffer) -> None:
+        by, connection = caller.by, caller.connection
         visit = visit_for_offer(room, by, offer.purpose)
         flag = self._flag(room, by, connection, visit, audio_only=offer.audio_only)
         answer = await self._media.bring(
             Offered(
                 room=room.id,
                 seq=room.seq,
+                fence=visit.media_fence,
                 by=replace(by, name=""),
                 visit=visit.id,
                 peer=offer.peer,
                 round=offer.round,
                 sdp=offer.sdp,
                 audio_only=offer.audio_only,
-            ),
-            floor=visit.media_fence,
+                device=caller.device,
+            )
         )
         if flag is not None:
             await self._rooms.ask(room.id, by, connection, flag)
@@ -169,13 +175,13 @@ class Performer:
             Trickled(
                 room=room.id,
                 seq=room.seq,
+                fence=visit.media_fence,
                 by=replace(by, name=""),
                 visit=visit.id,
                 peer=request.peer,
                 round=request.round,
                 candidates=request.candidates,
-            ),
-            floor=visit.media_fence,
+            )
         )
 
     def _chat(self, room: Room, by: Who, request: Chat) -> None:

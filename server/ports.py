@@ -256,6 +256,10 @@ class Carriers(Protocol):
         """Say that `node` is alive, and return when every node last was."""
         ...
 
+    async def hush(self, node: str) -> None:
+        """Say that `node` goes, and pulses no more."""
+        ...
+
     async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
         """Return who carries a visit: `node`, if nobody did or if it was `over`; with a fence above `floor`, then."""
         ...
@@ -347,7 +351,10 @@ class Rooms(Protocol):
         ...
 
     async def fact(self, room: str, fact: Fact) -> None:
-        """Apply a fact. Only `Connected` may be refused (`Busy`: another device is active)."""
+        """Apply a fact. `Connected` may be refused (`Busy`: another device is active), and what the EHR planned.
+
+        An appointment of more clients than a group may have is `TooMany`.
+        """
         ...
 
     async def present(self, room: str, *, seq: int = 0) -> Room | None:

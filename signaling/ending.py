@@ -16,6 +16,7 @@ from signaling.lookup import (
     visit_for,
     visit_of,
 )
+from signaling.matching import unmatch
 from signaling.messages import (
     End,
     Leave,
@@ -182,6 +183,8 @@ def remove(draft: Draft, by: Who, request: Remove) -> None:
         visit = _take_out(draft, by, visit, participant, Stand.REMOVED, Remove, "removed")
     else:
         raise Refused("neither waiting nor in")
+    if visit is not None and visit.phase in (Phase.SCHEDULED, Phase.IN_PROGRESS):
+        visit = draft.put_visit(unmatch(visit, participant))
     told = VisitEnded(
         visit=visit.id if visit else "",
         rev=visit.rev if visit else 0,

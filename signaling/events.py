@@ -1,4 +1,7 @@
-"""What happens to a room. Requests are asked and may be refused; facts are past tense and never refused."""
+"""What happens to a room. Requests are asked and may be refused; facts are past tense and never are.
+
+Two tell of what somebody wants all the same: `Connected` (`Busy`), and an appointment of too many clients (`TooMany`).
+"""
 
 from __future__ import annotations
 

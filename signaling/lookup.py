@@ -39,6 +39,21 @@ def visit_of(room: Room, who: Who) -> Visit | None:
     return next((visit for visit in room.visits.values() if who.participant in visit.seats), None)
 
 
+def holder(room: Room, visit: str, participant: str) -> str:
+    """Return the participant of the seat that a join link leads to: the link's own, or the walk-in matched to it.
+
+    Whoever comes by the link of a seat that was given away is another device of whoever sits there: they take
+    over by a click, and need not ask the one who was taken for them.
+    """
+    found = room.visits.get(visit)
+    return participant if found is None else found.matched.get(participant, participant)
+
+
+def is_known(room: Room, participant: str) -> bool:
+    """Tell whether a client waits in this room, or has a seat in a visit of it."""
+    return entry_of(room, participant) is not None or any(participant in visit.seats for visit in room.visits.values())
+
+
 def visit_of_appointment(room: Room, appointment: str) -> Visit | None:
     """Return the opened visit of an appointment."""
     id = index_of(room).appointments.get(appointment)

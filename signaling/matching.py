@@ -1,7 +1,7 @@
 """A walk-in takes a seat of an appointment: by a provider's click, and never by itself.
 
 The provider has seen or asked who it is. From then on the seat is the walk-in's, with what the practice knows of the
-client; the join link that led to it leads to nothing while somebody else sits there.
+client; whoever comes by the link of that seat is another device of whoever sits there.
 """
 
 from __future__ import annotations
@@ -45,6 +45,24 @@ def match(draft: Draft, by: Who, visit: Visit, entry: Entry, client: str | None)
     return draft.put_visit(
         replace(visit, seats=seats, matched={**visit.matched, seat.participant: entry.participant}),
     )
+
+
+def unmatch(visit: Visit, participant: str) -> Visit:
+    """Return the visit with the seat its client's again, whom somebody else was taken for and sent away.
+
+    What that somebody did stays theirs, as somebody the practice does not know.
+    """
+    owner = next((owner for owner, taken in visit.matched.items() if taken == participant), None)
+    seat = visit.seats[participant]
+    if owner is None or seat.called is None:
+        return visit
+    free = Seat(owner, seat.name, client=seat.client, payer=seat.payer, service_code=seat.service_code)
+    stranger = replace(seat, name=seat.called, client=None, payer=None, service_code=None)
+    seats = {
+        one.participant: one for old in visit.seats.values() for one in ((free, stranger) if old is seat else (old,))
+    }
+    matched = {link: taken for link, taken in visit.matched.items() if link != owner}
+    return replace(visit, seats=seats, matched=matched)
 
 
 def _free_seat(visit: Visit, client: str | None) -> Seat:

@@ -9,12 +9,14 @@ from msgspec.structs import replace
 from signaling.closing import close
 from signaling.draft import Draft
 from signaling.effects import Told
+from signaling.errors import TooMany
 from signaling.events import Appointment
 from signaling.lookup import (
     provider_ids,
     visit_of_appointment,
 )
 from signaling.messages import (
+    ClientReady,
     Outcome,
     QueueEntered,
     QueueLeft,
@@ -23,6 +25,7 @@ from signaling.messages import (
 )
 from signaling.outages import FAULT, failed_during
 from signaling.policy import Policy
+from signaling.proposals import GROUP_LIMIT
 from signaling.segment import with_company
 from signaling.shown import (
     shown_appointment,
@@ -37,7 +40,11 @@ from signaling.state import (
 
 
 def open_visit(draft: Draft, appointment: Appointment, policy: Policy, outages: Sequence[Interval] = ()) -> None:
-    """An appointment's day has come: it becomes a visit, judged from now on by this copy of the policy."""
+    """An appointment's day has come: it becomes a visit, judged from now on by this copy of the policy.
+
+    Raise `TooMany` for more clients than a group may have.
+    """
+    demand_size(appointment)
     if appointment.visit in draft.room.visits or appointment.visit in draft.room.closed:
         return
     visit = Visit(
@@ -56,6 +63,12 @@ def open_visit(draft: Draft, appointment: Appointment, policy: Policy, outages: 
             visit = failed_during(visit, during)
     draft.put_visit(visit)
     _tell(draft, visit)
+
+
+def demand_size(appointment: Appointment) -> None:
+    """Raise `TooMany` unless everybody who is meant may be in at once."""
+    if len(appointment.seats) > GROUP_LIMIT:
+        raise TooMany("clients of one appointment")
 
 
 def _tell(draft: Draft, visit: Visit) -> None:
@@ -86,7 +99,9 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: 
     """The EHR changed an opened appointment. Who sits where stays; seats come, and empty ones go.
 
     Told the same again, nothing changes. A visit that was started keeps its providers and stays a group.
+    Raise `TooMany` for more clients than a group may have.
     """
+    demand_size(appointment)
     visit = draft.room.visits.get(appointment.visit)
     if visit is None:
         open_visit(draft, appointment, policy, outages)
@@ -111,8 +126,7 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: 
         group=appointment.group or (started and visit.group),
         policy=policy if visit.phase is Phase.SCHEDULED else visit.policy,
         opened_at=draft.now if moved else visit.opened_at,
-        # What failed before they are expected anew kept nobody away.
-        outages=() if moved else visit.outages,
+        # An outage before they are expected anew kept nobody away.
         faults=tuple(fault for fault in visit.faults if fault != FAULT) if moved else visit.faults,
     )
     if changed == visit:
@@ -133,6 +147,8 @@ def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
     gone = [id for id in provider_ids(before) if id not in provider_ids(visit)]
     for entry in entries:
         draft.tell(new, QueueEntered(entry=shown_entry(entry, visit)))
+        if not entry.acknowledged:
+            draft.tell(new, ClientReady(entry=entry.id))  # the arrival is news to them
         draft.tell(gone, QueueLeft(entry=entry.id, reason="closed"))
     draft.tell(gone, VisitClosed(visit=visit.id, rev=visit.rev, outcome="cancelled"))
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import Busy, Refused
 from signaling.events import Connected, Disconnected, LinkRevoked, NodeGone
-from signaling.lookup import connections_of, entry_of, is_connected, live_visit
+from signaling.lookup import connections_of, entry_of, is_connected, live_visit, visit_of
 from signaling.messages import Displaced
 from signaling.modality import media_gone
 from signaling.seats import drop_waiting, leave_entry, leave_waiting, return_waiting
@@ -32,18 +32,39 @@ def connected(draft: Draft, event: Connected) -> None:
         displaced = {id: connection for id, connection in others.items() if connection.device == event.device}
     for id in displaced:
         draft.tell((by.participant,), Displaced(), connection=id, close=4509)
+    if any(connection.device != event.device for connection in displaced.values()):
+        _stop_media(draft, by.participant)
     draft.drop_connections(displaced)
     draft.put_connection(event.connection, Connection(by, event.device, event.node, draft.now))
+    _call_by_name(draft, by)
     if not others:
         _came(draft, by)
 
 
-def demand_active(room: Room, by: Who, connection: str) -> None:
-    """Raise `Refused` if a client asks by a device that another one has displaced.
+def _stop_media(draft: Draft, participant: str) -> None:
+    """An older device stays out: nothing is forwarded from or to it. The newer makes a peer of its own."""
+    visit = live_visit(draft.room)
+    if visit is not None and _is_in(visit, participant):
+        draft.close_peers(visit.id, participant)
 
-    A provider may ask from any: their rights must not hang on which of their windows is counted just now.
+
+def _call_by_name(draft: Draft, by: Who) -> None:
+    """In a seat that was matched: who came by its link is its client; anybody else is called what they said."""
+    visit = visit_of(draft.room, by)
+    if visit is None or by.participant not in visit.matched.values():
+        return
+    seat = visit.seats[by.participant]
+    called = None if by.visit is not None else seat.called or by.name
+    if seat.called != called:
+        draft.put_visit(replace(visit, seats={**visit.seats, seat.participant: replace(seat, called=called)}))
+
+
+def demand_active(room: Room, by: Who, connection: str) -> None:
+    """Raise `Refused` if somebody asks by a device that another one of theirs has displaced.
+
+    A provider's windows are all active until one takes over. Whoever has none at all may ask: the room lost them.
     """
-    if by.role is Role.CLIENT and connection not in room.connections and is_connected(room, by.participant):
+    if connection not in room.connections and is_connected(room, by.participant):
         raise Refused("another device of this participant is active")
 
 
@@ -115,11 +136,21 @@ def host_away(draft: Draft) -> None:
 
 def link_revoked(draft: Draft, event: LinkRevoked) -> None:
     """A join link is dead: whoever came by it is closed out, and their place goes."""
-    ids = connections_of(draft.room, event.participant)
+    participant = _sits_by_link(draft.room, event.participant)
+    ids = connections_of(draft.room, participant)
     for id in ids:
-        draft.tell((event.participant,), Displaced(), connection=id, close=4512)
+        draft.tell((participant,), Displaced(), connection=id, close=4512)
     for id in ids:
         disconnected(draft, Disconnected(id, bye=True))
-    entry = entry_of(draft.room, event.participant)
+    entry = entry_of(draft.room, participant)
     if entry is not None:  # they had dropped before: no grace for a dead link
         leave_entry(draft, entry)
+
+
+def _sits_by_link(room: Room, participant: str) -> str:
+    """Return who came by a link: of a seat that was matched, only if its client has taken it over from the walk-in."""
+    for visit in room.visits.values():
+        matched = visit.matched.get(participant)
+        if matched is not None and matched in visit.seats and visit.seats[matched].called is None:
+            return matched
+    return participant

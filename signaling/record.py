@@ -112,7 +112,7 @@ def _identity(visit: Visit, seat: Seat) -> str | None:
     """Return how we know who came: by the `link` that is theirs alone, `matched` by a provider, or only `walk_in`."""
     if seat.checked_in is None:
         return None
-    if seat.participant in visit.matched.values():
+    if seat.participant in visit.matched.values() and seat.called is not None:
         return "matched"
     return "walk_in" if seat.client is None else "link"
 

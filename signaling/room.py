@@ -58,6 +58,7 @@ from signaling.seats import (
     acknowledge,
     check_in,
     grace_over,
+    kept_waiting_too_long,
     step_away,
     waited_long_enough,
 )
@@ -81,7 +82,7 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
     Raise `SignalingError` if a request is refused; then nothing changes.
     """
     draft = Draft(room, event.fresh if type(event) is Asked else "")
-    for during in unheard(draft, outages):
+    for during in unheard(draft, outages) if outages else ():
         settle(draft, min(now, during.start))
         outage(draft, during)
     # What was over by then is not brought about by time: nobody is absent from a visit that had ended.
@@ -178,7 +179,9 @@ def _settle_one(draft: Draft) -> None:
             return
     for visit in room.visits.values():
         if visit_deadline(visit) <= now:
-            if visit.phase is Phase.IN_PROGRESS:
+            if visit.phase is Phase.IN_PROGRESS and kept_waiting_too_long(draft, visit):
+                pass  # it goes on without them
+            elif visit.phase is Phase.IN_PROGRESS:
                 end_segment(draft, visit, DeadlinePassed, by=None, reason="abandoned")
             else:
                 close_by_deadline(draft, visit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from signaling.deadlines import kept_waiting_until
 from signaling.draft import Draft
 from signaling.errors import ConsentRequired, NotFound, PolicyForbids, Refused, RoomFull
 from signaling.lookup import (
@@ -218,6 +219,20 @@ def waited_long_enough(draft: Draft, entry: Entry) -> None:
     draft.tell((entry.participant,), VisitClosed(visit="", rev=0, outcome="provider_absent"), close=4510)
     draft.notify("client.left", entry=entry.id, visit=None)
     draft.audit("close", "system", entry.id, "provider_absent")
+
+
+def kept_waiting_too_long(draft: Draft, visit: Visit) -> bool:
+    """Let go whoever waited for hours to be let into a visit that goes on; tell whether there was anybody."""
+    seat = next((seat for seat in visit.seats.values() if kept_waiting_until(visit, seat) <= draft.now), None)
+    entry = entry_of(draft.room, seat.participant) if seat is not None else None
+    if entry is None:
+        return False
+    rev = (leave_queue(draft, entry, "closed") or visit).rev
+    # Theirs alone: of the visit that goes on nothing is told. The same link lets them wait again.
+    draft.tell((entry.participant,), VisitClosed(visit=visit.id, rev=rev, outcome="provider_absent"), close=4510)
+    draft.notify("client.left", entry=entry.id, visit=visit.id)
+    draft.audit("close", "system", entry.id, "provider_absent")
+    return True
 
 
 def seat_meant(

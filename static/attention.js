@@ -20,6 +20,8 @@ export class Attention {
   /** @type {Translator | null} */
   #t = null;
   #quiet = false;
+  /** @type {Notification | null} */
+  #notice = null;
   #last = 0;
 
   /** @param {import("./lib/sounds.js").Sounds} sounds */
@@ -46,6 +48,7 @@ export class Attention {
       this.#ring();
       this.#notify();
     }
+    if (ready.length === 0) this.#notice?.close();
     this.#tick();
   }
 
@@ -66,7 +69,10 @@ export class Attention {
   /** No name in it: it may be read on a locked or shared screen. */
   #notify() {
     if (!document.hidden || globalThis.Notification?.permission !== "granted" || !this.#t) return;
-    const notice = new Notification(this.#t.say("ready.notification"), { tag: "carelobby-ready", icon: "/static/icon.svg" });
+    // Each arrival calls anew, and the last notice stays until somebody has answered.
+    const how = { tag: "carelobby-ready", renotify: true, requireInteraction: true, icon: "/static/icon.svg" };
+    const notice = new Notification(this.#t.say("ready.notification"), how);
+    this.#notice = notice;
     notice.onclick = () => {
       focus();
       notice.close();

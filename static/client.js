@@ -7,34 +7,26 @@ import { MessageScreen } from "./components/message-screen.js";
 import { stoppedScreen } from "./components/stopped.js";
 import { WaitingRoom } from "./components/waiting-room.js";
 import { WelcomeScreen } from "./components/welcome.js";
+import { Entrance } from "./entrance.js";
 import { Api } from "./lib/api.js";
 import { CLOSE } from "./lib/connection.js";
-import { codeOf, Refusal } from "./lib/refusal.js";
+import { codeOf } from "./lib/refusal.js";
 import { closedReason, foldClient, goesOn, screenFor } from "./lib/visit.js";
 import { beOneDevice, browser, connect, levelWatcher, setUp, Words } from "./page.js";
 import { Session } from "./session.js";
 
 /** @typedef {import("./lib/types.js").ClientView} ClientView */
 /** @typedef {import("./lib/types.js").Message} Message */
-/** @typedef {import("./lib/api.js").Joined} Joined */
-/** @typedef {import("./lib/api.js").Lobby} Lobby */
 /** @typedef {{name: string, screen: import("./components/dom.js").Screen}} Shown */
 
 const api = new Api(fetch.bind(globalThis));
 const words = new Words(() => draw());
 const { memory, self, sounds, wake, frame } = setUp("client");
-const connection = connect(memory, memory.resume(), ticket);
+const entrance = new Entrance({ api, memory, path: location.pathname, onPractice: (practice) => frame.practice(practice) });
+const connection = connect(memory, memory.resume(), () => entrance.ticket());
 const session = new Session(connection, self);
 const baseTitle = document.title;
 
-/** Where this page was opened: `/p/{practice}/telehealth` is the unverified lane. */
-const lane = /^\/p\/([^/]+)\/telehealth\/?$/.exec(location.pathname)?.[1];
-/** @type {Joined | null} what the link told before anybody was told of us */
-let joined = null;
-/** @type {Lobby | null} */
-let lobby = null;
-/** @type {{provider: string, display_name: string} | null} */
-let knocking = null;
 /** @type {ClientView | null} */
 let view = null;
 /** @type {"welcome" | "devices" | "check-in" | "visit"} how far the person came by themselves */
@@ -47,39 +39,8 @@ let note = "";
 /** @type {Shown | null} */
 let shown = null;
 
-/** A fresh ticket: by the link, or by knocking under a name. @returns {Promise<string>} */
-async function ticket() {
-  const token = memory.get("token");
-  if (token) {
-    return learn(await api.join(token)).ticket;
-  }
-  if (lane && knocking) return (await api.knock({ practice: lane, ...knocking })).ticket;
-  throw new Refusal("bad_link");
-}
-
-/** @param {Joined} told */
-function learn(told) {
-  joined = told;
-  frame.practice(joined.practice);
-  memory.set("group", joined.appointment.group ? "yes" : null); // a reloaded page that resumes is not told again
-  return joined;
-}
-
-/** In a group one leaves, and ends nothing. @param {ClientView} now */
-function inGroup(now) {
-  return now.appointment?.group ?? memory.get("group") === "yes";
-}
-
-function takeToken() {
-  const token = decodeURIComponent(location.hash.slice(1));
-  if (!token) return;
-  if (token !== memory.get("token")) memory.resume().clear(); // another appointment: nothing of the last one is ours
-  memory.set("token", token);
-  history.replaceState(null, "", location.pathname + location.search);
-}
-
 async function begin() {
-  takeToken();
+  entrance.takeToken();
   addEventListener("hashchange", () => location.reload());
   await Promise.all([words.load(), beOneDevice(memory)]);
   draw({ focus: false });
@@ -95,17 +56,7 @@ async function begin() {
 /** What the page shows before check-in. Opening a link joins nothing. */
 async function look() {
   stopped = null;
-  try {
-    if (memory.get("token")) {
-      learn(await api.join(memory.get("token") ?? ""));
-    } else if (lane) {
-      lobby = await api.lobby(decodeURIComponent(lane));
-      frame.practice(lobby.practice);
-    } else stopped = { reason: "no_link" };
-  } catch (error) {
-    const code = codeOf(error);
-    stopped = { reason: code === "bad_link" || code === "not_found" ? "bad_link" : "unreachable", code };
-  }
+  stopped = await entrance.look();
   draw({ focus: false });
 }
 
@@ -131,7 +82,7 @@ connection.on("message", (message) => {
 });
 connection.on("state", () => draw());
 connection.on("closed", ({ code, refusal }) => {
-  if (refusal?.code === "bad_link" && lane && !memory.get("token")) {
+  if (refusal?.code === "bad_link" && entrance.unverified) {
     view = null; // too late to resume a visit without a link: begin again
     step = "welcome";
     void look();
@@ -146,7 +97,7 @@ connection.on("closed", ({ code, refusal }) => {
 function screenName() {
   if (stopped) return ["bad_link", "no_link", "unreachable", "displaced", "lost", "revoked"].includes(stopped.reason) ? "trouble" : "closed";
   if (step === "visit" || (step === "check-in" && view?.checked_in)) return view ? screenFor(view) : "loading";
-  if (!joined && !lobby) return "loading";
+  if (!entrance.practice) return "loading";
   return step;
 }
 
@@ -193,15 +144,15 @@ function makeWelcome() {
   const screen = new WelcomeScreen();
   screen.show({
     t: words.t,
-    practice: (joined ?? lobby)?.practice.name ?? "",
-    provider: joined?.provider,
-    appointment: joined?.appointment,
-    providers: lobby?.providers,
+    practice: entrance.practice?.name ?? "",
+    provider: entrance.joined?.provider,
+    appointment: entrance.joined?.appointment,
+    providers: entrance.lobby?.providers,
     note,
     onCheck(provider) {
       note = "";
       sounds.unlock();
-      if (provider) knocking = { provider, display_name: "" };
+      if (provider) entrance.knocking = { provider, display_name: "" };
       else connection.start(); // the first click of a person: now the WebSocket may open
       void self.open({ video: true });
       step = "devices";
@@ -232,8 +183,8 @@ function makeCheckIn() {
   const screen = new CheckInForm();
   screen.show({
     t: words.t,
-    consent: (view ?? joined ?? lobby)?.practice.consent,
-    named: !lobby,
+    consent: (view?.practice ?? entrance.practice)?.consent,
+    name: entrance.lobby ? "own" : entrance.mayChooseName ? "chosen" : "none",
     onSubmit: (answers) => void checkIn(answers),
   });
   return screen;
@@ -241,7 +192,7 @@ function makeCheckIn() {
 
 /** @param {import("./components/check-in.js").CheckIn} answers */
 async function checkIn(answers) {
-  if (knocking && answers.display_name) knocking = { ...knocking, display_name: answers.display_name };
+  if (entrance.knocking && answers.display_name) entrance.knocking = { ...entrance.knocking, display_name: answers.display_name };
   connection.start();
   const audio = self.audioOnly ? { media: "audio", audio_reason: self.reason } : { media: "video" };
   try {
@@ -312,7 +263,7 @@ async function leave() {
 
 /** @param {ClientView} now */
 function makeSession(now) {
-  const group = inGroup(now);
+  const group = entrance.inGroup(now);
   return session.enter({
     t: words.t,
     visit: now.visit ?? "",
@@ -340,7 +291,7 @@ async function end(group) {
 
 /** @param {ClientView} now */
 function ended(now) {
-  const group = inGroup(now);
+  const group = entrance.inGroup(now);
   return {
     role: /** @type {const} */ ("client"),
     other: now.provider.name,
@@ -390,7 +341,7 @@ function makeLoading() {
 
 /** @param {string} reason */
 function makeStopped(reason) {
-  const practice = (view ?? joined ?? lobby)?.practice ?? null;
+  const practice = view?.practice ?? entrance.practice ?? null;
   return stoppedScreen(words.t, { ...stopped, reason }, practice, {
     onAgain: () => void look(),
     onHere() {

@@ -1,8 +1,9 @@
 /** What a provider's clicks ask for: each is done, or said plainly why not. */
 
+import { openMatch } from "./components/entry-dialogs.js";
 import { openFinish } from "./components/finish-dialog.js";
 import { askWhy } from "./components/override-dialog.js";
-import { membersOf, revOf } from "./lib/group.js";
+import { matchesOf, membersOf, revOf } from "./lib/group.js";
 import { codeOf, Refusal } from "./lib/refusal.js";
 import { unnoticed } from "./lib/room.js";
 
@@ -85,8 +86,8 @@ export class Deeds {
   /** Into a session that somebody else began, or that is on another device of one's own. @param {RoomVisit} visit */
   join(visit) {
     this.#askForDevices({ video: true });
-    const there = this.#rooms.takeOver(visit).then(() => {
-      this.#part.enters(visit.id);
+    const there = this.#rooms.takeOver(visit).then((came) => {
+      if (came) this.#part.enters(visit.id);
       this.#draw();
     });
     return this.attempt(there);
@@ -126,6 +127,22 @@ export class Deeds {
     for (const entry of entries) await this.attempt(this.#rooms.change(entry, "admit", { entry: entry.id }));
   }
 
+  /**
+   * Somebody without a link takes the seat that the provider says is theirs: their session starts, or they are let
+   * into the one that is live.
+   * @param {Entry} entry
+   * @param {RoomVisit} [live]
+   */
+  match(entry, live) {
+    const view = this.#rooms.view;
+    if (!view) return;
+    openMatch(entry, matchesOf(view, live), this.#t(), live !== undefined, (match) => {
+      if (!live) return void this.start(entry, match);
+      const seat = { appointment: match.appointment.id, client: match.client.id };
+      void this.attempt(this.#rooms.change(entry, "admit", { entry: entry.id, ...seat }));
+    });
+  }
+
   /** @param {RoomVisit} visit @param {Member} member */
   sendBack(visit, member) {
     void this.attempt(this.#rooms.change(visit, "return_to_waiting", { participant: member.participant }));
@@ -147,7 +164,11 @@ export class Deeds {
   rejoin(visit) {
     this.#askForDevices();
     this.#part.enters(visit.id);
-    void this.attempt(this.#rooms.change(visit, "rejoin", { visit: visit.id }));
+    const asked = this.#rooms.change(visit, "rejoin", { visit: visit.id }).catch((error) => {
+      if (this.#part.visit === visit.id) this.#part.leaves();
+      throw error;
+    });
+    void this.attempt(asked);
   }
 
   /** @param {RoomVisit} visit */

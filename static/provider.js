@@ -2,12 +2,11 @@
 
 import { Attention } from "./attention.js";
 import { openDevicesDialog } from "./components/devices-dialog.js";
-import { h } from "./components/dom.js";
 import { EndedScreen } from "./components/ended.js";
 import { GroupPanel } from "./components/group-panel.js";
-import { icon } from "./components/icons.js";
 import { MessageScreen } from "./components/message-screen.js";
 import { ProviderRoom } from "./components/provider-room.js";
+import { providerTools } from "./components/provider-tools.js";
 import { ReadyBanner, ReadyDialog } from "./components/ready-notice.js";
 import { SignIn } from "./components/sign-in.js";
 import { Deeds } from "./deeds.js";
@@ -39,6 +38,7 @@ const deeds = new Deeds({ rooms, part, self, sounds, t: () => words.t, fail, dra
 const ready = new ReadyDialog({
   onStart: (entry) => void deeds.start(entry),
   onAdmit: (entry) => void deeds.admit([entry]),
+  onMatch: (entry) => deeds.match(entry),
   onLater: (entries) => deeds.acknowledge(entries),
 });
 const banner = new ReadyBanner();
@@ -221,7 +221,7 @@ function tell(name) {
   const live = name === "session" ? present() : undefined;
   if (view && live) {
     rooms.of(live).session.tell(live.participants);
-    people?.tell(membersOf(view, live));
+    people?.tell(membersOf(view, live), live.room === undefined ? view.unverified : []);
   }
   // In a session, and while deciding on one, a banner; else the dialog in the middle of the screen.
   ready.tell(name === "room" ? view : null, t, !sounds.muted && !sounds.audible);
@@ -232,17 +232,7 @@ function tell(name) {
 function showFrame() {
   const t = words.t;
   if (place === "sign-in" || place === "loading") return frame.show(t, (language) => void words.choose(language));
-  const sound = h("button", { type: "button", class: "quiet icon-only", "aria-pressed": String(!sounds.muted), "aria-label": t.say("room.sound"), title: t.say("room.sound") }, icon(sounds.muted ? "bell-off" : "bell"));
-  sound.addEventListener("click", () => {
-    sounds.muted = !sounds.muted;
-    sound.setAttribute("aria-pressed", String(!sounds.muted));
-    sound.replaceChildren(icon(sounds.muted ? "bell-off" : "bell"));
-  });
-  const notices = h("button", { type: "button", class: "quiet wide-tool" }, t.say("room.notifications"));
-  notices.hidden = globalThis.Notification?.permission !== "default";
-  notices.addEventListener("click", () => void Notification.requestPermission().then(() => (notices.hidden = true)));
-  const out = h("button", { type: "button", class: "quiet wide-tool sign-out", on: { click: () => void signOut() } }, t.say("signin.out"));
-  frame.show(t, (language) => void words.choose(language), notices, sound, out);
+  frame.show(t, (language) => void words.choose(language), ...providerTools(t, sounds, () => void signOut()));
 }
 
 /** @param {string} name @returns {import("./components/dom.js").Screen} */
@@ -263,7 +253,7 @@ function make(name) {
   const screen = new MessageScreen();
   const here = { label: t.say("stopped.use_this"), onClick: useThis };
   if (name === "displaced") {
-    screen.show({ t, title: t.say("room.displaced"), text: [t.say("stopped.displaced_more")], picture: "alert", actions: [here] });
+    screen.show({ t, title: t.say("room.displaced"), text: [t.say("room.displaced_more")], picture: "alert", actions: [here] });
   } else screen.show({ t, title: t.say("loading.title"), text: [], picture: "clock" });
   return screen;
 }
@@ -285,12 +275,13 @@ function makeRoom(now) {
     now: () => rooms.own.now(),
     name: me?.name ?? "",
     actions: {
-      onStart: (entry, match) => void deeds.start(entry, match),
+      onStart: (entry) => void deeds.start(entry),
       onTell: (entry, text) => deeds.tell(entry, text),
       onRemove: (entry, reason) => deeds.removeWaiting(entry, reason),
       onStatus: (status, minutes) => deeds.setStatus(status, minutes),
       onJoin: (visit) => void deeds.join(visit),
       onAdmit: (entry) => void deeds.admit([entry]),
+      onMatch: (entry) => deeds.match(entry),
       onRejoin(visit) {
         look(visit.id);
         draw();
@@ -320,6 +311,7 @@ function makeSession(live) {
   people = group ? new GroupPanel() : null;
   people?.show(t, {
     onAdmit: (members) => void deeds.admit(members.flatMap(({ entry }) => entry ?? [])),
+    onMatch: (entry) => deeds.match(entry, live),
     onReturn: (member) => deeds.sendBack(live, member),
     onRemove: (member, reason) => deeds.remove(live, member, reason),
   });

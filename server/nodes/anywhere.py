@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
+from zlib import crc32
 
 from server.nodes.carrier import Carrier
 from server.nodes.errands import Answered, Errand, Errands, HandedOver, NotHere, Offered, Trickled
 from server.nodes.leases import Leases
-from server.ports import Carried, Post
-from signaling.errors import Unavailable
+from server.ports import Carried, Post, StoreAway
+from signaling.errors import SignalingError, Unavailable
+
+logger = logging.getLogger("carelobby.carrier")
 
 ROUNDS: Final = 3
 """Times that an errand may find the visit gone elsewhere."""
@@ -22,15 +26,18 @@ class MediaAnywhere:
         self._node = node
         self._leases = leases
         self._carrier = carrier
+        self._draining = False
+        self._silent: set[str] = set()
+        """Nodes that took nothing when this one drained."""
         self.errands = Errands(post, node=node, serve=self._serve, new_id=new_id)
 
-    async def bring(self, asked: Offered | Trickled, *, floor: int = 0) -> Answered:
+    async def bring(self, asked: Offered | Trickled) -> Answered:
         """Return what the visit's carrier answers; it is this node if nobody carries the visit yet.
 
-        `floor`: the highest fence that the room has seen. Raise `SignalingError` or `StoreAway`.
+        Raise `SignalingError` or `StoreAway`.
         """
         for _ in range(ROUNDS):
-            there = await self._leases.where(asked.visit, asked.room, floor=floor)
+            there = await self._leases.where(asked.visit, asked.room, floor=asked.fence)
             try:
                 if there.node == self._node:
                     return await self._do(asked)
@@ -42,12 +49,42 @@ class MediaAnywhere:
                     raise
         raise Unavailable("the visit's media are on their way from node to node")
 
+    async def hand_over(self) -> int:
+        """Let other nodes carry what this one carries; return how many visits they took.
+
+        Browsers are told to make new peers there, and leave those here when they have them: nobody is cut off.
+        """
+        self._draining = True
+        moved = 0
+        for visit, room in self._carrier.carried():
+            moved += await self._give(visit, room)
+        return moved
+
+    async def _give(self, visit: str, room: str) -> bool:
+        """Tell whether some other node takes a visit."""
+        # Each visit in an order of its own, so that all share the load.
+        for node in sorted(self._leases.others(), key=lambda node: crc32(f"{visit} {node}".encode())):
+            fence = self._leases.fence(visit)
+            if fence is None or node in self._silent:
+                continue
+            try:
+                await self.errands.ask(node, HandedOver(room, visit, fence))
+            except (SignalingError, StoreAway) as error:
+                logger.warning("%s does not take %s: %s", node, visit, type(error).__name__)
+                self._silent.add(node)
+            else:
+                self._leases.gave(visit, room, node)
+                return True
+        return False
+
     async def _serve(self, errand: Errand, by: str) -> Answered:
         """Do an errand of another node. Raise `SignalingError` or `StoreAway`."""
+        if isinstance(errand, HandedOver) and self._draining:
+            raise NotHere
         if isinstance(errand, HandedOver):
             there = await self._leases.take(errand.visit, errand.room, Carried(by, errand.fence))
         else:
-            there = await self._leases.where(errand.visit, errand.room)
+            there = await self._leases.where(errand.visit, errand.room, floor=errand.fence)
         if there.node != self._node:
             raise NotHere
         return Answered() if isinstance(errand, HandedOver) else await self._do(errand)

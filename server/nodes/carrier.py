@@ -13,6 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
+from server import tasks
 from server.nodes.errands import Answered, Line, NotHere, Offered, Trickled
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
@@ -66,6 +67,8 @@ class Carrier:
         """Visits with media here, by room."""
         self._peers: dict[tuple[str, str], str] = {}
         """By visit and participant: the browser's name of the peer that was answered last."""
+        self._devices: dict[tuple[str, str], str] = {}
+        """Of the same: the device that offered it."""
         self._heard: dict[str, int] = {}
         """The newest event number heard of a room with media here."""
         self._to_read: dict[str, int] = {}
@@ -123,14 +126,18 @@ class Carrier:
         self._media.stop(visit, participant)
         if participant is not None:
             self._peers.pop((visit, participant), None)
+            self._devices.pop((visit, participant), None)
             return
         self._let_go(visit)
         if self._leases.fence(visit) is not None:
             self.spawn(self._release(visit))
+        else:
+            self._leases.forget(visit)
 
     def _let_go(self, visit: str) -> None:
         for key in [key for key in self._peers if key[0] == visit]:
             del self._peers[key]
+            self._devices.pop(key, None)
         room = self._room_of.pop(visit, None)
         if room is None:
             return
@@ -145,6 +152,10 @@ class Carrier:
             await self._leases.release(visit)
         except StoreAway:
             logger.warning("%s: let go while the store was away", visit)
+
+    def carried(self) -> list[tuple[str, str]]:
+        """Return (visit, room) of what this node carries."""
+        return [(visit, room) for visit, room in self._room_of.items() if self._leases.fence(visit) is not None]
 
     def set_mode(self, visit: str, participant: str, *, audio_only: bool) -> None:
         """Forward somebody's video, or do not."""
@@ -166,6 +177,7 @@ class Carrier:
             others=[id for id in everybody_in(there) if id != participant],
         )
         self._peers[visit, participant] = offered.peer
+        self._devices[visit, participant] = offered.device
         # The visit may have ended, or gone elsewhere, while the answer was made: then this peer must not outlive it.
         try:
             await self._admitted(offered)
@@ -193,6 +205,7 @@ class Carrier:
         room = await self._rooms.present(asked.room, seq=max(asked.seq, self.seen(asked.room)))
         if room is None:
             raise NotFound("no such room")
+        self._stop_displaced(room, asked.visit)
         visit = admitted(room, asked.by)
         if visit is None or visit.id != asked.visit:
             raise Refused("not in that visit")
@@ -230,11 +243,14 @@ class Carrier:
             while room in self._visits:
                 seq = self._to_read[room]
                 try:
-                    await self._rooms.present(room, seq=seq)
+                    found = await self._rooms.present(room, seq=seq)
                 except StoreAway:
                     await asyncio.sleep(AGAIN)
                     continue
-                if self._to_read[room] == seq:
+                if found is None:  # it went with its practice
+                    for visit in tuple(self._visits.get(room, ())):
+                        self.stop(visit)
+                elif self._to_read[room] == seq:
                     return
         finally:
             del self._to_read[room]
@@ -253,6 +269,7 @@ class Carrier:
             for seat in visit.seats.values():
                 if seat.stand is not Stand.IN:
                     self.stop(id, seat.participant)
+            self._stop_displaced(room, id)
             for participant, attendee in visit.attendees.items():
                 self.set_mode(id, participant, audio_only=attendee.mode == "audio")
         for visit in room.visits.values():
@@ -260,6 +277,13 @@ class Carrier:
                 self._leases.forget(visit.id)
             elif visit.media_node not in (None, self._node):
                 self._leases.watch(visit.id, room.id, Carried(visit.media_node, visit.media_fence))
+
+    def _stop_displaced(self, room: Room, visit: str) -> None:
+        """Stop the media of devices that another one of their participant has displaced. One that dropped goes on."""
+        for (whose, participant), device in tuple(self._devices.items()):
+            there = {c.device for c in room.connections.values() if c.who.participant == participant}
+            if whose == visit and there and device not in there:
+                self.stop(visit, participant)
 
     # --- News from the media node
 
@@ -312,13 +336,17 @@ class Carrier:
         """Run `work` to its end, or to this node's."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("a task of the carrier failed: %s", type(error).__name__)
 
     async def close(self) -> None:
         """Give what was begun a little time."""
         begun = {*self._telling.values(), *self._tasks}
         if begun:
             _, late = await asyncio.wait(begun, timeout=FAREWELL)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await tasks.end(*late)

@@ -35,12 +35,15 @@ class Offered(Struct, frozen=True, tag=True):
     room: str
     seq: int
     """The room's last event when the offer was let in: who decides again must know as much."""
+    fence: int
+    """The highest fence that the room has seen: whoever begins to carry the visit now gets a higher one."""
     by: Who
     visit: str
     peer: str
     round: int
     sdp: str
     audio_only: bool
+    device: str = ""
 
 
 class Trickled(Struct, frozen=True, tag=True):
@@ -48,6 +51,7 @@ class Trickled(Struct, frozen=True, tag=True):
 
     room: str
     seq: int
+    fence: int
     by: Who
     visit: str
     peer: str

@@ -16,12 +16,13 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
+from server import tasks
 from server.ports import Carried, Carriers, Pulses, StoreAway
 from signaling.errors import SignalingError
 
@@ -76,7 +77,6 @@ class Leases:
         """Whether others may have taken what this node carries."""
         self._buried: set[str] = set()
         self._takings: dict[str, asyncio.Task[None]] = {}
-        self._ending = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -86,10 +86,6 @@ class Leases:
         """Return the fence by which this node carries a visit; None: it does not."""
         lease = self._mine.get(visit)
         return lease.fence if lease is not None else None
-
-    def mine(self) -> Mapping[str, Carried]:
-        """Return what this node carries."""
-        return dict(self._mine)
 
     def others(self) -> list[str]:
         """Return the other nodes that pulse, by name."""
@@ -128,6 +124,12 @@ class Leases:
             there = await self._carriers.claim(visit, self._node, over=over)
             await self._note(visit, room, there)
             return there
+
+    def gave(self, visit: str, room: str, node: str) -> None:
+        """Note that a visit was handed over."""
+        lease = self._mine.pop(visit, None)
+        if lease is not None:
+            self.watch(visit, room, Carried(node, lease.fence + 1))
 
     def watch(self, visit: str, room: str, there: Carried) -> None:
         """Note who carries a visit elsewhere, so that it is taken over should that node die."""
@@ -184,28 +186,21 @@ class Leases:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Pulse no more, and let go of everything."""
-        self._ending.set()
-        for task in self._takings.values():
-            task.cancel()
-        await asyncio.gather(
-            *self._takings.values(), *([self._running] if self._running else []), return_exceptions=True
-        )
+        await tasks.end(*self._takings.values(), *([self._running] if self._running else []))
         with suppress(StoreAway):
             for visit in tuple(self._mine):
                 await self.release(visit)
+            await self._carriers.hush(self._node)
 
     async def _run(self) -> None:
-        # Ended by a word and not by a cancellation, of which a library on the way to the store may make nothing.
-        while not self._ending.is_set():
+        while True:
             try:
                 await self.tick()
             except StoreAway:
                 pass
             except Exception as error:  # noqa: BLE001 - all visits of this node hang on this task
                 logger.error("a pulse failed: %s", type(error).__name__)  # noqa: TRY400
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY):
-                    await self._ending.wait()
+            await asyncio.sleep(EVERY)
 
     async def tick(self) -> None:
         """Pulse once; let go of what was lost, and begin to take over what the dead have left. Raise `StoreAway`."""

@@ -12,6 +12,7 @@ from server.registry.accounts import Accounts, SignIns
 from server.registry.amendments import Amendments
 from server.registry.appointments import Appointments
 from server.registry.keys import Keys
+from server.registry.knocks import Knocks
 from server.registry.links import Links
 from server.registry.names import NewId, NewToken, room_id
 from server.registry.practices import CloseRoom, Practices
@@ -40,6 +41,7 @@ class Registry:
     links: Links
     webhooks: Webhooks
     tickets: Tickets
+    knocks: Knocks
     throttle: Throttle
 
     @classmethod
@@ -79,6 +81,7 @@ class Registry:
             links=links,
             webhooks=Webhooks(shelf, random_bytes, private_webhooks),
             tickets=Tickets(secrets, new_token),
+            knocks=Knocks(secrets, new_token),
             throttle=Throttle(secrets, clock),
         )
 

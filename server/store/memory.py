@@ -297,6 +297,10 @@ class MemoryNodes:
         self._pulses[node] = now = self._clock()
         return Pulses(now, dict(self._pulses))
 
+    async def hush(self, node: str) -> None:
+        """Say that `node` goes, and pulses no more."""
+        self._pulses.pop(node, None)
+
     async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
         """Return who carries a visit: `node`, if nobody did or if it was `over`."""
         there = self._carried.get(visit, Carried("", 0))

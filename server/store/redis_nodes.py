@@ -52,13 +52,17 @@ class RedisNodes:
         """Remove a node that is gone, and its rooms."""
         # Its rooms first: a node that is still listed will be looked after again.
         await self._client.ask(at_key(node), lambda redis: redis.delete(at_key(node)))
-        await self._client.ask(PULSES, lambda redis: redis.hdel(PULSES, node))
+        await self.hush(node)
         await self._client.ask(NODES, lambda redis: redis.hdel(NODES, node))
 
     async def pulse(self, node: str) -> Pulses:
         """Say that `node` is alive, and return when every node last was."""
         now, *pairs = await self._client.run(_PULSE, [PULSES], [node], repeat=True)
         return Pulses(int(now), {name.decode(): int(at) for name, at in zip(pairs[::2], pairs[1::2], strict=True)})
+
+    async def hush(self, node: str) -> None:
+        """Say that `node` goes, and pulses no more."""
+        await self._client.ask(PULSES, lambda redis: redis.hdel(PULSES, node))
 
     async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
         """Return who carries a visit: `node`, if nobody did or if it was `over`."""

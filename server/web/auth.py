@@ -90,6 +90,18 @@ def set_cookie(services: Services, response: Response, token: str) -> None:
     )
 
 
+def knock_cookie_name(services: Services) -> str:
+    """Return the name of the cookie by which a walk-in is known again."""
+    return f"{cookie_name(services)}-knock"
+
+
+def set_knock_cookie(services: Services, response: Response, token: str) -> None:
+    """Let the browser be known again when it knocks again. It ends with the browser."""
+    response.set_cookie(
+        knock_cookie_name(services), token, path="/", secure=services.secure, httponly=True, samesite="strict"
+    )
+
+
 def clear_cookie(services: Services, response: Response) -> None:
     """Take the sign-in from the browser."""
     response.delete_cookie(cookie_name(services), path="/", secure=services.secure, httponly=True, samesite="strict")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("carelobby.feed")
 
+_BEGINS = ("visit.started", "visit.resumed")
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 """Seconds between tries to reach a store that is away."""
 
@@ -102,6 +103,9 @@ class Feed:
 
     def _fan_out(self, seq: int, event: Event) -> None:
         self.last = seq
+        if event.message["type"] in _BEGINS:
+            # Perhaps at another node; and who ends it while the store is away is judged by what this one knows.
+            self._hub.spawn(self._hub.look(self.room, seq))
         # A copy, because an event may close connections.
         for session in tuple(self.sessions.values()):
             session.deliver(seq, event)

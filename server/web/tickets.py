@@ -9,15 +9,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
+from starlette.responses import Response
 
 from server.ports import Ticket
 from server.registry import names, room_id
 from server.registry.errors import Invalid, Missing
+from server.registry.knocks import Knock
 from server.registry.names import RoomId
 from server.web import auth
-from server.web.api.operation import Answer, Call, Nothing, Operation
+from server.web.api.operation import Answer, Call, Nothing, Operation, encoded
 from server.web.api.shown import PracticeNamed, PracticeShown, ProviderNamed, ProviderShown, shown, with_status
 from server.web.problems import Problem
+from signaling.lookup import holder, is_known
 from signaling.messages import Name
 from signaling.policy import MINUTE
 from signaling.state import Role, Room, Who
@@ -35,13 +38,15 @@ class JoinBody(Struct, frozen=True):
     token: Annotated[str, Meta(max_length=1000)]
 
 
-class AppointmentShown(Struct, frozen=True):
+class AppointmentShown(Struct, frozen=True, omit_defaults=True):
     """When the client is expected. Times are ms UTC."""
 
     id: str
     start: int
     end: int
     group: bool
+    names: bool = False
+    """Of a group: its clients see each other's names. Else each may choose a first name to be seen by."""
 
 
 class JoinAnswer(Struct, frozen=True):
@@ -110,20 +115,26 @@ async def join(call: Call, body: JoinBody) -> JoinAnswer:
         raise Problem("bad_link") if wait is None else Problem("rate", retry_after=wait)
     await registry.appointments.knocked(invited)
     appointment, client = invited.appointment, invited.client
-    who = Who(role=Role.CLIENT, participant=client.participant, visit=appointment.visit, name=client.name)
+    room = await call.services.rooms.present(invited.link.room)
+    sits = client.participant if room is None else holder(room, appointment.visit, client.participant)
+    who = Who(role=Role.CLIENT, participant=sits, visit=appointment.visit, name=client.name)
     ticket = await registry.tickets.issue(Ticket(room=invited.link.room, practice=invited.link.practice, by=who))
     return JoinAnswer(
         ticket=ticket,
         practice=shown(invited.policy.practice),
         provider=await with_status(call.services, invited.link.practice, invited.provider),
         appointment=AppointmentShown(
-            id=appointment.id, start=appointment.start, end=appointment.end, group=appointment.group
+            id=appointment.id,
+            start=appointment.start,
+            end=appointment.end,
+            group=appointment.group,
+            names=appointment.group and invited.policy.names_in_group,
         ),
     )
 
 
-async def knock(call: Call, body: KnockBody) -> KnockAnswer:
-    """Return a ticket for the unverified lane."""
+async def knock(call: Call, body: KnockBody) -> Response:
+    """Return a ticket for the unverified lane; who reloads the page while they wait is who they were."""
     registry = call.services.registry
     name = body.display_name.strip()
     if not name:
@@ -135,15 +146,29 @@ async def knock(call: Call, body: KnockBody) -> KnockAnswer:
     provider = await registry.providers.get(body.practice, body.provider)
     if policy is None or provider is None:
         raise Missing("provider")
-    who = Who(role=Role.CLIENT, participant=names.new_id("par"), name=name)
-    ticket = await registry.tickets.issue(
-        Ticket(room=room_id(body.practice, body.provider), practice=body.practice, by=who)
+    room = room_id(body.practice, body.provider)
+    known = await _knocked_before(call, room, name)
+    who = Who(role=Role.CLIENT, participant=known or names.new_id("par"), name=name)
+    ticket = await registry.tickets.issue(Ticket(room=room, practice=body.practice, by=who))
+    answer = encoded(
+        KnockAnswer(
+            ticket=ticket,
+            practice=shown(policy.practice),
+            provider=await with_status(call.services, body.practice, provider),
+        )
     )
-    return KnockAnswer(
-        ticket=ticket,
-        practice=shown(policy.practice),
-        provider=await with_status(call.services, body.practice, provider),
-    )
+    if known is None:
+        token = await registry.knocks.keep(Knock(room=room, name=name, participant=who.participant))
+        auth.set_knock_cookie(call.services, answer, token)
+    return answer
+
+
+async def _knocked_before(call: Call, room: str, name: str) -> str | None:
+    """Return the participant whom this browser knocked as, if they still wait there or are in a visit."""
+    token = call.request.cookies.get(auth.knock_cookie_name(call.services))
+    known = await call.services.registry.knocks.again(token, room, name) if token else None
+    found = await call.services.rooms.present(room) if known is not None else None
+    return known if found is not None and known is not None and is_known(found, known) else None
 
 
 async def lobby(call: Call, body: Nothing) -> LobbyAnswer:
@@ -176,7 +201,7 @@ async def for_provider(
     provider = await registry.providers.get(practice, id)
     if policy is None or provider is None:
         raise Missing("provider")
-    own = room_id(practice, id)
+    own: str = room_id(practice, id)
     role, rooms = Role.PROVIDER, tuple[RoomShared, ...]()
     if room is None or room in (id, own):
         rooms = tuple(

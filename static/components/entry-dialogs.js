@@ -75,9 +75,10 @@ export function openRemove(name, t, from, onRemove) {
  * @param {Entry} entry
  * @param {Match[]} matches  the seats that are free
  * @param {Translator} t
+ * @param {boolean} live     their session has begun already
  * @param {(match: Match) => void} onMatch
  */
-export function openMatch(entry, matches, t, onMatch) {
+export function openMatch(entry, matches, t, live, onMatch) {
   const name = entry.client.name;
   const group = freshId("match");
   const choices = matches.map((match) => {
@@ -89,11 +90,11 @@ export function openMatch(entry, matches, t, onMatch) {
   });
   const error = h("p", { class: "form-error", role: "alert" });
   const cancel = h("button", { type: "button", class: "secondary" }, t.say("tell.cancel"));
-  const go = h("button", { type: "button", class: "primary", hidden: choices.length === 0 }, t.say("room.start"));
+  const go = h("button", { type: "button", class: "primary", hidden: choices.length === 0 }, t.say(live ? "group.admit" : "room.start"));
   const modal = new Modal({
     title: t.say("match.title", { name }),
     body: [
-      h("p", {}, t.say(choices.length ? "match.more" : "match.none")),
+      h("p", {}, t.say(choices.length === 0 ? "match.none" : live ? "match.more_live" : "match.more")),
       h("div", { class: "radios", role: "radiogroup", "aria-label": t.say("match.title", { name }) }, ...choices.map(({ row }) => row)),
       error,
     ],

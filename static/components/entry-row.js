@@ -1,29 +1,28 @@
 /** One who waits, as the provider's list shows them. */
 
-import { dropped, isLate } from "../lib/group.js";
+import { dropped } from "../lib/group.js";
 import { freshId, h, setText } from "./dom.js";
-import { openMatch, openRemove, openTell } from "./entry-dialogs.js";
+import { openRemove, openTell } from "./entry-dialogs.js";
 import { icon } from "./icons.js";
 import { placeOf } from "./ready-notice.js";
 
 /** @typedef {import("../lib/i18n.js").Translator} Translator */
 /** @typedef {import("../lib/types.js").Entry} Entry */
-/** @typedef {import("../lib/group.js").Match} Match */
 
 /**
  * @typedef {Object} EntryActions
- * @property {(entry: Entry, match?: Match) => void} onStart
+ * @property {(entry: Entry) => void} onStart
  * @property {(entry: Entry) => void} onAdmit
+ * @property {(entry: Entry) => void} onMatch
  * @property {(entry: Entry, text: string) => Promise<unknown>} onTell
  * @property {(entry: Entry, reason: string | undefined) => void} onRemove
  */
 
 /**
  * @typedef {Object} Around               what else is known of the room
- * @property {import("../lib/types.js").RoomVisit} [live]  the session that is live in the same room
+ * @property {"late" | "busy" | "ended"} [way]   what is in the way of a Start
  * @property {{group: boolean, ready: number, of: number}} readiness
  * @property {string} [with]              a client of the same group, whose row has the one Start for all who are ready
- * @property {Match[]} matches              seats that a walk-in may belong to
  */
 
 /** Flags that say what another mark says already. */
@@ -34,12 +33,11 @@ export class EntryRow extends HTMLElement {
   #waited = h("span", { class: "waited" });
   #facts = h("span", { class: "facts" });
   #start = h("button", { type: "button", class: "primary" });
+  #match = h("button", { type: "button", class: "secondary" });
   #busy = h("small", {});
   #said = h("small", { class: "said", role: "status" });
   /** @type {Entry} */
   #entry;
-  /** @type {Match[]} */
-  #matches = [];
   /** The group they belong to is in session already. */
   #late = false;
   #t;
@@ -57,14 +55,17 @@ export class EntryRow extends HTMLElement {
       h("button", { type: "button", class: kind, "aria-describedby": describe, on: { click } }, ...label);
     this.#start.setAttribute("aria-describedby", describe);
     this.#start.addEventListener("click", () => (this.#late ? actions.onAdmit : actions.onStart)(this.#entry));
-    const match = () => openMatch(this.#entry, this.#matches, t, (found) => actions.onStart(this.#entry, found));
+    this.#match.append(t.say("match.open"));
+    this.#match.hidden = entry.verified;
+    this.#match.setAttribute("aria-describedby", describe);
+    this.#match.addEventListener("click", () => actions.onMatch(this.#entry));
     this.append(
       h("div", { class: "who" }, h("strong", {}, this.#name), this.#waited, this.#facts),
       h(
         "div",
         { class: "row-actions" },
         this.#start,
-        entry.verified ? null : button("secondary", match, t.say("match.open")),
+        this.#match,
         button("secondary", () => openTell(this.#entry, t, (one, text) => this.#say(actions.onTell(one, text))), icon("message"), t.say("room.message")),
         button("quiet danger-text", () => openRemove(this.#entry.client.name, t, "waiting", (reason) => actions.onRemove(this.#entry, reason)), t.say("room.remove")),
         this.#said,
@@ -81,17 +82,16 @@ export class EntryRow extends HTMLElement {
   }
 
   /** @param {Entry} entry @param {Around} around */
-  tell(entry, { live, readiness, matches, ...around }) {
+  tell(entry, { way, readiness, ...around }) {
     const t = this.#t;
     this.#entry = entry;
-    this.#late = isLate(entry, live);
-    const busy = live !== undefined && !this.#late;
-    this.#matches = matches;
+    this.#late = way === "late";
+    const barred = way !== undefined && !this.#late;
     setText(this.#name, entry.client.name);
     setText(this.#start, this.#late ? t.say("group.admit") : readiness.group ? t.say("room.start_group", { ready: readiness.ready, of: readiness.of }) : t.say("room.start"));
-    this.#start.disabled = busy;
+    this.#start.disabled = this.#match.disabled = barred;
     this.#start.hidden = around.with !== undefined && !this.#late;
-    setText(this.#busy, busy ? t.say("room.busy_hint") : "");
+    setText(this.#busy, barred ? t.say(way === "ended" ? "room.ended_hint" : "room.busy_hint") : "");
     this.#start.className = entry.verified ? "primary" : "secondary";
     /** @type {[string, string][]} */
     const facts = [];

@@ -5,10 +5,12 @@ import { openRemove } from "./entry-dialogs.js";
 
 /** @typedef {import("../lib/i18n.js").Translator} Translator */
 /** @typedef {import("../lib/group.js").Member} Member */
+/** @typedef {import("../lib/types.js").Entry} Entry */
 
 /**
  * @typedef {Object} GroupActions
  * @property {(members: Member[]) => void} onAdmit
+ * @property {(entry: Entry) => void} onMatch
  * @property {(member: Member) => void} onReturn
  * @property {(member: Member, reason: string | undefined) => void} onRemove
  */
@@ -20,6 +22,10 @@ export class GroupPanel extends HTMLElement {
   #all = h("button", { type: "button", class: "primary" });
   #list = h("div", { class: "rows members", role: "list" });
   #error = h("p", { class: "form-error", role: "alert" });
+  #lane = h("section", { class: "stack" });
+  #knocks = h("div", { class: "rows members", role: "list" });
+  /** @type {Map<string, HTMLElement>} */
+  #knockRows = new Map();
   /** @type {Map<string, MemberRow>} */
   #rows = new Map();
   /** @type {Member[]} */
@@ -34,11 +40,12 @@ export class GroupPanel extends HTMLElement {
     this.#t = t;
     this.#actions = actions;
     this.#all.addEventListener("click", () => actions.onAdmit(this.#waiting));
-    this.replaceChildren(this.#summary, this.#all, this.#error, this.#list);
+    this.#lane.append(h("h3", {}, t.say("room.unverified")), h("p", { class: "hint" }, t.say("group.unverified_more")), this.#knocks);
+    this.replaceChildren(this.#summary, this.#all, this.#error, this.#list, this.#lane);
   }
 
-  /** @param {Member[]} members */
-  tell(members) {
+  /** @param {Member[]} members @param {Entry[]} knocks  who waits without a link: a client of this group, perhaps */
+  tell(members, knocks) {
     const t = this.#t;
     const actions = this.#actions;
     if (!t || !actions) return;
@@ -49,6 +56,8 @@ export class GroupPanel extends HTMLElement {
     this.#all.hidden = this.#waiting.length < 2;
     const ordered = [...members].sort((a, b) => ORDER.indexOf(a.seat) - ORDER.indexOf(b.seat));
     syncRows(this.#list, this.#rows, ordered, ({ key }) => key, () => new MemberRow(t, actions), (row, one) => row.tell(one, inside));
+    this.#lane.hidden = knocks.length === 0;
+    syncRows(this.#knocks, this.#knockRows, knocks, ({ id }) => id, (entry) => knockRow(entry, t, actions), () => {});
   }
 
   /** @param {string} text */
@@ -57,6 +66,13 @@ export class GroupPanel extends HTMLElement {
   }
 }
 customElements.define("group-panel", GroupPanel);
+
+/** @param {Entry} entry @param {Translator} t @param {GroupActions} actions */
+function knockRow(entry, t, actions) {
+  const match = h("button", { type: "button", class: "secondary", "aria-label": `${t.say("match.open")} · ${entry.client.name}` }, t.say("match.open"));
+  match.addEventListener("click", () => actions.onMatch(entry));
+  return h("div", { class: "row member", role: "listitem" }, h("div", { class: "who" }, h("strong", {}, h("bdi", {}, entry.client.name))), h("div", { class: "row-actions" }, match));
+}
 
 class MemberRow extends HTMLElement {
   #name = h("bdi", {});

@@ -1,7 +1,7 @@
 /** A provider's room: who waits and since when, today's appointments, what is live or may be rejoined. */
 
-import { matchesOf, readiness } from "../lib/group.js";
-import { clientsOf, endedVisits, liveBeside, liveVisits } from "../lib/room.js";
+import { inTheWay, readiness } from "../lib/group.js";
+import { clientsOf, endedVisits, liveVisits } from "../lib/room.js";
 import { freshId, h, heading, Screen, setText, syncRows } from "./dom.js";
 import { EntryRow } from "./entry-row.js";
 import { icon } from "./icons.js";
@@ -15,7 +15,8 @@ import { icon } from "./icons.js";
 
 /**
  * @typedef {Object} RoomActions
- * @property {(entry: Entry, match?: import("../lib/group.js").Match) => void} onStart
+ * @property {(entry: Entry) => void} onStart
+ * @property {(entry: Entry) => void} onMatch
  * @property {(entry: Entry, text: string) => Promise<unknown>} onTell
  * @property {(entry: Entry, reason: string | undefined) => void} onRemove
  * @property {(status: Status, minutes: number | undefined) => void} onStatus
@@ -110,9 +111,8 @@ export class ProviderRoom extends Screen {
     if (!t || !actions) return;
     this.#view = view;
     const make = (/** @type {Entry} */ entry) => new EntryRow(entry, t, actions);
-    const matches = matchesOf(view);
     const tell = (/** @type {EntryRow} */ row, /** @type {Entry} */ entry) =>
-      row.tell(entry, { live: liveBeside(view, entry), readiness: readiness(view, entry.appointment), with: startsWith(view, entry), matches });
+      row.tell(entry, { way: inTheWay(view, entry), readiness: readiness(view, entry.appointment), with: startsWith(view, entry) });
     syncRows(this.#waiting, this.#entries, view.waiting, ({ id }) => id, make, tell);
     syncRows(this.#unverified, this.#knocks, view.unverified, ({ id }) => id, make, tell);
     syncRows(this.#visits, this.#visitRows, [...liveVisits(view), ...endedVisits(view)], rowKey, (visit) => this.#visitRow(visit), (row, visit) => this.#tellVisit(row, visit));
@@ -179,7 +179,7 @@ export class ProviderRoom extends Screen {
     const waits = this.#view?.waiting.some(({ appointment }) => appointment === one.id);
     const phase = one.phase === "scheduled" && waits ? "waiting" : one.phase === "waiting" ? "scheduled" : one.phase;
     const { group, ready, of } = this.#view ? readiness(this.#view, one.id) : { group: false, ready: 0, of: 0 };
-    const where = group && phase === "waiting" ? t.say("room.ready_of", { ready, of }) : t.say(`phase.${phase}`);
+    const where = group && phase === "waiting" ? t.say("room.ready_of", { ready, of }) : one.outcome && one.outcome in UNMET ? t.say(UNMET[one.outcome]) : t.say(`phase.${phase}`);
     const host = one.room === undefined ? "" : t.say("room.shared_with", { provider: one.host?.name ?? "" });
     const words = [group ? t.say("session.title_group") : "", host, where].filter(Boolean).join(" · ");
     const now = JSON.stringify([one, phase, words]);
@@ -198,6 +198,9 @@ export class ProviderRoom extends Screen {
   }
 }
 customElements.define("provider-room", ProviderRoom);
+
+/** What became of an appointment that did not take place. @type {Record<string, string>} */
+const UNMET = { cancelled: "phase.cancelled", late_cancel: "attendance.late_cancel", no_show: "attendance.no_show", provider_absent: "attendance.provider_absent" };
 
 /** Its buttons are others once it goes on. @param {RoomVisit} visit */
 function rowKey({ id, phase }) {

@@ -1,7 +1,7 @@
 /** "*Name* is ready": in the middle of the screen when there is nothing else to do, a banner during a session. */
 
-import { isLate, readiness } from "../lib/group.js";
-import { liveBeside, unnoticed } from "../lib/room.js";
+import { inTheWay, readiness } from "../lib/group.js";
+import { unnoticed } from "../lib/room.js";
 import { h, setText } from "./dom.js";
 import { icon } from "./icons.js";
 
@@ -19,6 +19,8 @@ export class ReadyDialog {
   #others = h("p", { class: "hint" });
   #silent = h("p", { class: "hint" });
   #busy = h("p", { class: "hint" });
+  #unverified = h("p", { class: "emergency" });
+  #match = h("button", { type: "button", class: "secondary large" });
   #start = h("button", { type: "button", class: "primary large" });
   #later = h("button", { type: "button", class: "secondary large" });
   #error = h("p", { class: "form-error", role: "alert" });
@@ -29,10 +31,11 @@ export class ReadyDialog {
     this.#title,
     this.#more,
     this.#others,
+    this.#unverified,
     this.#silent,
     this.#busy,
     this.#error,
-    h("div", { class: "actions" }, this.#start, this.#later),
+    h("div", { class: "actions" }, this.#start, this.#match, this.#later),
   );
   /** @type {Entry | null} */
   #entry = null;
@@ -41,12 +44,13 @@ export class ReadyDialog {
   /** Their group is in session already. */
   #late = false;
 
-  /** @param {{onStart: (entry: Entry) => void, onAdmit: (entry: Entry) => void, onLater: (entries: Entry[]) => void}} answers */
-  constructor({ onStart, onAdmit, onLater }) {
+  /** @param {{onStart: (entry: Entry) => void, onAdmit: (entry: Entry) => void, onMatch: (entry: Entry) => void, onLater: (entries: Entry[]) => void}} answers */
+  constructor({ onStart, onAdmit, onMatch, onLater }) {
     this.#start.addEventListener("click", () => {
       this.#start.disabled = true;
       if (this.#entry) (this.#late ? onAdmit : onStart)(this.#entry);
     });
+    this.#match.addEventListener("click", () => this.#entry && onMatch(this.#entry));
     this.#later.addEventListener("click", () => onLater(this.#together));
     this.dialog.addEventListener("cancel", (event) => {
       event.preventDefault(); // Escape is an answer too: not now
@@ -78,10 +82,16 @@ export class ReadyDialog {
     setText(this.#others, alsoReady(ready, t));
     const { group, ready: there, of } = view ? readiness(view, entry.appointment) : { group: false, ready: 0, of: 0 };
     this.#together = group ? ready.filter((one) => one.appointment === entry.appointment) : [entry];
-    const live = view ? liveBeside(view, entry) : undefined;
-    this.#late = isLate(entry, live);
-    this.#start.hidden = live !== undefined && !this.#late;
-    setText(this.#busy, this.#start.hidden ? t.say("room.busy_hint") : "");
+    const way = view ? inTheWay(view, entry) : undefined;
+    this.#late = way === "late";
+    this.#start.hidden = way !== undefined && !this.#late;
+    // A name that anybody may have typed: nothing here is done by reflex.
+    this.#start.className = entry.verified ? "primary large" : "secondary large";
+    this.#match.hidden = entry.verified || way !== undefined;
+    this.#unverified.hidden = entry.verified;
+    setText(this.#unverified, t.say("ready.unverified"));
+    setText(this.#match, t.say("match.open"));
+    setText(this.#busy, this.#start.hidden ? t.say(way === "ended" ? "room.ended_hint" : "room.busy_hint") : "");
     setText(this.#start, this.#late ? t.say("group.admit") : group ? t.say("room.start_group", { ready: there, of }) : t.say("room.start"));
     setText(this.#later, t.say("ready.not_now"));
     if (!this.dialog.open) {

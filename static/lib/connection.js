@@ -110,22 +110,20 @@ export class Connection extends Emitter {
     void this.#connect();
   }
 
-  /** Be the one device of this person here: the others are let go. Comes back once it is. @returns {Promise<void>} */
+  /** Be the one device of this person here: the others are let go. @returns {Promise<boolean>} whether it came to that */
   takeOver() {
-    const there = new AbortController();
-    const welcomed = new Promise((resolve, reject) => {
-      this.on("state", (state) => {
-        if (state !== "open" && state !== "closed") return;
-        there.abort();
-        if (state === "open") resolve(undefined);
-        else reject(new Refusal("lost"));
-      }, there);
-    });
     this.#drop(1001);
     this.#takeover = true;
     this.#failures = 0;
     void this.#connect();
-    return welcomed;
+    return new Promise((resolve) => {
+      const there = new AbortController();
+      this.on("state", (state) => {
+        if (state !== "open" && state !== "closed") return;
+        there.abort();
+        resolve(state === "open");
+      }, there);
+    });
   }
 
   /** Go for good: the server frees what it kept for us. */

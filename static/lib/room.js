@@ -50,7 +50,7 @@ const FOLD = {
       mine: message.mine === true,
       ...(message.rejoin_until ? { rejoin_until: message.rejoin_until } : {}),
     }),
-  "visit.closed": (view, { visit }) => withoutVisit(view, visit, "closed"),
+  "visit.closed": (view, { visit, outcome }) => withOutcome(withoutVisit(view, visit, "closed"), visit, outcome),
   "visit.changed": (view, { appointment }) => ({ ...view, appointments: withAppointment(view.appointments, appointment) }),
   "media.mode": (view, { participant, mode }) => ({
     ...view,
@@ -128,6 +128,11 @@ function withoutVisit(view, id, phase, rev) {
   const visit = view.visits.find((one) => one.id === id);
   const appointment = visit?.appointment ?? view.appointments.find((one) => one.visit === id)?.id;
   return { ...view, visits: view.visits.filter((one) => one !== visit), appointments: phased(view, appointment, phase, rev) };
+}
+
+/** @param {ProviderView} view @param {string} visit @param {string} outcome @returns {ProviderView} */
+function withOutcome(view, visit, outcome) {
+  return { ...view, appointments: view.appointments.map((one) => (one.visit === visit ? { ...one, outcome } : one)) };
 }
 
 /**

@@ -24,7 +24,7 @@
  * @property {string} [time_zone]
  *
  * @typedef {{id?: string, name: string, status?: Status | "with_someone", minutes?: number}} Provider
- * @typedef {{id?: string, start?: number, end?: number, opens?: number, group?: boolean}} Appointment  times are ms, UTC
+ * @typedef {{id?: string, start?: number, end?: number, opens?: number, group?: boolean, names?: boolean}} Appointment  times are ms, UTC; `names` is told with a link alone
  *
  * @typedef {Object} Participant
  * @property {string} id
@@ -83,6 +83,7 @@
  * @property {Phase} phase
  * @property {number} start
  * @property {number} end
+ * @property {string} [outcome]        of one that closed while this page looked on
  * @property {{id: string, name: string}} [host]
  * @property {boolean} [group]
  * @property {{id: string, participant?: string, name: string, seat?: string, presence?: string}[]} clients

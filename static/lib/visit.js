@@ -6,7 +6,7 @@ import { CLOSE } from "./connection.js";
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {import("./types.js").Participant} Participant */
 /** @typedef {"check-in" | "waiting" | "session" | "ended" | "closed"} VisitScreen */
-/** @typedef {"finished" | "over" | "removed" | "revoked" | "displaced" | "lost"} ClosedReason */
+/** @typedef {"finished" | "over" | "cancelled" | "absent" | "removed" | "revoked" | "displaced" | "lost"} ClosedReason */
 
 /** @type {Readonly<Record<string, (view: ClientView, message: Message) => ClientView>>} */
 const FOLD = {
@@ -106,6 +106,9 @@ export function screenFor(view) {
   return view.checked_in ? "waiting" : "check-in";
 }
 
+/** Why a session did not take place, as far as it is said to a client. @type {Readonly<Record<string, ClosedReason>>} */
+const OVER = { cancelled: "cancelled", late_cancel: "cancelled", provider_absent: "absent", technical_failure: "absent" };
+
 /**
  * Why the server let us go for good.
  * @param {number} code  a WebSocket close code
@@ -116,7 +119,7 @@ export function closedReason(code, view) {
   if (code === CLOSE.DISPLACED) return "displaced";
   if (code === CLOSE.REMOVED) return "removed";
   if (code === CLOSE.REVOKED) return "revoked";
-  if (code === CLOSE.OVER) return tookPlace(view) ? "finished" : "over";
+  if (code === CLOSE.OVER) return tookPlace(view) ? "finished" : (OVER[view?.outcome ?? ""] ?? "over");
   return "lost";
 }
 

@@ -1,22 +1,19 @@
-"""What the shell does itself: media behind the gate, chat, words to the waiting, and facts of media in their order."""
+"""What the shell does itself: media behind the gate, chat, and words to the waiting."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from server.media.contract import Answer, MediaFact, Renegotiate, Track
-from server.perform import Performer
+from server.bus.memory import Air
 from server.ports import StoreAway
-from server.web.door import Caller
 from signaling.effects import ClosePeers, MediaModeChanged
 from signaling.errors import Forbidden, NotFound, Refused, SignalingError
-from signaling.events import MediaChanged, Opened
+from signaling.events import Opened
 from signaling.messages import (
     Chat,
     ChatLine,
@@ -28,7 +25,6 @@ from signaling.messages import (
     MediaModeTold,
     MediaOffer,
     MediaPrepare,
-    MediaRenegotiate,
     MediaStats,
     Message,
     Ok,
@@ -37,98 +33,44 @@ from signaling.messages import (
     WaitingText,
 )
 from signaling.state import Who
-from tests.server.rooms import ROOM, START, House, Node
+from tests.server.nodes.stage import Place
+from tests.server.rooms import ROOM, START, House
 from tests.signaling.people import ANN, ANNS, BOB, CHECK_IN, CO, HOST, POLICY
-from tests.signaling.play import comes, connection_of
+from tests.signaling.play import comes
 
 OFFER = MediaOffer(peer="p1", round=1, sdp="v=0", audio_only=False)
 END = End(visit="vis_ann")
 
 
-class Media:
-    """A media plane that writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.did: list[tuple[Any, ...]] = []
-        self.while_answering: Callable[[], Awaitable[object]] | None = None
-        self.refuses: SignalingError | None = None
-
-    async def offer(
-        self,
-        *,
-        visit: str,
-        participant: str,
-        peer: str,
-        round: int,
-        sdp: str,
-        audio_only: bool,
-        others: Sequence[str] = (),
-    ) -> Answer:
-        self.others = list(others)
-        self.did.append(("offer", visit, participant, peer, round, audio_only))
-        if self.while_answering is not None:
-            await self.while_answering()
-        if self.refuses is not None:
-            raise self.refuses
-        return Answer("answer", (Track("0", "dr_host", "audio", "camera"),))
-
-    async def candidates(
-        self, *, visit: str, participant: str, peer: str, round: int, candidates: Sequence[dict[str, Any]]
-    ) -> None:
-        self.did.append(("candidates", visit, participant, peer, round, len(candidates)))
-
-    def set_mode(self, *, visit: str, participant: str, audio_only: bool) -> None:
-        self.did.append(("mode", visit, participant, audio_only))
-
-    def stop(self, visit: str, participant: str | None = None) -> None:
-        self.did.append(("stop", visit, participant))
-
-
 @dataclass
 class Stage:
-    """A performer at a node of a house, and what it told to whom."""
+    """A performer at the one node of a house, and what it told to whom."""
 
     house: House
-    media: Media = field(default_factory=Media)
     told: list[tuple[tuple[str, ...], Message, str | None]] = field(default_factory=list)
     about: list[str | None] = field(default_factory=list)
     """Of what was told to people at all nodes: the visit, or None for those who wait."""
 
     def __post_init__(self) -> None:
-        self.node: Node = self.house.node
-        self.performer = Performer(
-            self.media,
-            node="node_1",
-            clock=lambda: self.house.now,
-            rooms=self.node.door,
-            passing=self,
-            here=self._here,
-            seen=self._seen,
-            ice_servers=lambda: ({"urls": ["stun:stun.example"]},),
-        )
-        self.node.performs, self.node.learns = self.performer.perform, self.performer.learned
+        self.place = Place(self.house, Air(), "node_1", node=self.house.node)
+        self.media, self.node, self.told = self.place.media, self.place.node, self.place.told
+        self.performer = self.place.performer
+        real = self.place.many.passing.tell
 
-    def tell(self, room: str, to: Collection[str], words: Message, *, visit: str | None, seq: int = 0) -> None:
-        self.about.append(visit)
-        self._here(room, to, words, None)
+        def tell(room: str, to: Collection[str], words: Any, *, visit: str | None, seq: int = 0) -> None:
+            self.about.append(visit)
+            real(room, to, words, visit=visit, seq=seq)
 
-    def _here(self, room: str, who: Collection[str], message: Message, connection: str | None) -> None:
-        assert room == ROOM
-        self.told.append((tuple(who), message, connection))
-
-    def _seen(self, room: str) -> int:
-        known = self.node.door.known(room)
-        return known.seq if known is not None else 0
+        self.place.many.passing.tell = tell  # type: ignore[method-assign]
 
     async def handle(self, who: Who, request: Any) -> Ok:
-        caller = Caller(connection=connection_of(who), room=ROOM, practice="pr_1", by=who, device="phone")
-        return await self.performer.handle(caller, request)
+        return await self.place.handle(who, request)
 
     def stops(self) -> list[tuple[str, str | None]]:
-        return [(did[1], did[2]) for did in self.media.did if did[0] == "stop"]
+        return self.place.stops()
 
     def messages(self, kind: type[Message]) -> list[Any]:
-        return [message for _, message, _ in self.told if isinstance(message, kind)]
+        return self.place.messages(kind)
 
 
 @pytest.fixture
@@ -254,7 +196,7 @@ async def test_an_offer_with_video_takes_the_flag_back(stage: Stage) -> None:
 async def test_candidates_go_to_the_visit_they_belong_to(stage: Stage) -> None:
     await stage.handle(ANN, MediaCandidates(peer="p1", round=1, candidates=({"candidate": "x"},)))
 
-    assert stage.media.did == [("candidates", "vis_ann", "par_ann", "p1", 1, 1)]
+    assert stage.media.did[-1] == ("candidates", "vis_ann", "par_ann", "p1", 1, 1)
 
 
 async def test_a_purpose_that_is_not_the_visit_opens_nothing(stage: Stage) -> None:
@@ -377,97 +319,27 @@ async def test_rooms_without_media_here_are_left_alone(stage: Stage) -> None:
     assert stage.media.did == []
 
 
-# --- News of media
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Chat(text="hello"),
+        OFFER,
+        MediaCandidates(peer="p1"),
+        MediaPrepare(),
+        MediaStats(),
+        TellWaiting(entry="e", text="x"),
+    ],
+)
+async def test_a_displaced_device_neither_says_nor_sends_anything(stage: Stage, request_: Any) -> None:
+    for who in (ANN, HOST):
+        if isinstance(request_, TellWaiting) and who is ANN:
+            continue
+        taken = replace(comes(who), connection=f"con_new_{who.participant}", device="another", takeover=True)
+        await stage.node.door.fact(ROOM, taken)
+        did = list(stage.media.did)
 
+        with pytest.raises(Refused):
+            await stage.handle(who, request_)
 
-def up(kind: Any = "media_up", at: int = 0, visit: str = "vis_ann") -> MediaFact:
-    return MediaFact(visit, "par_ann", kind, at)
-
-
-async def test_what_the_media_node_sees_is_told_to_the_room(stage: Stage) -> None:
-    await stage.handle(ANN, OFFER)
-    now = stage.house.now
-
-    stage.performer.media_fact(up(at=now))
-    stage.performer.media_fact(up("video_up", now))
-    stage.house.now += 5000
-    stage.performer.media_fact(up("video_down", now + 4000))
-    await stage.performer.told(ROOM)
-
-    visit = (await stage.house.saved()).visits["vis_ann"]
-    assert visit.media_node == "node_1"
-    assert [(span.start, span.end) for span in visit.media["par_ann"].video] == [(now, now + 4000)]
-
-
-async def test_news_of_a_visit_without_media_here_are_nobodys(stage: Stage) -> None:
-    before = await stage.house.saved()
-
-    stage.performer.media_fact(up())
-    stage.performer.renegotiate(Renegotiate("vis_ann", "par_ann", "p1", 1, 1, "screen"))
-    await stage.performer.told(ROOM)
-
-    assert await stage.house.saved() == before
-    assert stage.told == []
-
-
-class Slow:
-    """Rooms whose store is away for the first tries."""
-
-    def __init__(self, inner: Any, tries: int) -> None:
-        self.inner = inner
-        self.tries = tries
-        self.facts: list[MediaChanged] = []
-
-    async def fact(self, room: str, fact: MediaChanged) -> None:
-        await asyncio.sleep(0)
-        if self.tries:
-            self.tries -= 1
-            raise StoreAway
-        if fact.kind == "video_down":
-            raise NotFound
-        self.facts.append(fact)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-
-async def test_minutes_survive_a_store_that_is_away_in_their_order(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("server.perform.AGAIN", 0.0)
-    await stage.handle(ANN, OFFER)
-    slow = Slow(stage.node.door, tries=3)
-    stage.performer._rooms = slow
-
-    for kind in ("media_up", "video_up", "video_down", "media_down"):
-        stage.performer.media_fact(up(kind))
-    await stage.performer.told(ROOM)
-
-    assert [fact.kind for fact in slow.facts] == ["media_up", "video_up", "media_down"]
-
-
-async def test_a_stopping_node_waits_for_what_it_has_to_tell_but_not_for_ever(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("server.perform.FAREWELL", 0.02)
-    await stage.handle(ANN, OFFER)
-    stage.performer.media_fact(up(at=stage.house.now))
-    await stage.performer.close()
-    assert (await stage.house.saved()).visits["vis_ann"].media["par_ann"].up
-
-    stage.performer._rooms = Slow(stage.node.door, tries=10**9)
-    stage.performer.media_fact(up("media_down"))
-    await stage.performer.close()
-
-    assert stage.performer._telling == {}
-
-
-async def test_a_wish_for_another_offer_reaches_its_browser(stage: Stage) -> None:
-    await stage.handle(ANN, OFFER)
-
-    stage.performer.renegotiate(Renegotiate("vis_ann", "par_ann", "p1", 2, 1, "screen"))
-
-    who, told, _ = stage.told[-1]
-    assert who == ("par_ann",)
-    assert isinstance(told, MediaRenegotiate)
-    assert (told.peer, told.receive, told.reason) == ("p1", {"audio": 2, "video": 1}, "screen")
+        assert stage.media.did == did
+        assert stage.messages(ChatLine) == []

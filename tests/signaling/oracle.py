@@ -62,7 +62,8 @@ class Oracle:
         self.arrivals: set[str] = set()
         self.came: set[tuple[str, str]] = set()
         self.said: set[str] = set()
-        self.announced: Counter[str] = Counter()
+        self.announced: Counter[tuple[str, str]] = Counter()
+        """By entry and by who was told: a provider who comes to it later is told later."""
         self.notified: Counter[str] = Counter()
         self.hand_offs: Counter[str] = Counter()
         self.closed_at: dict[str, int] = {}
@@ -293,7 +294,9 @@ class Oracle:
                 case _:
                     pass
         new = dict.fromkeys(self.arrivals, 1)
-        assert self.announced == self.notified == Counter(new), "client.ready once for each arrival"
+        assert self.notified == Counter(new), "client.ready once for each arrival"
+        assert set(self.announced.values()) <= {1}, "and nobody is told of it twice"
+        assert {id for id, _ in self.announced} == self.arrivals
 
     def _records(self, step: Step) -> None:
         for record in (entry.record for entry in step.entries if isinstance(entry, HandOff)):
@@ -314,7 +317,7 @@ class Oracle:
         """Count segments by what the host was told, and arrivals by what anybody was."""
         match message:
             case ClientReady(entry=id):
-                self.announced[id] += 1
+                self.announced.update((id, who) for who in to)
             case VisitStarted(visit=id, at=at) | VisitResumed(visit=id, at=at) if HOST.participant in to:
                 self.runs[id].append([at, None])
             case VisitEnded(visit=id, at=at) if HOST.participant in to:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from signaling.errors import Forbidden, TooMany
-from signaling.events import Opened
+from signaling.events import Opened, Rescheduled
 from signaling.messages import (
     Admit,
     End,
@@ -149,19 +149,33 @@ def test_nobody_in_a_waiting_room_learns_of_anybody() -> None:
 
 
 MANY = tuple(Who(Role.CLIENT, f"par_{n:02}", "vis_many", f"Client Canary-{n:02}") for n in range(GROUP_LIMIT + 2))
-MANYS = appointment("many", *MANY, group=True)
+MANYS = appointment("many", *MANY[2:], group=True)
+OTHERS = appointment("many", *MANY[:-2], group=True)
 
 
 def thirteen() -> Played:
-    """A group of fourteen, of whom thirteen wait and the first twelve were let in."""
+    """A group of fourteen, of whom thirteen wait and the first twelve were let in.
+
+    It was planned for twelve; then for twelve again, when two of them who are no longer meant waited already.
+    """
     played = Played(empty_room())
     played.move(0, Opened(MANYS, POLICY))
-    for who in (HOST, *MANY):
+    for who in (HOST, *MANY[2:]):
         played.move(0, comes(who))
-    for number, who in enumerate(reversed(MANY[1:])):
+    for number, who in enumerate(reversed(MANY[2:])):
         played.move(SOON + number, asks(who, CHECK_IN))
+    for moment in (Rescheduled(OTHERS, POLICY), comes(MANY[0]), comes(MANY[1]), asks(MANY[1], CHECK_IN)):
+        played.move(SOON + len(MANY), moment)
     played.move(BEGIN, provider(Start(appointment="apt_many")))
     return played
+
+
+@pytest.mark.parametrize("told", [Opened, Rescheduled])
+def test_an_appointment_of_more_than_twelve_is_none(told: type[Opened | Rescheduled]) -> None:
+    too_many = appointment("many", *MANY[1:], group=True)
+
+    Played(empty_room()).refuses(TooMany, 0, told(too_many, POLICY))
+    Played(empty_room()).then((0, Opened(MANYS, POLICY))).refuses(TooMany, 1, Rescheduled(too_many, POLICY))
 
 
 def test_a_group_lets_in_twelve_and_keeps_the_others_waiting() -> None:

@@ -5,26 +5,30 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from signaling.effects import Audit
-from signaling.errors import NotFound, Refused, Stale
-from signaling.events import Rescheduled
+from signaling.effects import Audit, Told
+from signaling.errors import Busy, NotFound, Refused, Stale
+from signaling.events import LinkRevoked, Rescheduled
+from signaling.lookup import holder
 from signaling.messages import (
     Admit,
     CheckIn,
+    ClientView,
     Displaced,
     End,
     Finish,
     Leave,
     QueueLeft,
+    Remove,
+    ReturnToWaiting,
     Start,
     VisitChanged,
     VisitStarted,
 )
 from signaling.policy import MINUTE
-from signaling.state import Interval, Phase, Stand
+from signaling.state import Interval, Phase, Role, Stand, Who
 from signaling.view import view
 from tests.signaling.people import ANN, ANNS, CHECK_IN, GIA, GUS, GWEN, HOST, POLICY, SOON, WALT, WILMA
-from tests.signaling.play import Played, asks, client, co_provider, goes, play, provider, waiting, walk_in
+from tests.signaling.play import Played, asks, client, co_provider, comes, goes, play, provider, waiting, walk_in
 
 LATER = SOON + MINUTE
 
@@ -155,6 +159,97 @@ def test_the_link_of_a_seat_that_was_given_away_leads_to_nothing() -> None:
     assert started.closed_out(ANN) == [4509]
     assert view(started.room, ANN).phase == "closed"  # type: ignore[union-attr]
     started.refuses(Refused, LATER + 1, client(CHECK_IN))
+
+
+def owner(played: Played, of: str = "vis_ann", link: str = ANN.participant, name: str = ANN.name) -> Who:
+    """Whoever comes now by the join link of a seat."""
+    return Who(Role.CLIENT, holder(played.room, of, link), visit=of, name=name)
+
+
+def test_who_comes_by_the_link_of_a_seat_that_was_given_away_takes_it_back_by_a_click() -> None:
+    played = waiting(WALT, at=SOON)
+    started = played.then((LATER, provider(matched(played))))
+    ann = owner(started)
+
+    started.refuses(Busy, LATER + 1, comes(ann, device="ann's", connection="con_owner"))
+    taken = started.then((LATER + 2, comes(ann, device="ann's", connection="con_owner", takeover=True)))
+
+    assert [m for m in taken.entries if isinstance(m, Told) and m.connection == "con_par_walt" and m.close == 4509]
+    shown = view(taken.room, ann)
+    assert isinstance(shown, ClientView)
+    assert shown.phase == "in_progress"
+    assert isinstance(shown.participants, tuple)
+    assert [p["name"] for p in shown.participants if p["you"]] == [ANN.name]
+    assert WALT.name not in repr(shown)
+    ended = taken.then(
+        (LATER + 3, asks(ann, End(visit="vis_ann"), by="con_owner")), (LATER + 3, provider(Finish(visit="vis_ann")))
+    )
+    assert ended.hand_offs[0].record.facts["clients"][0]["identity"] == "link"
+
+
+def test_who_was_taken_for_another_and_takes_over_again_still_reads_no_name_of_theirs() -> None:
+    played = waiting(WALT, at=SOON)
+    started = played.then((LATER, provider(matched(played))))
+    taken = started.then((LATER + 1, comes(owner(started), device="ann's", connection="con_owner", takeover=True)))
+
+    again = taken.then((LATER + 2, comes(WALT, connection="con_again", takeover=True)))
+
+    assert ANN.name not in repr(view(again.room, WALT))
+
+
+def test_a_revoked_link_ends_what_its_owner_took_back_and_leaves_the_walk_in_alone() -> None:
+    played = waiting(WALT, at=SOON)
+    started = played.then((LATER, provider(matched(played))))
+
+    assert started.then((LATER + 1, LinkRevoked(ANN.participant))).closed_out(WALT) == []
+    taken = started.then((LATER + 1, comes(owner(started), device="ann's", connection="con_owner", takeover=True)))
+    revoked = taken.then((LATER + 2, LinkRevoked(ANN.participant)))
+    assert revoked.closed_out(WALT) == [4512]
+    assert "con_owner" not in revoked.room.connections
+
+
+def test_whom_the_provider_took_for_another_and_sent_away_leaves_the_seat_to_its_client() -> None:
+    live = live_group()
+    let_in = live.then((LATER + 1, provider(admitted(live, "mrn-par_gus"))))
+
+    sent = let_in.then((LATER + 2, provider(Remove(participant=WALT.participant))))
+
+    assert sent.closed_out(WALT) == [4511]
+    assert holder(sent.room, "vis_group", GUS.participant) == GUS.participant
+    came = sent.then((LATER + 3, asks(GUS, CHECK_IN)))
+    came.move(LATER + 4, provider(Admit(entry=came.entry(GUS).id)))
+    assert came.seat(GUS).stand is Stand.IN
+    came.move(LATER + 5, provider(End(visit="vis_group")))
+    came.move(LATER + 5, provider(Finish(visit="vis_group")))
+    said = {one["participant"]: one for one in came.hand_offs[0].record.facts["clients"]}
+    assert (said["par_gus"]["id"], said["par_gus"]["identity"]) == ("mrn-par_gus", "link")
+    assert (said["par_walt"]["id"], said["par_walt"]["name"]) == (None, WALT.name)
+
+
+def test_an_owner_who_took_the_seat_back_and_is_sent_away_stays_away() -> None:
+    live = live_group()
+    let_in = live.then((LATER + 1, provider(admitted(live, "mrn-par_gus"))))
+    gus = owner(let_in, "vis_group", GUS.participant, GUS.name)
+    taken = let_in.then((LATER + 2, comes(gus, device="gus's", connection="con_owner", takeover=True)))
+
+    sent = taken.then((LATER + 3, provider(Remove(participant=WALT.participant))))
+
+    assert sent.seat(gus).stand is Stand.REMOVED
+    assert holder(sent.room, "vis_group", GUS.participant) == gus.participant
+    assert len(sent.visit("vis_group").seats) == len(live.visit("vis_group").seats)
+
+
+def test_of_a_visit_for_two_they_are_sent_back_to_wait_and_then_away() -> None:
+    played = waiting(WALT, at=SOON)
+    started = played.then((LATER, provider(matched(played))))
+
+    sent = started.then(
+        (LATER + 1, provider(ReturnToWaiting(participant=WALT.participant))),
+        (LATER + 2, provider(Remove(participant=WALT.participant))),
+    )
+
+    assert sent.visit().phase is Phase.SCHEDULED
+    assert sent.then((LATER + 3, asks(ANN, CHECK_IN))).seat(ANN).stand is Stand.WAITING
 
 
 def test_who_waited_by_their_link_before_has_waited_all_the_same() -> None:

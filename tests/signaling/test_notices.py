@@ -94,8 +94,19 @@ def test_who_hosts_it_from_now_on_sees_who_waits() -> None:
     played = waiting(ANN, at=SOON).then((LATER, Rescheduled(SHARED, POLICY)))
 
     assert [m.entry["participant"] for m in played.told(QueueEntered, CO)] == ["par_ann"]
+    assert [m.entry for m in played.told(ClientReady, CO)] == [played.entry(ANN).id]
     assert "par_ann" in rings(played.room, CO)
-    assert played.told(QueueEntered, HOST) == []
+    assert played.told(QueueEntered, HOST) == played.told(ClientReady, HOST) == []
+
+
+def test_what_was_acknowledged_does_not_ring_for_who_hosts_it_from_now_on() -> None:
+    played = waiting(ANN, at=SOON)
+    played.move(SOON + 1, provider(Acknowledge(entry=played.entry(ANN).id)))
+
+    shared = played.then((LATER, Rescheduled(SHARED, POLICY)))
+
+    assert [m.entry["participant"] for m in shared.told(QueueEntered, CO)] == ["par_ann"]
+    assert shared.told(ClientReady, CO) == []
 
 
 def test_who_hosts_it_no_longer_forgets_it() -> None:

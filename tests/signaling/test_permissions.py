@@ -34,7 +34,7 @@ from signaling.permissions import ALLOWED, Situation, demand, may
 from signaling.policy import MINUTE
 from signaling.state import Role, Who
 from tests.signaling.people import CHECK_IN, CO, EVA, GIA, GUEST, GUS, GWEN, HOST, SOON
-from tests.signaling.play import Played, asks, play, provider, waiting
+from tests.signaling.play import Played, asks, comes, play, provider, waiting
 
 S = Situation
 NOW = SOON + 10 * MINUTE
@@ -159,6 +159,29 @@ def test_a_guest_may_nothing_and_nobody_anything_that_the_table_does_not_name() 
 
 def test_nothing_is_granted_once_it_is_closed() -> None:
     assert [(r, q) for r, q in product(Role, REQUESTS) if may(r, S.CLOSED, q)] == []
+
+
+@pytest.mark.parametrize(
+    ("role", "kind"),
+    [
+        (role, kind)
+        for role in (Role.PROVIDER, Role.CO_PROVIDER, Role.CLIENT)
+        for kind in DECIDED
+        if kind in ALLOWED[role]
+    ],
+    ids=lambda part: part.__name__ if isinstance(part, type) else part.value,
+)
+def test_a_displaced_device_is_granted_nothing(role: Role, kind: type[Request]) -> None:
+    """I6: every request, whatever it might have been granted otherwise."""
+    who = ASKERS[role]
+    for situation in ALLOWED[role][kind]:
+        client = role is Role.CLIENT
+        if not client and situation is S.WAITING:
+            continue
+        played = visit_for_two_as(situation) if client else group_as(situation, who)
+        taken = played.then((NOW, comes(who, device="another", connection="con_another", takeover=True)))
+
+        taken.refuses(Refused, NOW + 1, asks(who, request_of(kind, taken, "eva" if client else "group")))
 
 
 def test_only_the_host_sets_the_rooms_status_and_only_a_client_checks_in() -> None:

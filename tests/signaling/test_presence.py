@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
+from signaling.effects import ClosePeers
 from signaling.errors import Busy, Refused
 from signaling.events import DeadlinePassed, LinkRevoked, MediaChanged, NodeGone
 from signaling.messages import Displaced, End, Leave, ParticipantChanged, ProviderView, QueueChanged, SetStatus, Start
 from signaling.modality import admitted
 from signaling.policy import MINUTE
-from signaling.state import Interval, Phase, Stand
+from signaling.state import Interval, Phase, Stand, Who
 from signaling.view import view
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, GIA, HOST, POLICY, SOON
 from tests.signaling.play import Played, asks, client, comes, empty_room, goes, play, provider, waiting
@@ -70,6 +73,31 @@ def test_a_provider_may_take_over_too() -> None:
 
     assert played.closed_out(HOST) == [4509]
     assert played.visit().phase is Phase.IN_PROGRESS
+
+
+def test_what_a_providers_displaced_window_still_asks_is_refused() -> None:
+    taken = live().then((LATER, comes(HOST, device="desktop", connection="con_desktop", takeover=True)))
+
+    taken.refuses(Refused, LATER + 1, provider(End(visit="vis_ann")))
+    taken.refuses(Refused, LATER + 1, provider(SetStatus(status="away")))
+
+    assert taken.then((LATER + 1, asks(HOST, End(visit="vis_ann"), by="con_desktop"))).visit().phase is Phase.ENDED
+
+
+def test_of_two_windows_of_a_provider_either_may_ask() -> None:
+    both = live().then((LATER, comes(HOST, device="desktop", connection="con_desktop")))
+
+    assert both.then((LATER + 1, provider(SetStatus(status="away")))).room.status.kind == "away"
+    assert both.then((LATER + 1, asks(HOST, End(visit="vis_ann"), by="con_desktop"))).visit().phase is Phase.ENDED
+
+
+@pytest.mark.parametrize("who", [ANN, HOST])
+def test_media_of_a_displaced_device_stop_and_those_of_a_reloaded_page_do_not(who: Who) -> None:
+    other = live().then((LATER, comes(who, device="another", connection="con_other", takeover=True)))
+    reloaded = live().then((LATER, comes(who, connection="con_again")))
+
+    assert other.closed_peers == [ClosePeers("vis_ann", who.participant)]
+    assert reloaded.closed_peers == []
 
 
 def test_a_provider_who_dropped_is_back_in_without_being_let_in() -> None:

@@ -377,7 +377,8 @@ def test_a_group_is_counted_by_who_was_there() -> None:
     ("client", "matched", "identity"),
     [
         (seat(), {}, "link"),
-        (seat(), {"other": "ann"}, "matched"),
+        (seat(called="A."), {"other": "ann"}, "matched"),
+        (seat(), {"other": "ann"}, "link"),  # and came by it in the end
         (seat(), {"ann": "other"}, "link"),
         (seat(client=None), {}, "walk_in"),
         (seat(checked_in=None), {}, None),

@@ -18,7 +18,7 @@ from signaling.messages import (
     WaitingChanged,
 )
 from signaling.policy import DAY, HOUR, MINUTE, SECOND
-from signaling.state import Stand
+from signaling.state import Phase, Stand
 from signaling.view import view
 from tests.signaling.people import ANN, BOB, CHECK_IN, GIA, GUS, HOST, POLICY, SOON, START, WALT, appointment
 from tests.signaling.play import Played, asks, client, comes, empty_room, goes, play, provider, waiting, walk_in
@@ -181,3 +181,25 @@ def test_whose_grace_ran_out_while_a_group_is_live_may_still_come() -> None:
 
     assert gone.entry(GUS) is None
     assert gone.then((BEGIN + 6 * MINUTE, asks(GUS, CHECK_IN))).entry(GUS) is not None
+
+
+def test_who_waits_for_a_group_that_never_lets_them_in_is_told_so_and_it_goes_on() -> None:
+    live = waiting(GIA, at=BEGIN).then((BEGIN, provider(Start(appointment="apt_group"))), (BEGIN, asks(GUS, CHECK_IN)))
+    over = BEGIN + POLICY.waiting_limit
+
+    early = live.then((over - 1, DeadlinePassed()))
+    late = live.then((over, DeadlinePassed()))
+
+    assert early.entry(GUS) is not None
+    assert late.entry(GUS) is None
+    assert [m.outcome for m in late.told(VisitClosed, GUS)] == ["provider_absent"]
+    assert late.closed_out(GUS) == [4510]
+    assert [m.reason for m in late.told(QueueLeft, HOST)] == ["closed"]
+    assert late.visit("vis_group").phase is Phase.IN_PROGRESS
+    assert late.told(VisitClosed, GIA) == []
+    again = late.then((over + MINUTE, asks(GUS, CHECK_IN)))
+    assert again.entry(GUS) is not None
+    ended = again.then((over + MINUTE, provider(End(visit="vis_group"))), (over + HOUR, DeadlinePassed()))
+    assert {c["participant"]: c["outcome"] for c in ended.hand_offs[-1].record.facts["clients"]}["par_gus"] == (
+        "provider_absent"
+    )

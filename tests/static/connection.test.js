@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { comesBack, Connection } from "../../static/lib/connection.js";
 import { Refusal } from "../../static/lib/refusal.js";
-import { FakeClock, FakeSocket, settled } from "./harness/doubles.js";
+import { FakeClock, FakeSocket, settled } from "./doubles.js";
 
 /** @typedef {import("../../static/lib/memory.js").Resume} Resume */
 
@@ -190,6 +190,23 @@ test("too late to resume: the link still opens the door", async () => {
 test("codes from 4500 to 4999 do not come back; others do", () => {
   assert.deepEqual([1000, 1006, 4001, 4012, 4100, 4408, 4499, 5000].map(comesBack), Array(8).fill(true));
   assert.deepEqual([4500, 4501, 4503, 4509, 4510, 4511, 4512, 4999].map(comesBack), Array(8).fill(false));
+});
+
+test("an open page that takes over says hello anew, with a fresh ticket", async () => {
+  const { socket, sockets, connection, start, welcome } = setUp();
+  await start();
+
+  const taken = connection.takeOver();
+  await settled();
+  welcome();
+
+  assert.equal(sockets[0]?.closedBySelf, true);
+  assert.deepEqual(socket().sent[0], { type: "hello", protocol: 1, ticket: "ticket-2", device: "tab-1", takeover: true });
+  assert.equal(await taken, true);
+  const refused = connection.takeOver();
+  await settled();
+  socket().onclose?.({ code: 4503 });
+  assert.equal(await refused, false);
 });
 
 test("a displaced tab stays out until a person takes over", async () => {

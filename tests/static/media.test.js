@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { Call } from "../../static/lib/media.js";
 import { Refusal } from "../../static/lib/refusal.js";
-import { FakeClock, FakePeer, FakeStream, settled, track } from "./harness/doubles.js";
+import { FakeClock, FakePeer, FakeStream, settled, track } from "./doubles.js";
 
 function setUp() {
   const clock = new FakeClock();
@@ -198,6 +198,23 @@ test("a line without an owner belongs to the only other participant", async () =
   assert.equal(call.remotes.length, 1);
   assert.equal(call.remotes[0]?.participant, "prv");
   assert.equal(call.remotes[0]?.stream.getTracks().length, 2);
+});
+
+test("whom a nameless line carries is learned by one offer more", async () => {
+  const { peer, call, open, answer, offers } = setUp();
+  await open();
+  await answer({ tracks: [] });
+  assert.equal(call.nameless, false, "not before it is connected");
+  peer(0).become("connected");
+  assert.equal(call.nameless, true);
+
+  call.learn();
+  await settled();
+  await answer({ tracks: [{ mid: "0", participant: "co", kind: "audio" }, { mid: "1", participant: "co", kind: "video" }] });
+
+  assert.equal(offers().length, 2);
+  assert.deepEqual(call.remotes.map(({ participant }) => participant), ["co"]);
+  assert.equal(call.nameless, false);
 });
 
 test("more lines are offered when the server asks, and sorted by participant", async () => {

@@ -94,7 +94,8 @@ test("thanks are for those who met; a cancelled appointment is explained", () =>
   const cancelled = after(VIEW, { type: "visit.closed", visit: "vis", outcome: "late_cancel" });
 
   assert.equal(closedReason(4510, met), "finished");
-  assert.equal(closedReason(4510, cancelled), "over");
+  assert.equal(closedReason(4510, cancelled), "cancelled");
+  assert.equal(closedReason(4510, after(VIEW, { type: "visit.closed", visit: "vis", outcome: "provider_absent" })), "absent");
   assert.equal(closedReason(4510, null), "over");
   assert.deepEqual([4509, 4511, 4512, 4501].map((code) => closedReason(code, met)), ["displaced", "removed", "revoked", "lost"]);
 });

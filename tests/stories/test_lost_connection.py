@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from loadtests.participants import Closed
-from tests.stories.conftest import Day, day_at
+from tests.stories.conftest import Day
 from tests.stories.media_peer import MediaPeer, until
-from tests.stories.service import Service
 from tests.stories.test_end_and_rejoin import in_session
+
+KEPT = 256
+"""Events of a room that are told again to those who missed them."""
+A_PERSONS_BURST = 40
+"""Requests that nobody is refused for."""
 
 
 async def test_a_waiting_client_who_drops_resumes_in_place(day: Day) -> None:
@@ -64,7 +68,24 @@ async def test_a_provider_who_drops_is_in_again_without_being_admitted(day: Day)
     await client.hear("visit.ended")
 
 
-async def test_an_old_secret_does_not_resume_again(day: Day) -> None:
+async def test_each_welcome_brings_another_secret_and_each_is_good_once_at_whatever_node(day: Day) -> None:
+    booked = await day.book("ana")
+    provider, client = await day.provider_in(), await day.client_in(booked)
+    await client.check_in()
+    people = [client]
+    for _ in range(4):
+        await people[-1].drop()
+        people.append(day.elsewhere(people[-1]))
+        assert (await people[-1].resume(people[-2]))["recovered"] is True
+
+    secrets = [(person.welcome["connection"], person.welcome["secret"]) for person in people]
+    await provider.ask("start", appointment=booked.id)
+
+    assert len({connection for connection, _ in secrets}) == len({secret for _, secret in secrets}) == 5
+    await people[-1].hear("visit.started")
+
+
+async def test_a_spent_secret_revokes_the_line_at_whatever_node_it_comes_back(day: Day) -> None:
     booked = await day.book("ana")
     client = await day.client_in(booked)
     await client.drop()
@@ -74,77 +95,116 @@ async def test_an_old_secret_does_not_resume_again(day: Day) -> None:
     await again.drop()
 
     thief = day.elsewhere(again)
+    with pytest.raises(Closed) as refusal:
+        await thief.resume(client)
+    late = day.elsewhere(again)
+    with pytest.raises(Closed) as revoked:
+        await late.resume(again)
+
+    assert refusal.value.code == 4512
+    assert revoked.value.code in (4100, 4500)
+    assert (await day.client_in(booked)).view["checked_in"] is False, "their link still opens the door"
+
+
+async def test_a_spent_secret_ends_the_connection_that_came_after_it(day: Day) -> None:
+    client = await day.client_in(await day.book("ana"))
+    await client.drop()
+    again = day.elsewhere(client)
+    await again.resume(client)
+    await again.ask("ping")
+
+    thief = day.elsewhere(again)
     with pytest.raises(Closed):
         await thief.resume(client)
 
-
-@pytest.fixture
-async def own_service(tmp_path_factory: pytest.TempPathFactory) -> Service:
-    return Service(tmp_path_factory.mktemp("killed") / "var")
+    assert await again.closing() == 4512
 
 
-async def test_a_kill_and_restart_loses_nothing(own_service: Service) -> None:
-    service = own_service
-    await service.start()
-    try:
-        async for day in day_at(service):
-            booked, provider, client = await in_session(day)
-            await service.kill()
-            assert await client.closing() and await provider.closing()
+async def test_who_missed_more_than_is_kept_is_shown_everything_and_not_told_that_nothing_was_missed(day: Day) -> None:
+    booked = await day.book("ana")
+    provider, client = await day.provider_in(), await day.client_in(booked)
+    await client.check_in()
+    await client.drop()
+    for number in range(KEPT // A_PERSONS_BURST + 1):
+        tablet = await day.provider_in(f"tablet-{number}")
+        for minutes in range(1, A_PERSONS_BURST + 1):
+            await tablet.ask("set_status", status="late", minutes=minutes)
+    await provider.ask("set_status", status="late", minutes=7)
 
-            await service.start()
-            back, doctor = day.person("phone"), day.person("laptop")
-            await back.resume(client)
-            await doctor.resume(provider)
+    again = day.elsewhere(client)
+    welcome = await again.resume(client)
+    await again.ask("ping")
 
-            view = back.view or {"phase": "in_progress"}
-            assert view["phase"] == "in_progress"
-            await doctor.ask("end", visit=booked.visit)
-            await back.hear("visit.ended")
-            await doctor.ask("finish", visit=booked.visit)
-            assert (await back.hear("visit.closed"))["outcome"] == "attended"
-    finally:
-        await service.stop()
+    assert welcome["recovered"] is False
+    assert (again.view["phase"], again.view["provider"]["minutes"]) == ("waiting", 7)
+    assert again.heard() == []
 
 
-async def test_after_a_kill_each_side_is_told_which_peer_to_replace(own_service: Service) -> None:
-    service = own_service
-    await service.start()
-    try:
-        async for day in day_at(service):
-            booked, provider, client = await in_session(day)
-            async with MediaPeer(provider) as one, MediaPeer(client) as other:
-                for peer in (one, other):
-                    await peer.connect()
-                await until(lambda: one.frames["audio"] > 20 and other.frames["audio"] > 20)
-                await service.kill()
-                assert await client.closing() and await provider.closing()
-                await service.start()
-                back, doctor = day.person("phone"), day.person("laptop")
-                await back.resume(client)
-                await doctor.resume(provider)
+@pytest.mark.parametrize(("epoch", "ahead"), [("another", 0), (None, 1000)], ids=["another epoch", "ahead of the room"])
+async def test_a_claim_that_fits_no_history_is_answered_with_a_view(day: Day, epoch: str | None, ahead: int) -> None:
+    client = await day.client_in(await day.book("ana"))
+    await client.check_in()
+    await client.hear("waiting.changed")
+    await client.drop()
+    client.epoch, client.seq = epoch or client.epoch, client.seq + ahead
 
-                for person, peer in ((back, other), (doctor, one)):
-                    told = await person.hear("media.replace")
-                    assert (told["peer"], told["reason"]) == (peer.name, "node_lost")
-                    assert "seq" not in told
-            async with MediaPeer(doctor) as one, MediaPeer(back) as other:
-                for peer in (one, other):
-                    await peer.connect()
-                await until(lambda: one.frames["audio"] > 20 and other.frames["audio"] > 20)
-            await doctor.ask("end", visit=booked.visit)
-    finally:
-        await service.stop()
+    again = day.elsewhere(client)
+    welcome = await again.resume(client)
+    await again.ask("ping")
+
+    assert welcome["recovered"] is False
+    assert again.view["phase"] == "waiting"
+    assert again.heard() == []
 
 
-async def test_a_restart_changes_nothing_of_the_demo_that_is_open(own_service: Service) -> None:
-    service = own_service
-    await service.start()
-    before = service.told
-    await service.stop()
+async def test_a_kill_and_restart_of_everything_loses_nothing(day: Day) -> None:
+    booked, provider, client = await in_session(day)
+    await day.world.kill()
+    assert await client.closing() and await provider.closing()
 
-    await service.start()
-    after = service.told
-    await service.stop()
+    await day.world.start()
+    back, doctor = day.elsewhere(client), day.elsewhere(provider, "laptop")
+    await back.resume(client)
+    await doctor.resume(provider)
 
-    assert after == before
+    view = back.view or {"phase": "in_progress"}
+    assert view["phase"] == "in_progress"
+    await doctor.ask("end", visit=booked.visit)
+    await back.hear("visit.ended")
+    await doctor.ask("finish", visit=booked.visit)
+    assert (await back.hear("visit.closed"))["outcome"] == "attended"
+
+
+async def test_after_a_kill_each_side_is_told_which_peer_to_replace(day: Day) -> None:
+    booked, provider, client = await in_session(day)
+    async with MediaPeer(provider) as one, MediaPeer(client) as other:
+        for peer in (one, other):
+            await peer.connect()
+        await until(lambda: one.frames["audio"] > 20 and other.frames["audio"] > 20)
+        await day.world.kill()
+        assert await client.closing() and await provider.closing()
+        await day.world.start()
+        back, doctor = day.elsewhere(client), day.elsewhere(provider, "laptop")
+        await back.resume(client)
+        await doctor.resume(provider)
+
+        for person, peer in ((back, other), (doctor, one)):
+            told = await person.hear("media.replace")
+            assert (told["peer"], told["reason"]) == (peer.name, "node_lost")
+            assert "seq" not in told
+    async with MediaPeer(doctor) as one, MediaPeer(back) as other:
+        for peer in (one, other):
+            await peer.connect()
+        await until(lambda: one.frames["audio"] > 20 and other.frames["audio"] > 20)
+    await doctor.ask("end", visit=booked.visit)
+
+
+async def test_a_restart_changes_nothing_of_the_demo_that_is_open(day: Day) -> None:
+    node, *others = day.world.nodes
+    before = node.told
+    await node.stop()
+
+    await node.start()
+
+    assert node.told == before
+    assert [other.told for other in others] == [before for _ in others]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import itertools
 import secrets
-import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -18,11 +17,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.server.store.valkey import Valkey
+from tests.server.store.valkey import Valkey, debians, packaged
 from tests.stories.service import Service
-
-DEBIANS = "redis-server"
-"""The program of Debian's package, Redis 7.0; `python3 run.py test` installs it."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +55,12 @@ async def one_node(folder: Path) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def two_nodes(folder: Path, binary: str | None = DEBIANS, **settings: str) -> AsyncIterator[World]:
-    """Two nodes over one server that keeps everything; `binary` None is the embedded server's program."""
-    if binary is not None:
-        assert shutil.which(binary), f"python3 run.py test installs {binary}, or says how"
-    redis = Valkey("--appendonly", "yes", "--maxmemory-policy", "noeviction", binary=binary or "")
+async def two_nodes(folder: Path, *, embedded: bool = False) -> AsyncIterator[World]:
+    """Two nodes over one server that keeps everything: Debian's, or with the program that is else embedded."""
+    redis = Valkey(
+        *("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"),
+        binary=packaged() if embedded else debians(),
+    )
     public = "http://carelobby.test"
     shared = {
         "CARELOBBY_REDIS_URL": redis.url,
@@ -71,7 +68,7 @@ async def two_nodes(folder: Path, binary: str | None = DEBIANS, **settings: str)
         "CARELOBBY_SECRET_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "CARELOBBY_OPERATOR_KEY": secrets.token_urlsafe(32),
         "CARELOBBY_PUBLIC_URL": public,
-    } | settings
+    }
     async with AsyncExitStack() as stack:
         redis.start()
         stack.callback(redis.stop)

@@ -160,10 +160,11 @@ async def test_a_node_that_cannot_keep_up_forgets_words_and_not_itself(
 ) -> None:
     monkeypatch.setattr("server.nodes.passing.MOST", 3)
 
-    async with visiting.one.passing as passing:
-        for _ in range(10):
-            passing.tell(ROOM, ("par_ann",), LINE, visit="vis_ann")
-        assert len(passing._tasks) == 3
+    passing = visiting.one.passing
+    for _ in range(10):
+        passing.tell(ROOM, ("par_ann",), LINE, visit="vis_ann")
+    assert len(passing._tasks) == 3
+    await passing.close()
     await visiting.settled()
 
     assert len(visiting.one.told) == 10

@@ -63,7 +63,9 @@ async def test_a_pulse_tells_the_time_and_when_every_node_last_was_alive(store: 
     assert pulses.now >= first > 0
     assert pulses.last == {"n1": first, "n2": pulses.now}
     await nodes.forget("n1")
-    assert set((await nodes.pulse("n2")).last) == {"n2"}
+    assert set((await nodes.pulse("n3")).last) == {"n2", "n3"}
+    await nodes.hush("n2")
+    assert set((await nodes.pulse("n3")).last) == {"n3"}
 
 
 async def test_a_visit_is_carried_by_one_node_and_of_those_who_would_take_it_over_one_wins(store: Store) -> None:

@@ -8,21 +8,25 @@ from __future__ import annotations
 import secrets
 from typing import Any, Final
 
-from tests.server.store.valkey import Valkey, free_ports, packaged, until
+from tests.server.store.valkey import Ports, Valkey, packaged, until
 
 SERVICE: Final = "care"
-DOWN_AFTER: Final = 500
-"""Milliseconds of silence after which a sentinel takes a server for gone."""
+SOON: Final = 500
+"""Milliseconds of silence after which a sentinel takes a server for gone, where one is killed."""
+LATE: Final = 5000
+"""The same where none is, so that a busy machine is not taken for a dead one."""
 
 
 class Trio:
     """The servers, of which each may be killed, and the sentinels."""
 
-    def __init__(self) -> None:
+    def __init__(self, down_after: int = SOON) -> None:
+        self._down_after = down_after
         settings = ("--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0")
-        self.servers = [Valkey(*settings, port=port) for port in free_ports(3)]
+        self._ports = Ports(6)
+        ports = self._ports.numbers[3:]
+        self.servers = [Valkey(*settings, port=port) for port in self._ports.numbers[:3]]
         self.sentinels: list[Valkey] = []
-        ports = free_ports(3)
         self.url = f"redis+sentinel://{','.join(f'127.0.0.1:{port}' for port in ports)}/{SERVICE}"
         ids = [secrets.token_hex(20) for _ in ports]
         for port, own in zip(ports, ids, strict=True):
@@ -46,6 +50,7 @@ class Trio:
     def stop(self) -> None:
         for server in (*self.sentinels, *self.servers):
             server.stop()
+        self._ports.close()
 
     @property
     def primary(self) -> Valkey:
@@ -123,7 +128,7 @@ class Trio:
                 "protected-mode no",
                 f"sentinel myid {own}",
                 f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 2",
-                f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER}",
+                f"sentinel down-after-milliseconds {SERVICE} {self._down_after}",
                 f"sentinel failover-timeout {SERVICE} 3000",
                 *(f"sentinel known-replica {SERVICE} 127.0.0.1 {replica.port}" for replica in replicas),
                 *(f"sentinel known-sentinel {SERVICE} 127.0.0.1 {other} {id}" for other, id in others),

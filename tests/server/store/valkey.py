@@ -29,7 +29,7 @@ def packaged() -> str:
 
 def debians() -> str:
     """Debian's redis-server, the oldest that we run on; `run.py test` found or installed it."""
-    found = os.environ.get("REDIS_SERVER") or shutil.which("redis-server")
+    found = shutil.which("redis-server")
     assert found, "python3 run.py test installs redis-server, or says how"
     return found
 
@@ -42,13 +42,19 @@ def until(claim: Callable[[], bool], what: str, seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-def free_ports(number: int) -> list[int]:
-    """Ports of loopback that nobody uses now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+class Ports:
+    """Ports of loopback that nobody else is given until they are closed; servers may listen there, and start again."""
+
+    def __init__(self, number: int) -> None:
+        self._sockets = [socket.socket() for _ in range(number)]
+        for each in self._sockets:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.bind(("127.0.0.1", 0))
+        self.numbers: list[int] = [each.getsockname()[1] for each in self._sockets]
+
+    def close(self) -> None:
+        for each in self._sockets:
+            each.close()
 
 
 class Valkey:
@@ -64,12 +70,21 @@ class Valkey:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def begin(self, *settings: str) -> None:
         """Start, with further settings for this run, and do not wait until it answers."""
-        where = ("--port", str(self.port)) if self.port else ("--port", "0", "--unixsocket", str(self.path))
+        where = (
+            ("--port", str(self.port), "--bind", "127.0.0.1")
+            if self.port
+            else ("--port", "0", "--unixsocket", str(self.path))
+        )
         common = (*where, "--dir", str(self.directory), "--save", "")
         program, *own = self._command
         command = (program, *own, *settings) if "--sentinel" in own else (program, *own, *common, *settings)

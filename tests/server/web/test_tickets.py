@@ -12,9 +12,12 @@ from msgspec.structs import replace
 from server.ports import Ticket
 from server.registry import room_id
 from server.registry.names import digest
-from signaling.events import Fact, Opened
-from signaling.state import Role
+from signaling.events import Asked, Connected, Fact, Opened
+from signaling.messages import ConsentGiven, Start
+from signaling.room import handle
+from signaling.state import Role, Who
 from tests.server.world import NOW, URL, World, bearer, plan
+from tests.signaling.people import CHECK_IN
 
 ROOM = room_id("elm", "amy")
 PASSWORD = "correct horse battery"
@@ -100,6 +103,11 @@ async def test_a_client_of_a_group_learns_nothing_of_the_others(world: World) ->
     answer = await join(world, await link(world, "ann", "ben"))
 
     assert "ben" not in answer.text
+    assert "names" not in answer.json()["appointment"], "the others will not see theirs"
+    policy = await world.registry.practices.get("elm")
+    assert policy is not None
+    await world.registry.practices.put(replace(policy, names_in_group=True), by="operator")
+    assert (await join(world, await link(world, "ann", "ben"))).json()["appointment"]["names"] is True
 
 
 async def test_all_bad_links_are_answered_with_the_same_bytes(world: World) -> None:
@@ -318,3 +326,83 @@ async def test_our_own_pages_are_served(world: World) -> None:
     answer = await world.asked("POST", "/v1/tickets", json={}, headers=headers, cookies=await signed_in(world))
 
     assert answer.status_code == 201
+
+
+# --- Known again
+
+
+KNOCK = {"practice": "elm", "provider": "amy", "display_name": "Walt"}
+COOKIE = "carelobby-knock"
+CONSENTING = replace(CHECK_IN, consent=ConsentGiven("1"))
+
+
+async def knocked(world: World, cookie: str = "", **changes: str) -> tuple[Ticket, str]:
+    """Knock from a browser with that cookie; return the ticket, and the cookie that the browser has then."""
+    cookies = {COOKIE: cookie} if cookie else {}
+    answer = await world.asked("POST", "/v1/knock", json=KNOCK | changes, cookies=cookies)
+    assert answer.status_code == 200
+    return await redeemed(world, answer), answer.cookies.get(COOKIE, cookie)
+
+
+async def waits(world: World, ticket: Ticket) -> None:
+    """The one with that ticket checks in."""
+    room = world.rooms[ROOM]
+    for event in (Connected(ticket.by, "con_1", "phone", "node_1"), Asked(ticket.by, "con_1", CONSENTING, "1")):
+        room = handle(room, event, now=world.now).room
+    world.rooms[ROOM] = room
+
+
+async def test_a_walk_in_who_knocks_again_from_the_same_browser_is_who_they_were(world: World) -> None:
+    first, cookie = await knocked(world)
+    await waits(world, first)
+
+    again, kept = await knocked(world, cookie)
+
+    assert again.by.participant == first.by.participant
+    assert kept == cookie
+
+
+@pytest.mark.parametrize(
+    "changes", [{"display_name": "Wilma"}, {"provider": "bob"}, {"cookie": "another"}, {"cookie": ""}]
+)
+async def test_another_name_door_or_browser_is_somebody_else(world: World, changes: dict[str, str]) -> None:
+    first, cookie = await knocked(world)
+    await waits(world, first)
+
+    other, _ = await knocked(world, **{"cookie": cookie} | changes)
+
+    assert other.by.participant != first.by.participant
+
+
+async def test_who_does_not_wait_any_more_begins_anew(world: World) -> None:
+    first, cookie = await knocked(world)
+
+    other, _ = await knocked(world, cookie)
+
+    assert other.by.participant != first.by.participant
+
+
+async def test_no_script_and_no_other_site_reads_the_knock_cookie(world: World) -> None:
+    answer = await world.asked("POST", "/v1/knock", json=KNOCK)
+
+    set_cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in set_cookie
+    assert "samesite=strict" in set_cookie
+    assert "max-age" not in set_cookie
+    assert "expires" not in set_cookie
+
+
+async def test_the_link_of_a_seat_that_was_given_away_leads_to_whoever_sits_there(world: World) -> None:
+    token = await link(world, "ann")
+    walt, _ = await knocked(world)
+    await waits(world, walt)
+    room = world.rooms[ROOM]
+    [entry] = room.entries
+    amy = Who(Role.PROVIDER, "amy")
+    world.rooms[ROOM] = handle(room, Asked(amy, "con_2", Start(entry=entry, appointment="a1"), "2"), now=NOW).room
+
+    ticket = await redeemed(world, await join(world, token))
+
+    found = await world.registry.appointments.get("elm", "a1")
+    assert found is not None
+    assert (ticket.by.participant, ticket.by.visit) == (walt.by.participant, found.appointment.visit)

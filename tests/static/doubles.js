@@ -1,6 +1,6 @@
 /** Stand-ins for the browser: a clock moved by hand, a socket and a peer connection that record. */
 
-/** @typedef {import("../../../static/lib/clock.js").Clock} Clock */
+/** @typedef {import("../../static/lib/clock.js").Clock} Clock */
 
 /** @implements {Clock} */
 export class FakeClock {

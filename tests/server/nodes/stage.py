@@ -1,0 +1,169 @@
+"""Nodes of one house, with all that makes them one service: recorded media, people's ears, and time in the hand."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
+
+from server.bus.memory import Air, MemoryBus
+from server.media.contract import Answer, Track
+from server.nodes.together import Together
+from server.perform import Performer
+from server.web.door import Caller
+from signaling.errors import SignalingError
+from signaling.messages import Message, Ok
+from signaling.state import Who
+from tests.server.rooms import ROOM, House, Node
+from tests.signaling.play import connection_of
+
+
+class Media:
+    """A media plane that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.did: list[tuple[Any, ...]] = []
+        self.while_answering: Callable[[], Awaitable[object]] | None = None
+        self.refuses: SignalingError | None = None
+
+    async def offer(
+        self,
+        *,
+        visit: str,
+        participant: str,
+        peer: str,
+        round: int,
+        sdp: str,
+        audio_only: bool,
+        others: Sequence[str] = (),
+    ) -> Answer:
+        self.others = list(others)
+        self.did.append(("offer", visit, participant, peer, round, audio_only))
+        if self.while_answering is not None:
+            await self.while_answering()
+        if self.refuses is not None:
+            raise self.refuses
+        return Answer("answer", (Track("0", "dr_host", "audio", "camera"),))
+
+    async def candidates(
+        self, *, visit: str, participant: str, peer: str, round: int, candidates: Sequence[dict[str, Any]]
+    ) -> None:
+        self.did.append(("candidates", visit, participant, peer, round, len(candidates)))
+
+    def set_mode(self, *, visit: str, participant: str, audio_only: bool) -> None:
+        self.did.append(("mode", visit, participant, audio_only))
+
+    def stop(self, visit: str, participant: str | None = None) -> None:
+        self.did.append(("stop", visit, participant))
+
+
+class Place:
+    """One node of a house."""
+
+    def __init__(self, house: House, air: Air, name: str, *, node: Node | None = None) -> None:
+        self.house = house
+        self.name = name
+        self.node = node or house.another(name)
+        self.media = Media()
+        self.told: list[tuple[tuple[str, ...], Message, str | None]] = []
+        self.heard = 0
+        """The newest event that the hub of this node was given."""
+        self.steady = 0.0
+        """Seconds, as this machine counts them."""
+        self.bus = MemoryBus(
+            air,
+            lambda room, events: self.many.deliver(room, events),
+            lambda: self.many.gap(),
+            node=name,
+            letter=lambda letter: self.many.letter(letter),
+            called=lambda room, letter: self.many.called(room, letter),
+        )
+        ids = itertools.count(1)
+        self.many = Together(
+            self.bus,
+            house.store.nodes,
+            self.media,
+            node=name,
+            clock=lambda: house.now,
+            rooms=self.node.door,
+            here=self._here,
+            seen=self._seen,
+            deliver=self._deliver,
+            gap=lambda: None,
+            new_id=lambda: f"{name}-{next(ids)}",
+            steady=lambda: self.steady,
+        )
+        self.performer = Performer(
+            self.many.media,
+            self.many.carrier,
+            clock=lambda: house.now,
+            rooms=self.node.door,
+            passing=self.many.passing,
+            here=self._here,
+            ice_servers=lambda: ({"urls": ["stun:stun.example"]},),
+        )
+        self.node.performs, self.node.learns = self.performer.perform, self.many.carrier.learned
+
+    async def handle(self, who: Who, request: Any, *, connection: str = "", device: str = "phone") -> Ok:
+        """Let somebody who is connected here ask for something that changes no room."""
+        connection = connection or connection_of(who)
+        caller = Caller(connection=connection, room=ROOM, practice="pr_1", by=who, device=device)
+        return await self.performer.handle(caller, request)
+
+    def messages(self, kind: type[Message]) -> list[Any]:
+        """What people here were told of one kind."""
+        return [message for _, message, _ in self.told if isinstance(message, kind)]
+
+    def stops(self) -> list[tuple[str, str | None]]:
+        """What media were stopped here."""
+        return [(did[1], did[2]) for did in self.media.did if did[0] == "stop"]
+
+    def _here(self, room: str, who: Collection[str], message: Message, connection: str | None) -> None:
+        assert room == ROOM
+        self.told.append((tuple(who), message, connection))
+
+    def _deliver(self, room: str, events: Sequence[tuple[int, bytes | None]]) -> None:
+        self.heard = events[-1][0]
+
+    def _seen(self, room: str) -> int:
+        known = self.node.door.known(room)
+        return max(self.heard, known.seq if known is not None else 0)
+
+
+class City:
+    """Two nodes over one store, in a visit of Ann's: she is connected at the first, her host at the second."""
+
+    def __init__(self) -> None:
+        self.house = House()
+        self.air = Air()
+        self.house.store.rooms._publish = self.air.publish
+        self.one, self.two = (Place(self.house, self.air, name) for name in ("one", "two"))
+
+    async def opened(self) -> City:
+        """The visit is in progress, and both nodes hear of the room and of one another."""
+        await self.house.started()
+        for place in (self.one, self.two):
+            await place.many.listening.enter(place.name, ROOM)
+            await place.many.listening.subscribe(ROOM)
+            await place.node.door.present(ROOM)
+        await self.pass_time(6000)
+        return self
+
+    async def pass_time(self, ms: int, *, without: Place | None = None) -> None:
+        """Let time pass, with the pulses of all nodes, or all but one."""
+        while ms > 0:
+            step = min(ms, 500)
+            ms -= step
+            self.house.now += step
+            for place in (self.one, self.two):
+                place.steady += step / 1000
+                if place is not without:
+                    await place.many.leases.tick()
+            await settled()
+
+
+async def settled() -> None:
+    """Return when all that was begun has been done, but for what waits for time."""
+    for _ in range(50):
+        await asyncio.sleep(0)

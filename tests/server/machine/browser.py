@@ -65,7 +65,8 @@ class Browser:
     count: int = 0
     skips: bool = False
     """It was slow once: what later news made untrue may be missing."""
-    revoked: bool = False
+    unlawful: bool = False
+    """It came back though it had been sent away for good."""
 
     @property
     def provides(self) -> bool:

@@ -32,7 +32,7 @@ def walked(first: int) -> tuple[int, int, str]:
     return steps, frames, ""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 def test_every_promise_is_kept_for_a_hundred_thousand_steps() -> None:
     with ProcessPoolExecutor(HALVES, mp_context=get_context("spawn")) as pool:
         halves = list(pool.map(walked, range(1, 1 + HALVES)))
@@ -42,14 +42,14 @@ def test_every_promise_is_kept_for_a_hundred_thousand_steps() -> None:
     assert sum(frames for _, frames, _ in halves) >= STEPS, "sockets were told much, and all of it was looked at"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 def test_every_promise_is_kept_whatever_hypothesis_thinks_of() -> None:
     ManyRooms.steps = 0
 
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         ManyRooms,
         settings=settings(
-            max_examples=40,
+            max_examples=150,
             stateful_step_count=40,
             derandomize=True,
             database=None,
@@ -60,7 +60,7 @@ def test_every_promise_is_kept_whatever_hypothesis_thinks_of() -> None:
         ),
     )
 
-    assert ManyRooms.steps >= 500
+    assert ManyRooms.steps > 1000
 
 
 def test_a_history_is_the_same_each_time() -> None:

@@ -129,10 +129,8 @@ class Carrier:
             self._devices.pop((visit, participant), None)
             return
         self._let_go(visit)
-        if self._leases.fence(visit) is not None:
+        if self._leases.drop(visit):
             self.spawn(self._release(visit))
-        else:
-            self._leases.forget(visit)
 
     def _let_go(self, visit: str) -> None:
         for key in [key for key in self._peers if key[0] == visit]:

@@ -23,7 +23,7 @@ from typing import Final, Self
 from weakref import WeakValueDictionary
 
 from server import tasks
-from server.ports import Carried, Carriers, Pulses, StoreAway
+from server.ports import Carried, Nodes, Pulses, StoreAway
 from signaling.errors import SignalingError
 
 logger = logging.getLogger("carelobby.leases")
@@ -45,7 +45,7 @@ class Leases:
 
     def __init__(
         self,
-        carriers: Carriers,
+        nodes: Nodes,
         *,
         node: str,
         taken: Callable[[str, str, Carried], Awaitable[None]],
@@ -57,7 +57,7 @@ class Leases:
 
         `lost` hears of a visit that another node has taken. `here`: whether this node has people of a room.
         """
-        self._carriers = carriers
+        self._nodes = nodes
         self._node = node
         self._taken = taken
         self._lost = lost
@@ -107,21 +107,27 @@ class Leases:
 
     # --- Finding a carrier
 
-    async def where(self, visit: str, room: str, *, floor: int = 0) -> Carried:
-        """Return who carries a visit: this node, if nobody did, or if who did is dead. Raise `StoreAway`."""
+    async def where(self, visit: str, room: str, *, floor: int = 0, anew: bool = False) -> Carried:
+        """Return who carries a visit: this node, if nobody did, or if who did is dead. Raise `StoreAway`.
+
+        `floor`: the highest fence that the room has seen. `anew`: whoever is known to carry it did not answer.
+        """
         async with self._turn(visit):
-            there = self._mine.get(visit) or self._known(visit)
+            there = self._mine.get(visit) or (None if anew else self._known(visit))
+            gone = False
             if there is None:
-                there = await self._carriers.claim(visit, self._node, floor=floor)
-            if self.is_dead(there.node):
-                there = await self._carriers.claim(visit, self._node, over=there, floor=max(floor, there.fence))
+                there = await self._nodes.claim(visit, self._node, floor=floor)
+                # Of the buried even who has just come, and cannot tell the silent from the unheard, need not wait.
+                gone = there.node != self._node and there.node not in await self._nodes.all()
+            if gone or self.is_dead(there.node):
+                there = await self._nodes.claim(visit, self._node, over=there, floor=max(floor, there.fence))
             await self._note(visit, room, there)
             return there
 
     async def take(self, visit: str, room: str, over: Carried) -> Carried:
         """Take a visit over from a node that hands it over. Raise `StoreAway`."""
         async with self._turn(visit):
-            there = await self._carriers.claim(visit, self._node, over=over)
+            there = await self._nodes.claim(visit, self._node, over=over)
             await self._note(visit, room, there)
             return there
 
@@ -144,11 +150,16 @@ class Leases:
         """Forget what was known of a visit elsewhere: it was wrong, or is over."""
         self._elsewhere.pop(visit, None)
 
-    async def release(self, visit: str) -> None:
-        """Carry a visit no more. Raise `StoreAway`, though this node has let go."""
+    def drop(self, visit: str) -> bool:
+        """Carry a visit no more, from this moment; tell whether there is something to `release`."""
         self.forget(visit)
-        if self._mine.pop(visit, None) is not None:
-            await self._carriers.release(visit, self._node)
+        return self._mine.pop(visit, None) is not None
+
+    async def release(self, visit: str) -> None:
+        """Let the store know of a visit that was dropped, if it has not come back meanwhile. Raise `StoreAway`."""
+        async with self._turn(visit):
+            if visit not in self._mine:
+                await self._nodes.release(visit, self._node)
 
     def bury(self, node: str) -> None:
         """Note that a node is certainly gone: this directory's last process."""
@@ -162,7 +173,7 @@ class Leases:
                 await self._taken(visit, room, there)
             except SignalingError:  # it has ended
                 with suppress(StoreAway):
-                    await self._carriers.release(visit, self._node)
+                    await self._nodes.release(visit, self._node)
                 raise
             self._elsewhere.pop(visit, None)
             self._mine[visit] = there
@@ -189,8 +200,9 @@ class Leases:
         await tasks.end(*self._takings.values(), *([self._running] if self._running else []))
         with suppress(StoreAway):
             for visit in tuple(self._mine):
+                self.drop(visit)
                 await self.release(visit)
-            await self._carriers.hush(self._node)
+            await self._nodes.hush(self._node)
 
     async def _run(self) -> None:
         while True:
@@ -204,7 +216,7 @@ class Leases:
 
     async def tick(self) -> None:
         """Pulse once; let go of what was lost, and begin to take over what the dead have left. Raise `StoreAway`."""
-        pulses = await self._carriers.pulse(self._node)
+        pulses = await self._nodes.pulse(self._node)
         now = self._steady()
         if self._answered is None or now - self._answered > NOTICED:
             self._blind_until = now + WAIT_AFTER_OUTAGE
@@ -236,10 +248,10 @@ class Leases:
 
     async def _look_after_mine(self) -> None:
         """Let go of the visits that others have taken while this node was silent."""
-        there = await self._carriers.carriers(tuple(self._mine))
+        there = await self._nodes.carriers(tuple(self._mine))
         for visit, lease in tuple(self._mine.items()):
             # A store that lost its memory has nobody: then it is told anew, with a fence above all that were seen.
-            now = there.get(visit) or await self._carriers.claim(visit, self._node, floor=lease.fence)
+            now = there.get(visit) or await self._nodes.claim(visit, self._node, floor=lease.fence)
             if now.node != self._node:
                 self.lose(visit)
             elif visit in self._mine:

@@ -250,7 +250,6 @@ async def test_media_go_on_at_the_other_node_when_theirs_is_killed(nodes: Two, s
             told = await person.hear("media.replace")
             assert (told["peer"], told["reason"]) == (peer.name, "node_lost")
             assert "seq" not in told
-        assert time.time() * 1000 - killed < 6000
         async with MediaPeer(session.again) as back, MediaPeer(session.provider) as doctor:
             await back.connect()
             await doctor.connect()
@@ -266,7 +265,7 @@ async def test_media_go_on_at_the_other_node_when_theirs_is_killed(nodes: Two, s
     [_, before, after, *_] = facts["clients"][0]["intervals"]
     # The minutes of the node that died end with its last pulse, and those of the other begin with its first packets.
     assert killed - 1000 < before["to"] <= killed + 100
-    assert before["to"] + 1500 < after["from"] < killed + 6000
+    assert before["to"] + 1500 < after["from"]
 
 
 async def test_media_move_to_the_other_node_when_theirs_is_stopped(nodes: Two, session: Session) -> None:

@@ -48,6 +48,7 @@ class Ring:
         for _ in range(ms // step):
             self.now += step
             for name in who:
+                await self.store.nodes.beat(name, self.now)
                 await self.nodes[name].tick()
             await settled()
 
@@ -150,6 +151,7 @@ async def test_a_short_outage_makes_nobody_dead(ring: Ring) -> None:
 
 async def test_a_new_node_is_not_dead_because_its_pulse_was_not_heard_yet(ring: Ring) -> None:
     newcomer = ring.node("n4")
+    await ring.store.nodes.beat("n4", ring.now)
     await newcomer.where("v1", "r1")  # before its first pulse
 
     await ring.where("n1")
@@ -167,6 +169,14 @@ async def test_a_node_that_is_certainly_gone_is_not_waited_for(ring: Ring) -> No
     again.bury("n1")
 
     assert await again.where("v1", "r1") == Carried("n1-again", 2)
+
+
+async def test_a_node_that_was_buried_is_not_waited_for_by_one_that_has_just_come(ring: Ring) -> None:
+    await ring.where("n1")
+    await ring.store.nodes.forget("n1")
+    newcomer = ring.node("n4")
+
+    assert await newcomer.where("v1", "r1") == Carried("n4", 2)
 
 
 async def test_a_store_that_lost_its_memory_is_told_anew_with_a_higher_fence(ring: Ring) -> None:
@@ -205,9 +215,22 @@ async def test_what_cannot_be_taken_over_because_it_ended_is_watched_no_more(
 
 async def test_a_released_visit_is_the_next_ones(ring: Ring) -> None:
     await ring.where("n1")
+    assert ring.nodes["n1"].drop("v1")
     await ring.nodes["n1"].release("v1")
 
     assert await ring.where("n2") == Carried("n2", 2)
+
+
+async def test_a_visit_that_comes_back_while_it_is_let_go_stays(ring: Ring) -> None:
+    await ring.where("n1")
+    ring.nodes["n1"].drop("v1")
+    assert ring.nodes["n1"].fence("v1") is None
+
+    await asyncio.gather(ring.where("n1"), ring.nodes["n1"].release("v1"))
+
+    assert ring.nodes["n1"].fence("v1") == 1
+    assert await ring.where("n2") == Carried("n1", 1)
+    assert not ring.nodes["n2"].drop("v1")
 
 
 async def test_a_visit_is_handed_over_while_its_node_lives(ring: Ring) -> None:

@@ -38,8 +38,6 @@ class Claim:
     secret: str
     at: int
     """When it was last used."""
-    spent: bool = False
-    """Its successor showed that it had been welcomed."""
 
 
 @dataclass

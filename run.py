@@ -173,7 +173,16 @@ TASKS = {
     "types-static": Task("check the types of the browser's code", (testing, node, typescript), (static_types,)),
     "layers": Task("check who imports whom", (testing,), (("lint-imports", "--no-logo"),)),
     "docs": Task("write the generated documents; --check compares", (running,), (("python", "-m", "docs.generate"),)),
-    "faults": Task("plant faults; the tests must find them", (testing,), (("python", "-m", "tests.signaling.faults"),)),
+    "faults": Task(
+        "plant faults; the tests must find them; --all: all of the shell's, too",
+        (testing,),
+        (("python", "-m", "tests.signaling.faults"), ("python", "-m", "tests.server.machine.faults")),
+    ),
+    "prove": Task(
+        "play histories of two nodes and six rooms: --steps 1000000, or --seed 17 again",
+        (testing,),
+        (("python", "-m", "tests.server.machine.walk"),),
+    ),
     "load": Task("play visits against a service", (running,), (("python", "-m", "loadtests"),)),
     "bench": Task("measure, and compare with the budgets", (running,), (("python", "-m", "loadtests.bench"),)),
     "pictures": Task(

@@ -38,8 +38,6 @@ class Claim:
     secret: str
     at: int
     """When it was last used."""
-    spent: bool = False
-    """Its successor showed that it had been welcomed."""
 
 
 @dataclass
@@ -65,7 +63,8 @@ class Browser:
     count: int = 0
     skips: bool = False
     """It was slow once: what later news made untrue may be missing."""
-    revoked: bool = False
+    unlawful: bool = False
+    """It came back though it had been sent away for good."""
 
     @property
     def provides(self) -> bool:

@@ -186,6 +186,10 @@ def somebody_comes_back(world: World, choose: Choices) -> str:
     if not gone:
         return "nobody comes back"
     browser, node = choose.pick(gone[-8:]), a_node(world, choose)
+    if browser.wire is not None and browser.wire.over is not None and browser.wire.over >= Close.BAD_TICKET:
+        if choose.chance(80):
+            return "whoever was sent away for good stays away"
+        browser.unlawful = True
     old, wrong = choose.chance(12), choose.chance(5)
     claim = choose.pick(browser.line) if old else browser.line[-1]
     browser.resume(node, claim, secret="guessed" if wrong else None)
@@ -214,9 +218,10 @@ def a_spent_secret_comes_back(world: World, choose: Choices) -> str:
     thief.resume(node, browser.line[-2])
     a_moment(world, choose)
     assert thief.wire is not None
-    assert not thief.wire.welcomed, "I12: a spent secret opens nothing"
-    if world.now - browser.line[-1].at < 50 * SECOND:  # later, the store may have forgotten it altogether
-        assert thief.wire.over == Close.REVOKED, "I12: a spent secret is known for what it is"
+    assert not thief.wire.welcomed, f"I12: a spent secret opens nothing, {thief.who.participant}"
+    # Later the store may have forgotten it altogether, and at once the claim of somebody who was sent away.
+    if world.now - browser.line[-1].at < 50 * SECOND and not browser.unlawful:
+        assert thief.wire.over == Close.REVOKED, f"I12: a spent secret is known for what it is, not {thief.wire.over}"
         world.no_trouble()
         for _ in range(2):
             world.pass_time(21 * SECOND)

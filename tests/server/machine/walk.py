@@ -96,12 +96,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def again(seed: int) -> str:
+    """Return how to play a history again, made small."""
+    return f"Again: python3 run.py prove --seed {seed} --steps 1"
+
+
 def tell(seed: int, error: BaseException) -> None:
     """Print a failed history, made small."""
     traceback.print_exception(error)
     left = smaller(seed, error)
     print(f"seed {seed}, {len(left)} steps:", *play(seed, left).said, sep="\n  ")
-    print(f"Again: python3 run.py prove --seed {seed} --steps 1")
+    print(again(seed))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from server import tasks
 from server.ports import Nodes, StoreAway
 
 logger = logging.getLogger(__name__)
@@ -71,10 +72,7 @@ class Duty:
         self._ending.set()
         self._woken.set()
         _, late = await asyncio.wait({self._task}, timeout=self._patience)
-        for task in late:
-            task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await tasks.end(*late)
         self._task = None
 
     async def _run(self) -> None:
@@ -102,9 +100,7 @@ class Duty:
         try:
             return await self._work()
         finally:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+            await tasks.end(keeper)
 
     async def _keep(self) -> None:
         while True:

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from server import files
+from server import files, tasks
 from server.crypto import SealBroken, Sealer
 from server.ports import Clock, Rooms, StoreAway
 from signaling.effects import ClosePeers, Effect, Step, Told
@@ -92,8 +92,7 @@ class EndsAnyway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await tasks.end(self._task)
 
     @property
     def waiting(self) -> int:

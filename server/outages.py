@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
 import msgspec
 from msgspec import Struct
 
+from server import tasks
 from server.ports import Changed, Clock, Documents, StoreAway
 from signaling.policy import DAY
 from signaling.state import Interval
@@ -67,14 +67,17 @@ class Outages:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await tasks.end(self._task)
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            with suppress(StoreAway):
+            try:
                 await self.beat()
+            except StoreAway:
+                pass
+            except Exception as error:  # noqa: BLE001 - every deadline hangs on this task
+                logger.error("the mark was not kept fresh: %s", type(error).__name__)  # noqa: TRY400
+            await asyncio.sleep(BEAT_SECONDS)
 
     async def known(self) -> tuple[Interval, ...]:
         """Return the outages so far, oldest first. Raise `StoreAway` if there may be one that nobody could tell of."""

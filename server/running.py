@@ -7,10 +7,12 @@ import errno
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
+
+from server import tasks
 
 STOPPED_BY = (signal.SIGTERM, signal.SIGINT)
 
@@ -66,9 +68,9 @@ async def running(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[N
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await tasks.end(task)
+        if not task.cancelled():
+            task.result()
 
 
 class Server(uvicorn.Server):

@@ -39,7 +39,10 @@ from pydantic_settings import (
 PREFIX: Final = "CARELOBBY_"
 KEY_BYTES: Final = 32
 KEY_FILE: Final = "secret_keys"
-REDIS_SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+REDIS_SCHEMES: Final = (
+    *("redis", "rediss", "unix"),
+    *("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"),
+)
 LEDGER_SCHEMES: Final = ("sqlite", "postgresql")
 
 Keyring = Mapping[str, bytes]
@@ -95,7 +98,9 @@ class Settings(BaseSettings):
     redis_url: str = Field(
         "",
         repr=False,
-        description="Redis or Valkey: " + ", ".join(f"`{scheme}://`" for scheme in REDIS_SCHEMES) + ".",
+        description="Redis or Valkey: `redis://[user:password@]host[:port][/db]`, `unix:///path`, "
+        "`redis+sentinel://[user:password@]host:port,host:port/service[/db]` or "
+        "`redis+cluster://[user:password@]host:port,host:port`; `rediss` for `redis`: by TLS.",
         json_schema_extra={"shown": "an embedded server in the data directory"},
     )
     redis_server: Path | None = Field(

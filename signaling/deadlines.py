@@ -40,8 +40,8 @@ def entry_deadline(room: Room, entry: Entry) -> int:
 
 def awaited_since(visit: Visit) -> int:
     """Return since when a client who is not there is absent, in ms: from the start, if they could come by then."""
-    served_again = (visit.outages[-1].end or 0) if visit.outages else 0
-    return max(visit.start, visit.opened_at, served_again)
+    opened = max(visit.start, visit.opened_at)
+    return max(opened, visit.outages[-1].end or 0) if visit.outages else opened
 
 
 def kept_waiting_until(visit: Visit, seat: Seat) -> int:
@@ -56,15 +56,16 @@ def visit_deadline(visit: Visit) -> int:
     policy = visit.policy
     match visit.phase:
         case Phase.SCHEDULED:
-            awaited, seats = awaited_since(visit), visit.seats.values()
-            waiting = [seat.waited[-1].start for seat in seats if seat.stand is WAITING]
+            awaited = awaited_since(visit)
+            waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is WAITING]
             if waiting:
                 return max(awaited, *waiting) + policy.waiting_limit
-            left = [span.end for seat in seats for span in seat.waited if span.end is not None]
-            return max(awaited, *left, 0) + policy.no_show_after
+            left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
+            return max([awaited, *left]) + policy.no_show_after
         case Phase.IN_PROGRESS:
             abandoned = visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
-            return min([abandoned, *(kept_waiting_until(visit, seat) for seat in visit.seats.values())])
+            waiting = [kept_waiting_until(visit, seat) for seat in visit.seats.values() if seat.stand is WAITING]
+            return min([abandoned, *waiting])
         case Phase.ENDED | Phase.REJOIN_PENDING:
             return visit.rejoin_until if visit.rejoin_until is not None else NEVER
         case Phase.CLOSED:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct
 
@@ -19,14 +19,8 @@ from signaling.state import IN_PROGRESS, Entry, Phase, Room, Visit
 _NAME: Final = "index"
 
 
-class Place(NamedTuple):
-    """A place in line: those who came first stand first."""
-
-    since: int
-    entry: str
-    participant: str
-    shown: bool
-    """The one who waits is told how many are before them."""
+Place = tuple[int, str, str, bool]
+"""A place in line: since when, the entry, the participant, and whether they are told how many are before them."""
 
 
 class Index(Struct):
@@ -78,14 +72,14 @@ class Index(Struct):
         self.line = list(self.line)
         insort(self.line, place)
         self.waiting = {**self.waiting, entry.participant: entry.id}
-        self.shown += place.shown
+        self.shown += place[3]
 
     def left(self, entry: Entry) -> None:
         """An entry is not in line any more."""
         self.line, self.waiting = list(self.line), dict(self.waiting)
-        place = self.line.pop(self.place(entry))
-        self.waiting.pop(place.participant, None)
-        self.shown -= place.shown
+        _, _, participant, shown = self.line.pop(self.place(entry))
+        self.waiting.pop(participant, None)
+        self.shown -= shown
 
     # --- visits
 
@@ -158,7 +152,7 @@ def derived(room: Room) -> Index:
         connected=connected,
         waiting={entry.participant: entry.id for entry in entries},
         line=line,
-        shown=sum(place.shown for place in line),
+        shown=sum(shown for *_, shown in line),
         appointments={visit.appointment: visit.id for visit in visits if visit.appointment is not None},
         live=next((visit.id for visit in visits if visit.phase is IN_PROGRESS), None),
         pending=frozenset(visit.id for visit in visits if visit.phase is Phase.REJOIN_PENDING),
@@ -169,4 +163,4 @@ def derived(room: Room) -> Index:
 
 def _place(room: Room, entry: Entry) -> Place:
     visit: Visit | None = None if entry.visit is None else room.visits.get(entry.visit)
-    return Place(entry.since, entry.id, entry.participant, (room if visit is None else visit).policy.show_position)
+    return entry.since, entry.id, entry.participant, (room if visit is None else visit).policy.show_position

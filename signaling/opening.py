@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from signaling.closing import close
 from signaling.draft import Draft
+from signaling.effects import Told
 from signaling.errors import TooMany
 from signaling.events import Appointment
 from signaling.lookup import (
@@ -83,9 +84,15 @@ def tell_rev(draft: Draft) -> None:
             and visit is not None
             and visit.appointment
             and visit.rev != before.rev
-            and visit.phase is before.phase
+            and (visit.phase is before.phase or _told_rev(draft, id) != visit.rev)
         ):
             _tell(draft, visit)
+
+
+def _told_rev(draft: Draft, visit: str) -> int | None:
+    """Return the `rev` of a visit that this step told last: one that came late may hold several changes."""
+    told = (entry.message for entry in reversed(draft.entries) if isinstance(entry, Told))
+    return next((getattr(one, "rev", None) for one in told if getattr(one, "visit", None) == visit), None)
 
 
 def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: Sequence[Interval] = ()) -> None:
@@ -119,8 +126,7 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: 
         group=appointment.group or (started and visit.group),
         policy=policy if visit.phase is Phase.SCHEDULED else visit.policy,
         opened_at=draft.now if moved else visit.opened_at,
-        # What failed before they are expected anew kept nobody away.
-        outages=() if moved else visit.outages,
+        # An outage before they are expected anew kept nobody away.
         faults=tuple(fault for fault in visit.faults if fault != FAULT) if moved else visit.faults,
     )
     if changed == visit:

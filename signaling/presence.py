@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import Busy, Refused
 from signaling.events import Connected, Disconnected, LinkRevoked, NodeGone
-from signaling.lookup import connections_of, entry_of, is_connected, live_visit
+from signaling.lookup import connections_of, entry_of, is_connected, live_visit, visit_of
 from signaling.messages import Displaced
 from signaling.modality import media_gone
 from signaling.seats import drop_waiting, leave_entry, leave_waiting, return_waiting
@@ -50,14 +50,13 @@ def _stop_media(draft: Draft, participant: str) -> None:
 
 def _call_by_name(draft: Draft, by: Who) -> None:
     """In a seat that was matched: who came by its link is its client; anybody else is called what they said."""
-    for visit in draft.room.visits.values():
-        seat = visit.seats.get(by.participant)
-        if seat is not None and by.participant in visit.matched.values():
-            called = None if by.visit is not None else seat.called or by.name
-            if seat.called != called:
-                seats = {**visit.seats, seat.participant: replace(seat, called=called)}
-                draft.put_visit(replace(visit, seats=seats))
-            return
+    visit = visit_of(draft.room, by)
+    if visit is None or by.participant not in visit.matched.values():
+        return
+    seat = visit.seats[by.participant]
+    called = None if by.visit is not None else seat.called or by.name
+    if seat.called != called:
+        draft.put_visit(replace(visit, seats={**visit.seats, seat.participant: replace(seat, called=called)}))
 
 
 def demand_active(room: Room, by: Who, connection: str) -> None:

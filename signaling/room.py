@@ -82,7 +82,7 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
     Raise `SignalingError` if a request is refused; then nothing changes.
     """
     draft = Draft(room, event.fresh if type(event) is Asked else "")
-    for during in unheard(draft, outages):
+    for during in unheard(draft, outages) if outages else ():
         settle(draft, min(now, during.start))
         outage(draft, during)
     # What was over by then is not brought about by time: nobody is absent from a visit that had ended.

@@ -18,10 +18,10 @@ from signaling.shown import (
     shown_participants,
 )
 from signaling.state import (
+    AS_THEY_COME,
     Attendee,
     AudioOnly,
     MediaLog,
-    Role,
     Segment,
     Stand,
     Visit,
@@ -33,7 +33,7 @@ def begin_segment(draft: Draft, visit: Visit) -> Visit:
     now = draft.now
     attendees = dict(visit.attendees)
     for id in inside(visit):
-        attendees[id] = _audio_only_from(attendees.get(id, Attendee()), now, role_in(visit, id).value)
+        attendees[id] = _audio_only_from(visit, id, now)
     visit = replace(
         visit,
         segments=(*visit.segments, Segment(now)),
@@ -47,16 +47,17 @@ def begin_segment(draft: Draft, visit: Visit) -> Visit:
     return draft.put_visit(with_company(draft, visit))
 
 
-def _audio_only_from(attendee: Attendee, now: int, said_by: str) -> Attendee:
+def _audio_only_from(visit: Visit, participant: str, now: int) -> Attendee:
+    attendee = visit.attendees.get(participant, AS_THEY_COME)
     if attendee.mode == "video":
         return attendee
-    return replace(attendee, audio_only=(*attendee.audio_only, AudioOnly(now, attendee.reason, said_by)))
+    span = AudioOnly(now, attendee.reason, role_in(visit, participant).value)
+    return replace(attendee, audio_only=(*attendee.audio_only, span))
 
 
 def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = False) -> Visit:
     """Tell a client who came later, or came back (`again`), that they are in, and the others that somebody came."""
-    attendee = visit.attendees.get(participant, Attendee())
-    attendees = {**visit.attendees, participant: _audio_only_from(attendee, draft.now, Role.CLIENT.value)}
+    attendees = {**visit.attendees, participant: _audio_only_from(visit, participant, draft.now)}
     visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
     told = VisitStarted(
         visit=visit.id,
@@ -90,24 +91,35 @@ def stop_segment(visit: Visit, now: int, by: str | None, reason: str) -> Visit:
         id: replace(seat, stand=Stand.OUT, attended=spans_ended(seat.attended, now)) if seat.stand is Stand.IN else seat
         for id, seat in visit.seats.items()
     }
-    visit = replace(visit, segments=segments, seats=seats, alone_since=None)
-    for id in (*visit.media, *visit.attendees):
-        visit = stop_media_log(visit, id, now)
-    return visit
+    return replace(
+        visit,
+        segments=segments,
+        seats=seats,
+        alone_since=None,
+        media={id: _log_ended(log, now) for id, log in visit.media.items()},
+        attendees={id: _flag_ended(attendee, now) for id, attendee in visit.attendees.items()},
+    )
 
 
 def stop_media_log(visit: Visit, participant: str, now: int) -> Visit:
     """Return the visit with a participant's running media and audio-only spans ended at `now`."""
-    log = visit.media.get(participant)
+    log, attendee = visit.media.get(participant), visit.attendees.get(participant)
     if log is not None:
-        log = MediaLog(spans_ended(log.up, now), spans_ended(log.video, now))
-        visit = replace(visit, media={**visit.media, participant: log})
-    attendee = visit.attendees.get(participant)
-    if attendee is not None and attendee.audio_only and attendee.audio_only[-1].end is None:
-        last = replace(attendee.audio_only[-1], end=max(now, attendee.audio_only[-1].start))
-        attendee = replace(attendee, audio_only=(*attendee.audio_only[:-1], last))
-        visit = replace(visit, attendees={**visit.attendees, participant: attendee})
+        visit = replace(visit, media={**visit.media, participant: _log_ended(log, now)})
+    if attendee is not None:
+        visit = replace(visit, attendees={**visit.attendees, participant: _flag_ended(attendee, now)})
     return visit
+
+
+def _log_ended(log: MediaLog, now: int) -> MediaLog:
+    return MediaLog(spans_ended(log.up, now), spans_ended(log.video, now))
+
+
+def _flag_ended(attendee: Attendee, now: int) -> Attendee:
+    if not attendee.audio_only or attendee.audio_only[-1].end is not None:
+        return attendee
+    last = replace(attendee.audio_only[-1], end=max(now, attendee.audio_only[-1].start))
+    return replace(attendee, audio_only=(*attendee.audio_only[:-1], last))
 
 
 def with_company(draft: Draft, visit: Visit) -> Visit:

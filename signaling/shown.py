@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, Final
+from typing import Any
 
 from msgspec.structs import asdict
 
 from signaling.index import index_of
 from signaling.lookup import inside, roster
 from signaling.minutes import connected
-from signaling.state import CLIENT, IN, IN_PROGRESS, Attendee, Entry, Person, Phase, Role, Room, Seat, Visit
-
-_AS_THEY_COME: Final = Attendee()
+from signaling.state import AS_THEY_COME, CLIENT, IN, IN_PROGRESS, Entry, Person, Role, Room, Seat, Visit
 
 
 def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
@@ -58,7 +56,7 @@ def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
 
 def shown_participants(room: Room, visit: Visit, viewer: str) -> tuple[dict[str, Any], ...]:
     """Return everybody in the visit as `viewer` may see them. Between segments: everybody who may rejoin."""
-    ids = inside(visit) if visit.phase is Phase.IN_PROGRESS else roster(visit)
+    ids = inside(visit) if visit.phase is IN_PROGRESS else roster(visit)
     return tuple([shown_participant(room, visit, id, viewer) for id in ids])
 
 
@@ -69,24 +67,20 @@ def shown_to_each(
 
     Two of one side see a third alike, so that is made once.
     """
-    alike: dict[tuple[str, bool], dict[str, Any]] = {}
+    alike: dict[bool, dict[str, dict[str, Any]]] = {True: {}, False: {}}
     for viewer in viewers:
-        client = viewer in visit.seats
-        shown = []
+        seen = alike[viewer in visit.seats]
+        own = {viewer: shown_participant(room, visit, viewer, viewer)}
         for id in viewers:
-            seen = alike.get((id, client)) if id != viewer else None
-            if seen is None:
-                seen = shown_participant(room, visit, id, viewer)
-                if id != viewer:
-                    alike[id, client] = seen
-            shown.append(seen)
-        yield viewer, tuple(shown)
+            if id not in seen and id != viewer:
+                seen[id] = shown_participant(room, visit, id, viewer)
+        yield viewer, tuple([own.get(id) or seen[id] for id in viewers])
 
 
 def shown_participant(room: Room, visit: Visit, participant: str, viewer: str) -> dict[str, Any]:
     """Return one participant as `viewer` may see them. All others of the viewer's side see them alike."""
     seat = visit.seats.get(participant)
-    attendee = visit.attendees.get(participant, _AS_THEY_COME)
+    attendee = visit.attendees.get(participant, AS_THEY_COME)
     you = participant == viewer
     shown: dict[str, Any] = {
         "id": participant,

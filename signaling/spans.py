@@ -13,15 +13,16 @@ Spans = tuple[Span, ...]
 
 def spans(intervals: Iterable[Interval], now: int) -> Spans:
     """Return intervals as spans; those that still run end at `now`, and nothing lies behind it."""
-    return union(
-        [(span.start, min(now, now if span.end is None else span.end)) for span in intervals],
-    )
+    return union([(span.start, now if span.end is None or span.end > now else span.end) for span in intervals])
 
 
 def union(some: Iterable[Span]) -> Spans:
     """Return every instant that lies in any of `some`, in whatever order they come."""
+    real = [span for span in some if span[0] < span[1]]
+    if len(real) < 2:
+        return tuple(real)
     joined: list[Span] = []
-    for start, end in sorted(span for span in some if span[0] < span[1]):
+    for start, end in sorted(real):
         if joined and start <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
@@ -31,11 +32,13 @@ def union(some: Iterable[Span]) -> Spans:
 
 def overlap(one: Spans, other: Spans) -> Spans:
     """Return every instant that lies in both."""
-    return union((max(a, c), min(b, d)) for a, b in one for c, d in other)
+    return union([(max(a, c), min(b, d)) for a, b in one for c, d in other])
 
 
 def without(one: Spans, other: Spans) -> Spans:
     """Return every instant of `one` that does not lie in `other`."""
+    if not other:
+        return one
     left: list[Span] = []
     for start, end in one:
         for a, b in other:

@@ -137,7 +137,6 @@ def _let_in(draft: Draft, visit: Visit, seat: Seat) -> Visit:
     """Move a waiting seat in, and carry the audio-only flag of the check-in over."""
     entry = entry_of(draft.room, seat.participant)
     assert entry is not None, "a waiting seat has an entry"
-    draft.put_visit(visit)
     visit = leave_queue(draft, entry, "admitted", Stand.IN) or visit
     attendee = visit.attendees.get(seat.participant, Attendee())
     camera = seat.checked_in is None or (seat.checked_in.devices.camera and entry.media == "video")

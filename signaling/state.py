@@ -154,6 +154,10 @@ class Attendee(Struct, frozen=True):
     """The flag's history while in the visit."""
 
 
+AS_THEY_COME: Final = Attendee()
+"""Everything on, nothing said."""
+
+
 class Seat(Struct, frozen=True):
     """One client of a visit."""
 

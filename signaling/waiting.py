@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from signaling.deadlines import awaited_since
 from signaling.draft import Draft
 from signaling.effects import Own, Told
@@ -21,8 +19,8 @@ def demand_window(visit: Visit, now: int) -> None:
     if now < opens(visit):
         raise Refused("too early")
     # As long as the visit itself waits for somebody, it lets them come.
-    still_awaited = awaited_since(visit) + visit.policy.no_show_after
-    if now > max(visit.end + visit.policy.window_after, still_awaited):
+    policy = visit.policy
+    if now > visit.end + policy.window_after and now > awaited_since(visit) + policy.no_show_after:
         raise Refused("too late")
 
 
@@ -39,43 +37,56 @@ def set_status(draft: Draft, _: Who, request: SetStatus) -> None:
 
 
 def tell_status(draft: Draft) -> None:
-    """Tell the waiting how their provider is, if it is not what it was before this step."""
+    """Tell the waiting how their provider is, if it is not what it was before this step, or what they were just told.
+
+    One step may hold several changes: a visit that was over long ago, and the one that begins.
+    """
+    if not draft.changed:
+        return
     status = shown_status(draft.room)
-    if not draft.changed or shown_status(draft.before) == status:
+    same = shown_status(draft.before) == status
+    # By exact type: asked in every step of every entry, and `isinstance` takes its time to say no.
+    said = [(e.to, e.message) for e in draft.entries if type(e) is Told and type(e.message) is WaitingChanged]
+    if same and all(_says(told, status) for _, told in said):
         return
     last: dict[str, WaitingChanged] = {}
-    for entry in draft.entries:
-        if isinstance(entry, Told) and isinstance(entry.message, WaitingChanged):
-            last |= dict.fromkeys(entry.to, entry.message)
-    know = {who for who, told in last.items() if (told.status, told.minutes) == (status.kind, status.minutes)}
-    places = {who: at for who, at in _places(draft.index).items() if who not in know}
-    _tell(draft, [who for who in draft.index.waiting if who not in know], places, status)
+    for to, told in said:
+        last |= dict.fromkeys(to, told)
+    know = {who for who, told in last.items() if _says(told, status)}
+    ignorant = {who: None for who in draft.index.waiting if who not in know and (who in last or not same)}
+    places = {who: at for who, at in _places(draft.index).items() if who in ignorant} if draft.index.shown else {}
+    _tell(draft, list(ignorant), places, status)
+
+
+def _says(told: WaitingChanged, status: Status) -> bool:
+    return told.status == status.kind and told.minutes == status.minutes
 
 
 def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:
     """An entry came or went: tell it how the provider is, and tell those whose place in line it changed, if shown."""
-    here = {behind.participant: None} if behind.id in draft.room.entries else {}
-    places = _places(draft.index, behind=behind)
-    if here or places:
-        _tell(draft, here | places, places, shown_status(draft.room))
+    to = [behind.participant] if behind.id in draft.room.entries else []
+    places: dict[str, int] = {}
+    if draft.index.shown:
+        places = _places(draft.index, draft.index.place(behind))
+        to += [who for who in places if who not in to]
+    if to:
+        _tell(draft, to, places, shown_status(draft.room))
 
 
-def _tell(draft: Draft, to: Iterable[str], places: dict[str, int], status: Status) -> None:
+def _tell(draft: Draft, to: list[str], places: dict[str, int], status: Status) -> None:
     # Said once to all of them, and to each their own place: nobody learns who else is told.
     told = WaitingChanged(status=status.kind, minutes=status.minutes)
     draft.tell(to, told, own=Own("ahead", places) if places else None)
 
 
-def _places(index: Index, *, behind: Entry | None = None) -> dict[str, int]:
-    """Return how many wait before each of those who are told so: all, or an entry and whoever is behind it."""
-    if not index.shown:
-        return {}
-    start = index.place(behind) if behind is not None else 0
-    return {place.participant: at for at, place in enumerate(index.line[start:], start) if place.shown}
+def _places(index: Index, start: int = 0) -> dict[str, int]:
+    """Return how many wait before each of those who are told so and have as many as `start` before them."""
+    return {who: at for at, (_, _, who, shown) in enumerate(index.line[start:], start) if shown}
 
 
 def ahead(room: Room, entry: Entry) -> int | None:
     """Return how many wait before this entry; None where the room does not show it."""
     index = index_of(room)
     at = index.place(entry)
-    return at if index.line[at].shown else None
+    *_, shown = index.line[at]
+    return at if shown else None

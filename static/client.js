@@ -184,7 +184,7 @@ function makeCheckIn() {
   screen.show({
     t: words.t,
     consent: (view?.practice ?? entrance.practice)?.consent,
-    named: !entrance.lobby,
+    name: entrance.lobby ? "own" : entrance.mayChooseName ? "chosen" : "none",
     onSubmit: (answers) => void checkIn(answers),
   });
   return screen;

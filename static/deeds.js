@@ -164,7 +164,11 @@ export class Deeds {
   rejoin(visit) {
     this.#askForDevices();
     this.#part.enters(visit.id);
-    void this.attempt(this.#rooms.change(visit, "rejoin", { visit: visit.id }));
+    const asked = this.#rooms.change(visit, "rejoin", { visit: visit.id }).catch((error) => {
+      if (this.#part.visit === visit.id) this.#part.leaves();
+      throw error;
+    });
+    void this.attempt(asked);
   }
 
   /** @param {RoomVisit} visit */

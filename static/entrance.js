@@ -81,11 +81,18 @@ export class Entrance {
     return now.appointment?.group ?? this.#memory.get("group") === "yes";
   }
 
+  /** Whether this client may choose a name for the others of the group to see. */
+  get mayChooseName() {
+    return this.#memory.get("group") === "yes" && this.#memory.get("names") !== "yes";
+  }
+
   /** @param {Joined} told */
   #learn(told) {
     this.joined = told;
     this.#onPractice(told.practice);
-    this.#memory.set("group", told.appointment.group ? "yes" : null); // a reloaded page that resumes is not told again
+    // A reloaded page that resumes is not told again.
+    this.#memory.set("group", told.appointment.group ? "yes" : null);
+    this.#memory.set("names", told.appointment.names ? "yes" : null);
     return told;
   }
 }

@@ -3,7 +3,7 @@
 import { CallStage } from "./components/call-stage.js";
 import { Chat } from "./lib/chat.js";
 import { newId, systemClock } from "./lib/clock.js";
-import { shownOthers } from "./lib/group.js";
+import { shownOthers, silentLeads } from "./lib/group.js";
 import { Call } from "./lib/media.js";
 import { Speaking } from "./lib/speaking.js";
 
@@ -17,6 +17,9 @@ import { Speaking } from "./lib/speaking.js";
 const RELEASE = 1_500;
 /** ms between one look at who speaks and the next. */
 const LISTEN = 250;
+/** So many looks the server has to say whom a line carries; and so many more until it is asked again. */
+const DOUBT = 4;
+const DOUBT_STILL = 20;
 
 /** Every session of this page: a provider has one for each room. @type {Set<Session>} */
 const sessions = new Set();
@@ -42,6 +45,8 @@ export class Session {
 
   #chat;
   #speaking = new Speaking();
+  /** What is not plain about who is there, and for how many looks. */
+  #doubt = { about: "", for: 0 };
   /** @type {() => void} */
   #callOffListening = () => {};
 
@@ -124,6 +129,7 @@ export class Session {
       onStepOut:
         onStepOut &&
         (() => {
+          this.#connection.tell("media.state", { microphone: false, camera: false, screen: false });
           this.leave();
           onStepOut();
         }),
@@ -157,6 +163,20 @@ export class Session {
     this.#callOffListening();
     this.#stage?.speaking(this.#speaking.hear(this.call.levels(), systemClock.now()));
     this.#callOffListening = systemClock.after(LISTEN, () => this.#listen());
+    this.#learn();
+  }
+
+  /** Two people need no names. Of more who are expected, the one who came may be any: then it is asked who it is. */
+  #learn() {
+    const others = this.#others();
+    const nameless = this.call.nameless && others.length > 1;
+    const about = nameless ? "names" : silentLeads(this.#participants, others).join();
+    this.#doubt = { about, for: about && about === this.#doubt.about ? this.#doubt.for + 1 : 0 };
+    if (this.#doubt.for === DOUBT || (nameless && this.#doubt.for % DOUBT_STILL === DOUBT)) this.call.learn();
+  }
+
+  #others() {
+    return shownOthers(this.#participants, this.call.remotes);
   }
 
   /** @param {string} open @param {RTCIceServer[] | undefined} iceServers */
@@ -197,7 +217,7 @@ export class Session {
     if (!this.#stage || !this.#t) return;
     this.#stage.tell(
       {
-        others: shownOthers(this.#participants, this.call.remotes),
+        others: this.#others(),
         remotes: this.call.remotes,
         call: this.call.state,
         line: this.#connection.state,

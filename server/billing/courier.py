@@ -20,6 +20,7 @@ from typing import Final
 import httpx
 from msgspec import Struct
 
+from server import tasks
 from server.billing.addresses import Resolve, Unreachable, checked, resolve
 from server.billing.owing import Due, Owing
 from server.billing.webhooks import BadEndpoint, Endpoint, address, headers
@@ -124,9 +125,7 @@ class Courier(Duty):
         return True
 
     async def _cut_short(self) -> None:
-        for task in self._running.values():
-            task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await tasks.end(*self._running.values())
         self._running.clear()
 
     async def _visit(self, key: Key, group: Sequence[Due]) -> None:

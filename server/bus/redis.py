@@ -38,6 +38,8 @@ BEAT: Final = 2.0
 PATIENCE: Final = 6.0
 """Seconds without an echo after which the connection is thrown away."""
 CONNECT: Final = 1.0
+TRIES: Final = 3
+"""Connections that are tried at first: of a cluster's servers one may be down, and the next try is another's."""
 CONFIRM: Final = 2.0
 """Seconds to wait for the server's confirmation of a subscription."""
 BATCH: Final = 500
@@ -101,10 +103,13 @@ class RedisBus:
 
     async def open(self) -> None:
         """Connect for the first time. Raise `StoreAway`."""
-        try:
-            await self._connect()
-        except (NotConnected, StoreFault, StoreAway):
-            raise StoreAway from None
+        for left in reversed(range(TRIES)):
+            try:
+                await self._connect()
+                break
+            except (NotConnected, StoreFault, StoreAway):
+                if not left:
+                    raise StoreAway from None
         self._store.address.moved.append(self._hang_up)
         self._tasks = [
             self._loop.create_task(self._send_beats(), name="bus: beats"),

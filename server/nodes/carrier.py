@@ -13,6 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
+from server import tasks
 from server.nodes.errands import Answered, Line, NotHere, Offered, Trickled
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
@@ -346,6 +347,4 @@ class Carrier:
         begun = {*self._telling.values(), *self._tasks}
         if begun:
             _, late = await asyncio.wait(begun, timeout=FAREWELL)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await tasks.end(*late)

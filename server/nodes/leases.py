@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
+from server import tasks
 from server.ports import Carried, Nodes, Pulses, StoreAway
 from signaling.errors import SignalingError
 
@@ -76,7 +77,6 @@ class Leases:
         """Whether others may have taken what this node carries."""
         self._buried: set[str] = set()
         self._takings: dict[str, asyncio.Task[None]] = {}
-        self._ending = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -197,12 +197,7 @@ class Leases:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Pulse no more, and let go of everything."""
-        self._ending.set()
-        for task in self._takings.values():
-            task.cancel()
-        await asyncio.gather(
-            *self._takings.values(), *([self._running] if self._running else []), return_exceptions=True
-        )
+        await tasks.end(*self._takings.values(), *([self._running] if self._running else []))
         with suppress(StoreAway):
             for visit in tuple(self._mine):
                 self.drop(visit)
@@ -210,17 +205,14 @@ class Leases:
             await self._nodes.hush(self._node)
 
     async def _run(self) -> None:
-        # Ended by a word and not by a cancellation, of which a library on the way to the store may make nothing.
-        while not self._ending.is_set():
+        while True:
             try:
                 await self.tick()
             except StoreAway:
                 pass
             except Exception as error:  # noqa: BLE001 - all visits of this node hang on this task
                 logger.error("a pulse failed: %s", type(error).__name__)  # noqa: TRY400
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY):
-                    await self._ending.wait()
+            await asyncio.sleep(EVERY)
 
     async def tick(self) -> None:
         """Pulse once; let go of what was lost, and begin to take over what the dead have left. Raise `StoreAway`."""
@@ -248,7 +240,7 @@ class Leases:
         except StoreAway:
             pass  # the next pulse tries again
         except SignalingError:
-            self.forget(visit)  # it has ended
+            self.forget(visit)  # it has ended, unheard here
         except Exception as error:  # noqa: BLE001 - one visit that cannot be taken must not keep the others
             logger.error("%s cannot be taken over: %s", visit, type(error).__name__)  # noqa: TRY400
         finally:

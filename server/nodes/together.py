@@ -45,7 +45,7 @@ class Together:
     ) -> None:
         """`here` tells people at this node; `seen` is the newest event number that the hub has seen of a room.
 
-        `deliver` and `gap` are the hub's: what the bus brings is for it, too.
+        `deliver` and `gap` are the hub's: what the bus brings is for it, too. `steady` is seconds that never jump.
         """
         self._deliver = deliver
         self._gap = gap

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping,
 from types import TracebackType
 from typing import Any, Self
 
+from server import tasks
 from server.ports import Attendance, Bus, Clock, Rooms, RoomStore, Secrets, StoreAway
 from server.web.closes import Close, may_resume
 from server.web.door import Counts, MaySee, Shell, View, Wire
@@ -140,9 +141,7 @@ class Hub:
         except TimeoutError:
             logger.warning("%d reports were not made; others find out by our missing heartbeat", len(self._tasks))
         while left := [*self._tasks, *([self._clockwork] if self._clockwork else [])]:
-            for task in left:
-                task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await tasks.end(*left)
             self._clockwork = None
 
     async def _run(self) -> None:

@@ -38,13 +38,15 @@ class JoinBody(Struct, frozen=True):
     token: Annotated[str, Meta(max_length=1000)]
 
 
-class AppointmentShown(Struct, frozen=True):
+class AppointmentShown(Struct, frozen=True, omit_defaults=True):
     """When the client is expected. Times are ms UTC."""
 
     id: str
     start: int
     end: int
     group: bool
+    names: bool = False
+    """Of a group: its clients see each other's names. Else each may choose a first name to be seen by."""
 
 
 class JoinAnswer(Struct, frozen=True):
@@ -122,7 +124,11 @@ async def join(call: Call, body: JoinBody) -> JoinAnswer:
         practice=shown(invited.policy.practice),
         provider=await with_status(call.services, invited.link.practice, invited.provider),
         appointment=AppointmentShown(
-            id=appointment.id, start=appointment.start, end=appointment.end, group=appointment.group
+            id=appointment.id,
+            start=appointment.start,
+            end=appointment.end,
+            group=appointment.group,
+            names=appointment.group and invited.policy.names_in_group,
         ),
     )
 

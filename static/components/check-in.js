@@ -14,11 +14,12 @@ export class CheckInForm extends Screen {
    * @param {Object} model
    * @param {Translator} model.t
    * @param {import("../lib/types.js").Consent | undefined} model.consent
-   * @param {boolean} model.named  false asks for a name: the unverified lane
+   * @param {"own" | "chosen" | "none"} model.name  the unverified lane asks who it is; a group, how to be called in it
    * @param {(answers: CheckIn) => void} model.onSubmit
    */
-  show({ t, consent, named, onSubmit }) {
-    const name = input("display_name", { autocomplete: "name", maxlength: 80, required: true });
+  show({ t, consent, name: asks, onSubmit }) {
+    const own = asks === "own";
+    const name = input("display_name", own ? { autocomplete: "name", maxlength: 80, required: true } : { autocomplete: "given-name", maxlength: 40 });
     const state = h(
       "select",
       { id: freshId("state"), name: "state", required: true, autocomplete: "address-level1" },
@@ -38,7 +39,7 @@ export class CheckInForm extends Screen {
       { class: "card sheet", novalidate: true },
       heading(t.say("checkin.title")),
       h("p", { class: "lead" }, t.say("checkin.lead")),
-      named ? null : field(t.say("checkin.name"), name),
+      own ? field(t.say("checkin.name"), name) : null,
       h(
         "fieldset",
         {},
@@ -46,6 +47,7 @@ export class CheckInForm extends Screen {
         field(t.say("checkin.state"), state, t.say("checkin.state_why")),
         h("div", { class: "radios", role: "radiogroup", "aria-label": t.say("checkin.kind") }, ...kinds.map(({ label }) => label)),
       ),
+      asks === "chosen" ? h("fieldset", {}, h("legend", {}, t.say("checkin.group")), field(t.say("checkin.group_name"), name, t.say("checkin.group_name_why"))) : null,
       h("fieldset", {}, h("legend", {}, t.say("checkin.private")), privacy.label, h("p", { class: "hint" }, t.say("checkin.privacy_more"))),
       h(
         "fieldset",
@@ -70,7 +72,7 @@ export class CheckInForm extends Screen {
       const kind = kinds.find((one) => one.input.checked)?.input.value;
       /** @type {[boolean, HTMLElement, string][]} */
       const needed = [
-        [!named && name.value.trim() === "", name, "checkin.need_name"],
+        [own && name.value.trim() === "", name, "checkin.need_name"],
         [state.value === "", state, "checkin.need_state"],
         [!kind, kinds[0]?.input ?? state, "checkin.need_kind"],
         [!consented.input.checked, consented.input, "checkin.need_consent"],
@@ -89,7 +91,7 @@ export class CheckInForm extends Screen {
       setText(this.#error, "");
       this.#submit.disabled = true;
       onSubmit({
-        ...(named ? {} : { display_name: name.value.trim() }),
+        ...(asks !== "none" && name.value.trim() ? { display_name: name.value.trim() } : {}),
         place: { state: state.value, kind: kind ?? "other" },
         consent: { version: consent?.version ?? "" },
         privacy: privacy.input.checked,

@@ -1,6 +1,6 @@
 /** One who waits, as the provider's list shows them. */
 
-import { dropped, isLate } from "../lib/group.js";
+import { dropped } from "../lib/group.js";
 import { freshId, h, setText } from "./dom.js";
 import { openRemove, openTell } from "./entry-dialogs.js";
 import { icon } from "./icons.js";
@@ -20,7 +20,7 @@ import { placeOf } from "./ready-notice.js";
 
 /**
  * @typedef {Object} Around               what else is known of the room
- * @property {import("../lib/types.js").RoomVisit} [live]  the session that is live in the same room
+ * @property {"late" | "busy" | "ended"} [way]   what is in the way of a Start
  * @property {{group: boolean, ready: number, of: number}} readiness
  * @property {string} [with]              a client of the same group, whose row has the one Start for all who are ready
  */
@@ -82,16 +82,16 @@ export class EntryRow extends HTMLElement {
   }
 
   /** @param {Entry} entry @param {Around} around */
-  tell(entry, { live, readiness, ...around }) {
+  tell(entry, { way, readiness, ...around }) {
     const t = this.#t;
     this.#entry = entry;
-    this.#late = isLate(entry, live);
-    const busy = live !== undefined && !this.#late;
+    this.#late = way === "late";
+    const barred = way !== undefined && !this.#late;
     setText(this.#name, entry.client.name);
     setText(this.#start, this.#late ? t.say("group.admit") : readiness.group ? t.say("room.start_group", { ready: readiness.ready, of: readiness.of }) : t.say("room.start"));
-    this.#start.disabled = this.#match.disabled = busy;
+    this.#start.disabled = this.#match.disabled = barred;
     this.#start.hidden = around.with !== undefined && !this.#late;
-    setText(this.#busy, busy ? t.say("room.busy_hint") : "");
+    setText(this.#busy, barred ? t.say(way === "ended" ? "room.ended_hint" : "room.busy_hint") : "");
     this.#start.className = entry.verified ? "primary" : "secondary";
     /** @type {[string, string][]} */
     const facts = [];

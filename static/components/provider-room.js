@@ -1,7 +1,7 @@
 /** A provider's room: who waits and since when, today's appointments, what is live or may be rejoined. */
 
-import { readiness } from "../lib/group.js";
-import { clientsOf, endedVisits, liveBeside, liveVisits } from "../lib/room.js";
+import { inTheWay, readiness } from "../lib/group.js";
+import { clientsOf, endedVisits, liveVisits } from "../lib/room.js";
 import { freshId, h, heading, Screen, setText, syncRows } from "./dom.js";
 import { EntryRow } from "./entry-row.js";
 import { icon } from "./icons.js";
@@ -112,7 +112,7 @@ export class ProviderRoom extends Screen {
     this.#view = view;
     const make = (/** @type {Entry} */ entry) => new EntryRow(entry, t, actions);
     const tell = (/** @type {EntryRow} */ row, /** @type {Entry} */ entry) =>
-      row.tell(entry, { live: liveBeside(view, entry), readiness: readiness(view, entry.appointment), with: startsWith(view, entry) });
+      row.tell(entry, { way: inTheWay(view, entry), readiness: readiness(view, entry.appointment), with: startsWith(view, entry) });
     syncRows(this.#waiting, this.#entries, view.waiting, ({ id }) => id, make, tell);
     syncRows(this.#unverified, this.#knocks, view.unverified, ({ id }) => id, make, tell);
     syncRows(this.#visits, this.#visitRows, [...liveVisits(view), ...endedVisits(view)], rowKey, (visit) => this.#visitRow(visit), (row, visit) => this.#tellVisit(row, visit));

@@ -1,7 +1,7 @@
 /** "*Name* is ready": in the middle of the screen when there is nothing else to do, a banner during a session. */
 
-import { isLate, readiness } from "../lib/group.js";
-import { liveBeside, unnoticed } from "../lib/room.js";
+import { inTheWay, readiness } from "../lib/group.js";
+import { unnoticed } from "../lib/room.js";
 import { h, setText } from "./dom.js";
 import { icon } from "./icons.js";
 
@@ -82,16 +82,16 @@ export class ReadyDialog {
     setText(this.#others, alsoReady(ready, t));
     const { group, ready: there, of } = view ? readiness(view, entry.appointment) : { group: false, ready: 0, of: 0 };
     this.#together = group ? ready.filter((one) => one.appointment === entry.appointment) : [entry];
-    const live = view ? liveBeside(view, entry) : undefined;
-    this.#late = isLate(entry, live);
-    this.#start.hidden = live !== undefined && !this.#late;
+    const way = view ? inTheWay(view, entry) : undefined;
+    this.#late = way === "late";
+    this.#start.hidden = way !== undefined && !this.#late;
     // A name that anybody may have typed: nothing here is done by reflex.
     this.#start.className = entry.verified ? "primary large" : "secondary large";
-    this.#match.hidden = entry.verified || live !== undefined;
+    this.#match.hidden = entry.verified || way !== undefined;
     this.#unverified.hidden = entry.verified;
     setText(this.#unverified, t.say("ready.unverified"));
     setText(this.#match, t.say("match.open"));
-    setText(this.#busy, this.#start.hidden ? t.say("room.busy_hint") : "");
+    setText(this.#busy, this.#start.hidden ? t.say(way === "ended" ? "room.ended_hint" : "room.busy_hint") : "");
     setText(this.#start, this.#late ? t.say("group.admit") : group ? t.say("room.start_group", { ready: there, of }) : t.say("room.start"));
     setText(this.#later, t.say("ready.not_now"));
     if (!this.dialog.open) {

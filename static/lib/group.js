@@ -1,5 +1,7 @@
 /** Who belongs to an appointment, and where each of them is: what a provider's lists are made of. */
 
+import { endedVisits, liveBeside } from "./room.js";
+
 /** @typedef {import("./types.js").ProviderView} ProviderView */
 /** @typedef {import("./types.js").RoomVisit} RoomVisit */
 /** @typedef {import("./types.js").RoomAppointment} RoomAppointment */
@@ -78,9 +80,18 @@ export function matchesOf(view, live) {
     .filter(({ appointment, client }) => client.seat !== "removed" && !waits.has(`${appointment.id}/${client.id}`) && !inside.has(client.id));
 }
 
-/** Whether somebody waits for a session that has begun already: they are admitted, and nothing is started. @param {Entry} entry @param {RoomVisit | undefined} live */
-export function isLate(entry, live) {
-  return live !== undefined && entry.appointment !== undefined && entry.appointment === live.appointment;
+/**
+ * What keeps a session from being started for somebody who waits: it goes on without them and they are admitted
+ * (`late`), another goes on in that room (`busy`), or it has ended and is rejoined first (`ended`).
+ * @param {ProviderView} view
+ * @param {Entry} entry
+ * @returns {"late" | "busy" | "ended" | undefined}
+ */
+export function inTheWay(view, entry) {
+  const theirs = (/** @type {RoomVisit} */ { appointment }) => appointment !== undefined && appointment === entry.appointment;
+  const live = liveBeside(view, entry);
+  if (live) return theirs(live) ? "late" : "busy";
+  return endedVisits(view).some(theirs) ? "ended" : undefined;
 }
 
 /** How many of an appointment's clients wait. @param {ProviderView} view @param {string | undefined} appointment */
@@ -119,4 +130,14 @@ export function shownOthers(participants, remotes) {
   const led = leads.some(({ id, you }) => you || there.has(id));
   const idle = new Set(led && leads.length > 1 ? leads.filter(({ id }) => !there.has(id)) : []);
   return participants.filter((one) => !one.you && one.presence !== "left" && !idle.has(one));
+}
+
+/**
+ * Who of several providers sends nothing: they look on, or they went out, which only the server can say.
+ * @param {import("./types.js").Participant[]} participants
+ * @param {import("./types.js").Participant[]} shown
+ */
+export function silentLeads(participants, shown) {
+  const several = participants.filter(({ role }) => role !== "client").length > 1;
+  return several ? shown.filter(({ role, microphone, camera }) => role !== "client" && microphone === false && camera === false).map(({ id }) => id) : [];
 }

@@ -128,6 +128,17 @@ export class Call extends Emitter {
     ]);
   }
 
+  /** A line carries somebody who was not named. @returns {boolean} */
+  get nameless() {
+    const live = (/** @type {MediaStreamTrack} */ track) => !track.muted;
+    return this.state === "connected" && this.remotes.some(({ participant, stream }) => participant === "" && stream.getTracks().some(live));
+  }
+
+  /** Offer once more: the answer names whom the lines carry by now. */
+  learn() {
+    if (!this.#next) this.#peer?.negotiate();
+  }
+
   /** The WebSocket is back. Media may have gone on all the while. */
   resume() {
     this.#peer?.resume();

@@ -24,7 +24,7 @@
  * @property {string} [time_zone]
  *
  * @typedef {{id?: string, name: string, status?: Status | "with_someone", minutes?: number}} Provider
- * @typedef {{id?: string, start?: number, end?: number, opens?: number, group?: boolean}} Appointment  times are ms, UTC
+ * @typedef {{id?: string, start?: number, end?: number, opens?: number, group?: boolean, names?: boolean}} Appointment  times are ms, UTC; `names` is told with a link alone
  *
  * @typedef {Object} Participant
  * @property {string} id

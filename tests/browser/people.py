@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import httpx
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 from tests.stories.service import Service
@@ -83,6 +84,10 @@ class Person:
         assert await self.page.evaluate(SMALLEST) >= LEAST
         return await self.decoded()
 
+    async def is_out(self) -> None:
+        """Make sure that nothing of a session is open here."""
+        assert await self.page.evaluate("window.carelobby.peers().length") == 0
+
     async def open_chat(self) -> None:
         await self.page.get_by_role("button", name="Chat").click()
 
@@ -118,6 +123,14 @@ class Client(Person):
         await self.page.locator("[name=consent]").check()
         await self.click("Check in")
         await self.screen("waiting")
+
+    async def knock(self, provider: str, name: str) -> None:
+        """Come without a link, by the practice's own page, into the waiting room."""
+        await self.page.goto(f"{self.url}/p/demo/telehealth")
+        await self.screen("welcome")
+        await self.page.get_by_label("Who are you seeing?").select_option(provider)
+        await self.check_devices()
+        await self.check_in(name=name)
 
     async def arrive(self, link: str) -> None:
         """Do everything from the link to the waiting room."""
@@ -156,6 +169,15 @@ async def in_session(browser: Browser, service: Service) -> tuple[Client, Clinic
     await clinician.start(name)
     await client.sees_and_hears()
     return client, clinician
+
+
+async def ehr(service: Service, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Ask something of the API as the demo practice's own program."""
+    key = {"Authorization": f"Bearer {service.told['api_key']}"}
+    async with httpx.AsyncClient(base_url=service.url, headers=key) as client:
+        answer = await client.request(method, path, json=body)
+    assert answer.is_success, answer.text
+    return dict(answer.json())
 
 
 async def end(person: Person) -> None:

@@ -93,7 +93,9 @@ async def test_the_provider_lets_a_late_client_in_sends_one_back_and_removes_one
     await sees(clinician, 1)
 
     # Who comes late waits until they are let in.
-    await ben.arrive(ben_link)
+    await ben.open(ben_link)
+    await ben.check_devices()
+    await ben.check_in(name="Benny")
     await clinician.page.get_by_text(f"{ben_name} is ready").filter(visible=True).first.wait_for()
     await clinician.page.get_by_role("button", name="Clients", exact=True).click()
     await member(clinician.page, ben_name).get_by_text("In the waiting room").wait_for()
@@ -101,6 +103,7 @@ async def test_the_provider_lets_a_late_client_in_sends_one_back_and_removes_one
     await ben.screen("session")
     await sees(clinician, 2)
     await sees(ana, 2)
+    await ana.page.locator("call-tile").filter(has_text="Benny").wait_for()
 
     # Back to the waiting room, in again, and out for good.
     await member(clinician.page, ben_name).get_by_role("button", name="Back to waiting room").click()
@@ -110,12 +113,28 @@ async def test_the_provider_lets_a_late_client_in_sends_one_back_and_removes_one
     await member(clinician.page, ben_name).get_by_role("button", name="Admit").click()
     await ben.screen("session")
     await member(clinician.page, ben_name).get_by_role("button", name="Remove").click()
+    await clinician.page.get_by_role("dialog").get_by_label("Reason").fill("Please call us first.")
     await clinician.page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
     await ben.screen("closed")
     await ben.page.get_by_text("Your place was closed").wait_for()
+    await ben.page.get_by_text("“Please call us first.”").wait_for()
     await ana.sees_and_hears()
     await tiles(clinician.page, 1)
-    assert (clinician.wrong, ana.wrong, ben.wrong) == ([], [], [])
+    await ben.open(ben_link)
+    await ben.click("Check camera and microphone")
+    await ben.page.get_by_text("Your place was closed").wait_for()
+
+    # Somebody of the group whose link does not work comes by the practice's page, and is let into their seat.
+    chloe = await Client.at(browser, demo.url, PHONE)
+    await chloe.knock(doctor["id"], "Chloé D.")
+    await clinician.page.locator("group-panel").get_by_role("button", name="Match to appointment…").click()
+    dialog = clinician.page.get_by_role("dialog").filter(has_text="Who is Chloé D.?")
+    await dialog.get_by_role("radio", name="Chloe Dubois").check()
+    await dialog.get_by_role("button", name="Admit").click()
+    await chloe.screen("session")
+    for person in (chloe, clinician, ana):
+        await sees(person, 2)
+    assert (clinician.wrong, ana.wrong, ben.wrong, chloe.wrong) == ([], [], [], [])
 
 
 def member(page: Page, name: str) -> Any:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from playwright.async_api import Browser
 
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, in_session, join_urls
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, ehr, end, in_session, join_urls
 from tests.stories.service import Service
+
+IN_THE_BACKGROUND = """() => {
+  window.notices = [];
+  window.Notification = class {
+    static permission = "granted";
+    constructor(title, how) { notices.push([title, how.renotify, how.requireInteraction]); }
+    close() { notices.push("closed"); }
+  };
+  Object.defineProperty(document, "hidden", { get: () => true });
+}"""
+"""A page that nobody looks at, with leave to call."""
 
 
 async def test_somebody_without_a_link_is_shown_apart_and_started_by_their_entry(
@@ -16,12 +27,10 @@ async def test_somebody_without_a_link_is_shown_apart_and_started_by_their_entry
     walk_in = await Client.at(browser, demo.url, PHONE)
     await clinician.sign_in(**doctor["sign_in"])
 
-    await walk_in.page.goto(f"{demo.url}/p/demo/telehealth")
-    await walk_in.screen("welcome")
-    await walk_in.page.get_by_label("Who are you seeing?").select_option(doctor["id"])
-    await walk_in.check_devices()
-    await walk_in.check_in(name="Noor Haddad")
-    await clinician.page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+    await walk_in.knock(doctor["id"], "Noor Haddad")
+    notice = clinician.page.get_by_role("dialog").filter(has_text="Noor Haddad is ready")
+    await notice.get_by_text("Without a link: make sure who they are before you begin.").wait_for()
+    await notice.get_by_role("button", name="Not now").click()
     lane = clinician.page.locator("section").filter(has_text="Without a link")
     row = lane.get_by_role("listitem").filter(has_text="Noor Haddad")
     await row.get_by_role("button", name="Match to appointment…").click()
@@ -47,13 +56,9 @@ async def test_somebody_without_a_link_takes_the_seat_they_are_matched_to(browse
     clinician = await Clinician.at(browser, demo.url, DESKTOP)
     walk_in = await Client.at(browser, demo.url, PHONE)
     await clinician.sign_in(**doctor["sign_in"])
-    await walk_in.page.goto(f"{demo.url}/p/demo/telehealth")
-    await walk_in.page.get_by_label("Who are you seeing?").select_option(doctor["id"])
-    await walk_in.check_devices()
-    await walk_in.check_in(name="R. M.")
-    await clinician.page.get_by_role("dialog").get_by_role("button", name="Not now").click()
+    await walk_in.knock(doctor["id"], "R. M.")
 
-    await clinician.click("Match to appointment…")
+    await clinician.page.get_by_role("dialog").get_by_role("button", name="Match to appointment…").click()
     dialog = clinician.page.get_by_role("dialog").filter(has_text="Who is R. M.?")
     await dialog.get_by_role("radio", name=name).check()
     await dialog.get_by_role("button", name="Start Session").click()
@@ -68,10 +73,13 @@ async def test_somebody_without_a_link_takes_the_seat_they_are_matched_to(browse
     assert (clinician.wrong, walk_in.wrong) == ([], [])
 
 
-async def test_a_notice_answered_on_one_device_is_gone_on_the_other(browser: Browser, demo: Service) -> None:
+async def test_clients_who_wait_are_told_of_everywhere_until_answered_and_read_what_they_are_told(
+    browser: Browser, demo: Service
+) -> None:
     doctor = demo.told["providers"][0]
     (_, first, first_link), (_, second, second_link) = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
     desk, phone = [await Clinician.at(browser, demo.url, size) for size in (DESKTOP, PHONE)]
+    await phone.page.add_init_script(f"({IN_THE_BACKGROUND})()")
     for device in (desk, phone):
         await device.sign_in(**doctor["sign_in"])
     clients = [await Client.at(browser, demo.url, PHONE) for _ in range(2)]
@@ -80,6 +88,9 @@ async def test_a_notice_answered_on_one_device_is_gone_on_the_other(browser: Bro
     for device in (desk, phone):
         notice = device.page.get_by_role("dialog").filter(has_text=f"{first} is ready")
         await notice.get_by_text(f"Also ready: {second}.").wait_for()
+    await desk.page.wait_for_function("document.title.startsWith('(2) ')")
+    called = ["Somebody is ready in your waiting room.", True, True]
+    assert await phone.page.evaluate("window.notices") == [called, called]
 
     await desk.page.get_by_role("dialog").get_by_role("button", name="Not now").click()
 
@@ -89,7 +100,28 @@ async def test_a_notice_answered_on_one_device_is_gone_on_the_other(browser: Bro
     for device in (desk, phone):
         await device.page.locator("dialog.ready:not([open])").wait_for(state="attached")
         assert await device.page.locator("entry-row").count() == 2, "the list stays"
-    assert (desk.wrong, phone.wrong) == ([], [])
+    assert await phone.page.evaluate("window.notices.at(-1)") == "closed"
+
+    # Of a delay all are told, of a word one alone, and of a cancellation at once.
+    await desk.page.get_by_label("My status").select_option("late")
+    await desk.page.get_by_label("Minutes late").fill("15")
+    await desk.page.get_by_label("Minutes late").press("Tab")
+    for client in clients:
+        await client.page.get_by_text("is running about 15 minutes late.").wait_for()
+    row = desk.page.locator("entry-row").filter(has_text=second)
+    await row.get_by_role("button", name="Message").click()
+    await desk.page.get_by_role("dialog").get_by_role("button", name="I will be with you in a moment.").click()
+    await desk.page.get_by_role("dialog").get_by_role("button", name="Send").click()
+    await row.get_by_text("Message sent at").wait_for()
+    await clients[1].page.get_by_text("I will be with you in a moment.").wait_for()
+    assert await clients[0].page.get_by_text("I will be with you in a moment.").count() == 0
+    booked = next(one for one in demo.told["appointments"] if one["clients"][0]["name"] == first)
+    await ehr(demo, "POST", f"/v1/appointments/{booked['id']}/cancel", {})
+    await clients[0].page.get_by_text("Your appointment was cancelled").wait_for()
+    for device in (desk, phone):
+        await device.page.locator(".appointments").get_by_text("Cancelled").wait_for()
+        assert await device.page.locator("entry-row").count() == 1
+    assert (desk.wrong, phone.wrong, *[client.wrong for client in clients]) == ([], [], [], [])
 
 
 async def test_the_two_of_a_session_write_to_each_other_and_nothing_is_kept(browser: Browser, demo: Service) -> None:

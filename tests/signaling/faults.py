@@ -129,10 +129,15 @@ FAULTS = (
     Fault(
         "the waiting are not told that the provider is with someone",
         "lookup.py",
-        'WITH_SOMEONE if status.kind == "available"',
-        'WITH_SOMEONE if status.kind == "with_someone"',
+        'WITH_SOMEONE if room.status.kind == "available"',
+        'WITH_SOMEONE if room.status.kind == "with_someone"',
     ),
-    Fault("a new co-provider is not told who waits", "opening.py", "        draft.tell(new,", "        draft.tell((),"),
+    Fault(
+        "a new co-provider is not told who waits",
+        "opening.py",
+        "        draft.tell(new, QueueEntered",
+        "        draft.tell((), QueueEntered",
+    ),
     Fault(
         "who no longer hosts an appointment is not told",
         "opening.py",

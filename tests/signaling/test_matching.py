@@ -226,6 +226,19 @@ def test_whom_the_provider_took_for_another_and_sent_away_leaves_the_seat_to_its
     assert (said["par_walt"]["id"], said["par_walt"]["name"]) == (None, WALT.name)
 
 
+def test_an_owner_who_took_the_seat_back_and_is_sent_away_stays_away() -> None:
+    live = live_group()
+    let_in = live.then((LATER + 1, provider(admitted(live, "mrn-par_gus"))))
+    gus = owner(let_in, "vis_group", GUS.participant, GUS.name)
+    taken = let_in.then((LATER + 2, comes(gus, device="gus's", connection="con_owner", takeover=True)))
+
+    sent = taken.then((LATER + 3, provider(Remove(participant=WALT.participant))))
+
+    assert sent.seat(gus).stand is Stand.REMOVED
+    assert holder(sent.room, "vis_group", GUS.participant) == gus.participant
+    assert len(sent.visit("vis_group").seats) == len(live.visit("vis_group").seats)
+
+
 def test_of_a_visit_for_two_they_are_sent_back_to_wait_and_then_away() -> None:
     played = waiting(WALT, at=SOON)
     started = played.then((LATER, provider(matched(played))))

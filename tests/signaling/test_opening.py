@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from signaling.errors import Refused
-from signaling.events import Configured, Opened, Rescheduled
+from signaling.events import Configured, DeadlinePassed, Opened, Rescheduled
 from signaling.messages import End, Rejoin, Start, VisitChanged, VisitClosed
 from signaling.policy import HOUR, MINUTE
 from signaling.room import deadline
@@ -30,7 +30,7 @@ from tests.signaling.people import (
     person,
     seat,
 )
-from tests.signaling.play import asks, client, co_provider, empty_room, play, provider, waiting
+from tests.signaling.play import asks, client, co_provider, empty_room, goes, play, provider, waiting
 
 BEGIN = SOON + MINUTE
 
@@ -118,3 +118,16 @@ def test_a_seat_comes_into_an_opened_group() -> None:
     played = play((5, Rescheduled(more, POLICY)))
 
     assert list(played.visit("vis_group").seats) == ["par_gia", "par_gus", "par_gwen", "par_eva"]
+
+
+def test_a_late_alarm_tells_the_last_rev_of_all_that_it_brings() -> None:
+    live = waiting(GIA, at=SOON).then(
+        (SOON + 1, provider(Start(appointment="apt_group"))), (SOON + 2, asks(GWEN, CHECK_IN))
+    )
+    gone = live.then(*((SOON + at, goes(who)) for at, who in ((3, HOST), (4, CO), (5, GIA), (6, GWEN))))
+
+    late = gone.then((SOON + 10 * MINUTE, DeadlinePassed()))
+
+    visit = late.visit("vis_group")
+    assert (visit.phase, visit.seats[GWEN.participant].stand) == (Phase.ENDED, Stand.OUT)
+    assert late.told(VisitChanged, HOST)[-1].appointment["rev"] == visit.rev

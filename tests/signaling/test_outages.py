@@ -124,6 +124,29 @@ def test_a_place_in_the_queue_has_its_full_grace_again() -> None:
     assert outcome(gone) == "technical_failure"
 
 
+def test_who_waited_before_the_start_and_lost_the_place_to_us_did_not_leave() -> None:
+    early = START - 30 * MINUTE
+    waited = served(*each([ANN], CHECK_IN, at=early), (early + MINUTE, goes(ANN)))
+    away = Interval(early + 2 * MINUTE, early + 20 * MINUTE)
+
+    played = waited.after(early + 20 * MINUTE, ALARM, away).after(START + HOUR, ALARM, away)
+
+    assert outcome(played) == "technical_failure"
+
+
+def test_an_outage_that_turns_out_longer_is_counted_on_and_not_again() -> None:
+    ended = served(
+        *each([ANN], CHECK_IN, at=START),
+        (START, provider(Start(appointment="apt_ann"))),
+        (AWAY.start, client(End(visit="vis_ann"))),
+    )
+    longer = Interval(AWAY.start, BACK + MINUTE)
+
+    played = ended.after(BACK, ALARM).after(BACK + MINUTE, ALARM, longer)
+
+    assert played.visit().rejoin_until == BACK + MINUTE + POLICY.rejoin_window
+
+
 def test_waiting_for_a_service_that_is_away_is_not_waiting_for_the_provider() -> None:
     played = served(*each([ANN], CHECK_IN, at=START)).after(BACK, ALARM)
 

@@ -57,6 +57,17 @@ def test_who_comes_meanwhile_is_told_so_at_once() -> None:
     assert [m.status for m in played.told(WaitingChanged, ANN)] == ["with_someone"]
 
 
+def test_one_step_from_a_visit_that_was_over_to_the_next_leaves_nobody_with_what_was_between() -> None:
+    started = waiting(ANN, BOB, WALT, at=SOON, policy=replace(POLICY, show_position=True)).then(
+        (BEGIN, provider(Start(appointment="apt_ann"))), (BEGIN + 1, goes(ANN))
+    )
+
+    unwatched = started.then((BEGIN + HOUR, provider(START_BOB)))
+
+    last = unwatched.told(WaitingChanged, WALT)[-1]
+    assert (last.status, last.ahead) == ("with_someone", 0)
+
+
 def test_who_does_not_wait_is_not_shown_that_somebody_is_seen() -> None:
     started = waiting(BOB, at=SOON).then((BEGIN, provider(START_BOB)))
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { isLate, matchesOf, membersOf, readiness, revOf, shownOthers } from "../../static/lib/group.js";
+import { inTheWay, matchesOf, membersOf, readiness, revOf, shownOthers, silentLeads } from "../../static/lib/group.js";
 import { mergeViews } from "../../static/lib/merge.js";
 
 /** @typedef {import("../../static/lib/types.js").ProviderView} ProviderView */
@@ -78,9 +78,16 @@ test("into a session that goes on a walk-in takes a seat of that group alone, an
   const view = { ...group(), waiting: [waits("ben")], appointments: [...group().appointments, other] };
 
   assert.deepEqual(matchesOf(view, going).map(({ appointment, client }) => [appointment.id, client.id]), [["apt", "cho"]]);
-  assert.equal(isLate(waits("ana"), live), true);
-  assert.equal(isLate(waits("jo", { appointment: undefined }), live), false);
-  assert.equal(isLate(waits("ana"), undefined), false);
+});
+
+test("nothing is started for who is late, while another session goes on, or before an ended one is rejoined", () => {
+  const walkIn = waits("jo", { appointment: undefined });
+  const during = { ...group(), visits: [live] };
+  const after = { ...group(), visits: [{ ...live, phase: /** @type {const} */ ("ended") }] };
+
+  assert.deepEqual([waits("ana"), waits("eve", { appointment: "later" }), walkIn].map((one) => inTheWay(during, one)), ["late", "busy", "busy"]);
+  assert.deepEqual([waits("ana"), waits("eve", { appointment: "later" }), walkIn].map((one) => inTheWay(after, one)), ["ended", undefined, undefined]);
+  assert.equal(inTheWay(during, waits("ana", { room: "theirs" })), undefined, "another room's sessions are another matter");
 });
 
 test("of several providers, one who does not take part gets no empty place", () => {
@@ -94,6 +101,10 @@ test("of several providers, one who does not take part gets no empty place", () 
   assert.deepEqual(shown(everybody, "co", "host"), ["host", "co"]);
   assert.deepEqual(shown([one("host", "provider"), one("ana", "client", { you: true })]), ["host"], "the only one is always expected");
   assert.deepEqual(shown([one("host", "provider", { you: true }), one("co", "co_provider"), one("ana", "client")]), ["ana"]);
+
+  const quiet = everybody.map((person) => ({ ...person, microphone: false, camera: false }));
+  assert.deepEqual(silentLeads(quiet, quiet.slice(0, 1)), ["host"]);
+  assert.deepEqual(silentLeads(quiet.slice(1), quiet.slice(1)), [], "the only provider is there in any case");
 });
 
 test("one view of several rooms: what is another's says so, status and knocks are one's own", () => {

@@ -200,6 +200,23 @@ test("a line without an owner belongs to the only other participant", async () =
   assert.equal(call.remotes[0]?.stream.getTracks().length, 2);
 });
 
+test("whom a nameless line carries is learned by one offer more", async () => {
+  const { peer, call, open, answer, offers } = setUp();
+  await open();
+  await answer({ tracks: [] });
+  assert.equal(call.nameless, false, "not before it is connected");
+  peer(0).become("connected");
+  assert.equal(call.nameless, true);
+
+  call.learn();
+  await settled();
+  await answer({ tracks: [{ mid: "0", participant: "co", kind: "audio" }, { mid: "1", participant: "co", kind: "video" }] });
+
+  assert.equal(offers().length, 2);
+  assert.deepEqual(call.remotes.map(({ participant }) => participant), ["co"]);
+  assert.equal(call.nameless, false);
+});
+
 test("more lines are offered when the server asks, and sorted by participant", async () => {
   const { call, answer, open, offers, peer } = setUp();
   await open();

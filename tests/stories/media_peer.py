@@ -15,7 +15,10 @@ import av
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamTrack, VideoStreamTrack
 
-from loadtests.participants import Heard, Participant
+from loadtests.participants import Heard, Participant, Told
+
+PATIENCE = 20.0
+"""Seconds until what should be is missed."""
 
 
 class Picture(VideoStreamTrack):
@@ -50,9 +53,22 @@ class MediaPeer:
             self.connection.addTrack(Picture())
         await self.connection.setLocalDescription(await self.connection.createOffer())
         sdp = self.connection.localDescription.sdp
-        await self.participant.ask("media.offer", peer=self.name, round=1, sdp=sdp, audio_only=self.audio_only)
+        await self._offer(sdp)
         self.answer = await self.participant.hear("media.answer", lambda m: m["peer"] == self.name)
         await self.connection.setRemoteDescription(RTCSessionDescription(self.answer["sdp"], "answer"))
+
+    async def _offer(self, sdp: str) -> None:
+        """Offer, again and again while the service says that it cannot now: after an outage a visit has no node yet."""
+        give_up = time.monotonic() + PATIENCE
+        while True:
+            try:
+                await self.participant.ask("media.offer", peer=self.name, round=1, sdp=sdp, audio_only=self.audio_only)
+            except Told as refusal:
+                if not refusal.error["temporary"] or time.monotonic() > give_up:
+                    raise
+                await asyncio.sleep(0.2)
+            else:
+                return
 
     def _count(self, track: MediaStreamTrack) -> None:
         async def read() -> None:
@@ -75,7 +91,7 @@ class MediaPeer:
         await self.connection.close()
 
 
-async def until(true: Callable[[], bool], patience: float = 20.0) -> None:
+async def until(true: Callable[[], bool], patience: float = PATIENCE) -> None:
     """Return as soon as something is true."""
     end = time.monotonic() + patience
     while not true():

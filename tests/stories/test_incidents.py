@@ -415,7 +415,7 @@ async def test_13_while_redis_is_gone_the_process_lives_says_so_and_is_back_with
     """Incident 13: Redis was gone for 7 minutes, the cluster for 53, for liveness asked Redis."""
     async for day in day_at(own):
         booked, provider, client = await in_session(day)
-        with frozen(own):
+        with frozen(day.world):
             async with httpx.AsyncClient(base_url=own.url) as balancer:
                 begun = time.monotonic()
                 assert (await balancer.get("/healthz")).status_code == 200

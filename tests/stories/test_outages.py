@@ -8,6 +8,7 @@ import httpx
 
 from tests.stories.conftest import Day
 from tests.stories.test_hand_off import record_of
+from tests.stories.worlds import Balancer
 
 NO_SHOW = 0.1
 """Minutes that are enough to come back in."""
@@ -15,24 +16,17 @@ AWAY = 12.0
 """Seconds; longer than that, and longer than a restart takes."""
 
 
-async def hasty(day: Day, minutes: float) -> None:
-    """Let the practice call somebody a no-show after so many minutes."""
-    node = day.world.nodes[0]
-    async with httpx.AsyncClient(base_url=node.url) as operator:
-        changed = await operator.put(
-            f"/v1/practices/{day.ehr.practice}",
-            headers={"Authorization": f"Bearer {node.operator_key}"},
-            json={
-                "name": "Hasty",
-                "consent": {"version": "1", "text": "A story."},
-                "policies": {"no_show_minutes": minutes},
-            },
-        )
-        changed.raise_for_status()
+async def rules(day: Day, **policies: object) -> None:
+    """Give the practice other rules, for appointments that are made from now on."""
+    body = {"name": "Hasty", "consent": {"version": "1", "text": "A story."}, "policies": policies}
+    headers = {"Authorization": f"Bearer {day.world.operator_key}"}
+    async with httpx.AsyncClient(transport=Balancer(day.world.nodes), base_url=day.world.public) as operator:
+        changed = await operator.put(f"/v1/practices/{day.ehr.practice}", headers=headers, json=body)
+    changed.raise_for_status()
 
 
 async def test_a_service_that_was_away_over_the_no_show_time_calls_nobody_a_no_show(day: Day) -> None:
-    await hasty(day, NO_SHOW)
+    await rules(day, no_show_minutes=NO_SHOW)
     comes, stays_away = await day.book("ana"), await day.book("ben")
 
     await day.world.kill()
@@ -51,7 +45,7 @@ async def test_a_service_that_was_away_over_the_no_show_time_calls_nobody_a_no_s
 
 
 async def test_without_an_outage_who_does_not_come_is_a_no_show(day: Day) -> None:
-    await hasty(day, 0.02)
+    await rules(day, no_show_minutes=0.02)
 
     booked = await day.book("ben")
 

@@ -51,6 +51,7 @@ class Browser:
     device: str
     packed: bool
     watch: Any
+    takeover: bool = False
     state: page.State | None = None
     cursor: int = 0
     epoch: str = ""
@@ -85,6 +86,7 @@ class Browser:
         """Open a socket and say hello. Whatever socket there was is left alone."""
         if self.wire is not None and self.wire.over is None:
             self.wire.deaf, self.wire.mailbox = True, None
+        self.takeover = hello.takeover
         self.wire = wire = BrowserWire(self, node)
         wire.resumes = hello.resume is not None
         wire.session = self.watch.world.loop.call(node.hub.open, wire)

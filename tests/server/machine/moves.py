@@ -10,6 +10,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from server.web.closes import Close
+from server.web.mailbox import Mailbox
 from signaling.messages import (
     Acknowledge,
     Admit,
@@ -137,9 +139,14 @@ def somebody_arrives(world: World, choose: Choices) -> str:
     browser = world.arrive(
         number, who, node, device=device or world.key(), takeover=choose.chance(25), packed=choose.chance(30)
     )
+    assert browser.wire is not None
+    elsewhere = [one for one in world.watch.rooms[number].now.connections.values() if one.who == who]
     a_moment(world, choose)
-    if well and browser.provides and browser.wire is not None:
+    if well and browser.provides:
         assert browser.wire.welcomed, "I15: a provider gets in"
+    if well and not browser.provides and not browser.takeover:
+        others = [one for one in elsewhere if one.device != browser.device]
+        assert not others or browser.wire.over == Close.DISPLACED, "I6: a second device waits for a click"
     return f"{who.participant} ({who.role.value}) arrives in room {number} at {node.name}, device {browser.device}"
 
 
@@ -208,13 +215,17 @@ def a_spent_secret_comes_back(world: World, choose: Choices) -> str:
     a_moment(world, choose)
     assert thief.wire is not None
     assert not thief.wire.welcomed, "I12: a spent secret opens nothing"
+    if world.now - browser.line[-1].at < 50 * SECOND:  # later, the store may have forgotten it altogether
+        assert thief.wire.over == Close.REVOKED, "I12: a spent secret is known for what it is"
+        world.no_trouble()
+        for _ in range(2):
+            world.pass_time(21 * SECOND)
+        assert browser.wire is None or browser.wire.over is not None, "I12: who came after goes with the thief"
     return f"the spent secret of {browser.who.participant} of room {browser.room} comes back at {node.name}"
 
 
 @move(2)
 def a_reader_is_slow(world: World, choose: Choices) -> str:
-    from server.web.mailbox import Mailbox
-
     browser = somebody_there(world, choose)
     if browser is None or browser.wire is None:
         return "no reader is slow"

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from server.alarms import Alarms
 from server.dispatch import Dispatcher
-from server.nodes.passing import Passing
+from server.nodes.together import Together
 from server.perform import Performer
 from server.web.closes import Close
 from server.web.hub import Hub
@@ -41,7 +41,8 @@ class Seen(Struct, frozen=True):
 class StillMedia:
     """A media node that only keeps who has a peer in which visit."""
 
-    def __init__(self) -> None:
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
         self.peers: dict[tuple[str, str], tuple[str, int]] = {}
 
     async def offer(self, *, visit: str, participant: str, peer: str, round: int, **more: Any) -> Answered:
@@ -49,6 +50,7 @@ class StillMedia:
         if known is not None and known[0] == peer and round < known[1]:
             raise StaleRound
         self.peers[visit, participant] = (peer, round)
+        await self._reach()  # an answer takes its time, too
         return Answered(sdp=f"v=0 {visit} {participant}")
 
     async def candidates(self, **named: Any) -> None: ...
@@ -72,7 +74,7 @@ class Node:
         self._world = world
         self.reach = reach = Reach()
         store = world.store
-        self.media = StillMedia()
+        self.media = StillMedia(reach)
         rooms = RoomsReached(reach, store, world.watch.committed)
         self.door = door = Dispatcher(
             rooms,
@@ -81,32 +83,46 @@ class Node:
             encode=encode,
             perform=lambda room, effects: self.performer.perform(room, effects),
             owed=lambda: None,
-            learned=lambda room: self.performer.learned(room),
+            learned=lambda room: self.many.carrier.learned(room),
         )
         self.ear = Ear(
             reach,
             world.air,
-            lambda room, events: self.hub.deliver(room, events),
-            lambda: self.hub.gap(),
-            lambda room, letter: self.passing.called(room, letter),
+            name,
+            deliver=lambda room, events: self.many.deliver(room, events),
+            gap=lambda: self.many.gap(),
+            called=lambda room, letter: self.many.called(room, letter),
+            letter=lambda letter: self.many.letter(letter),
         )
-        self.passing = Passing(self.ear, node=name, rooms=door, here=self._here, seen=lambda room: self.hub.seen(room))
-        self.performer = Performer(
+        self.many = Together(
+            self.ear,
+            Reached(reach, store.nodes),
             self.media,
             node=name,
             clock=self.clock,
             rooms=door,
-            passing=self.passing,
             here=self._here,
             seen=lambda room: self.hub.seen(room),
+            deliver=lambda room, events: self.hub.deliver(room, events),
+            gap=lambda: self.hub.gap(),
+            new_id=self._fresh,
+            steady=lambda: world.now / 1000,
+        )
+        self.performer = Performer(
+            self.many.media,
+            self.many.carrier,
+            clock=self.clock,
+            rooms=door,
+            passing=self.many.passing,
+            here=self._here,
             ice_servers=lambda: ICE,
         )
         self.hub = Hub(
             rooms=door,
-            bus=self.ear,
+            bus=self.many.listening,
             store=rooms,
             secrets=Reached(reach, store.secrets),
-            nodes=Reached(reach, store.nodes),
+            nodes=self.many.listening,
             shell=self.performer,
             view=lambda room, who: view(room, who, ice_servers=ICE),
             node=name,
@@ -144,6 +160,7 @@ class Node:
         return f"{self.name}x{self._count}"
 
     def _send_away(self) -> None:
+        self.many.buried()
         for session in tuple(self.hub.sessions.values()):
             session.close(Close.STORE_LOST)
 

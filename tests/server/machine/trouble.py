@@ -26,6 +26,8 @@ class Reach:
         self.muffled = False
         """News wait until the machine delivers, repeats or loses them."""
         self.news: list[tuple[str, Events]] = []
+        self.calls: list[tuple[str, bytes]] = []
+        """What was called to rooms meanwhile."""
         self.spell = 0
         """So many steps more until the trouble is over by itself."""
         self.missed = False
@@ -147,6 +149,12 @@ class Air:
         for bus in self.buses:
             bus.hear_call(room, letter)
 
+    def post(self, node: str, letter: bytes) -> None:
+        """Carry a letter to one node, if it is there."""
+        for bus in self.buses:
+            if bus.node == node:
+                bus.hear_letter(letter)
+
 
 class Ear:
     """`Bus` and `Post`, from one node."""
@@ -155,11 +163,15 @@ class Ear:
         self,
         reach: Reach,
         air: Air,
+        node: str,
+        *,
         deliver: Callable[[str, Events], None],
         gap: Callable[[], None],
         called: Callable[[str, bytes], None],
+        letter: Callable[[bytes], None],
     ) -> None:
-        self._reach, self._air, self._deliver, self._gap, self._called = reach, air, deliver, gap, called
+        self._reach, self._air, self.node = reach, air, node
+        self._deliver, self._gap, self._called, self._letter = deliver, gap, called, letter
         self._rooms: set[str] = set()
         air.buses.append(self)
 
@@ -186,16 +198,33 @@ class Ear:
             self._deliver(room, events)
 
     async def post(self, node: str, letter: bytes) -> None:
-        raise AssertionError("nobody writes to one node alone yet")
+        await self._reach()
+        self._air.post(node, letter)
 
     async def call(self, room: str, letter: bytes) -> None:
         await self._reach()
         self._air.call(room, letter)
 
     def hear_call(self, room: str, letter: bytes) -> None:
-        """Take a call, now or - where news come late - never: it is not kept."""
-        if room in self._rooms and not self._reach.dead and not self._reach.muffled:
-            asyncio.get_running_loop().call_soon(self._called, room, letter)
+        """Take a call, at once or late."""
+        if self._reach.muffled:
+            self._reach.calls.append((room, letter))
+        else:
+            asyncio.get_running_loop().call_soon(self.pass_call, room, letter)
+
+    def pass_call(self, room: str, letter: bytes) -> None:
+        """Hand a call on, if anybody still wants it."""
+        if room in self._rooms and not self._reach.dead:
+            self._called(room, letter)
+
+    def hear_letter(self, letter: bytes) -> None:
+        """Take a letter; where news come late it arrives twice."""
+        for _ in range(2 if self._reach.muffled else 1):
+            asyncio.get_running_loop().call_soon(self._open, letter)
+
+    def _open(self, letter: bytes) -> None:
+        if not self._reach.dead:
+            self._letter(letter)
 
     def own_up(self) -> None:
         """Say that something may have been missed, as after a broken connection."""

@@ -198,7 +198,7 @@ def media_come_or_go(world: World, choose: Choices) -> str:
     visit, participant = choose.pick(sorted(node.media.peers))
     kind = choose.pick(("media_up", "video_up", "media_down", "video_down"))
     fact = Seen(visit, participant, kind, node.clock() - choose.pick((0, 0, SECOND, HOUR)))
-    world.loop.call(node.performer.media_fact, fact)
+    world.loop.call(node.many.carrier.media_fact, fact)
     world.settle()
     return f"{kind} of {participant} in {visit} at {node.name}"
 

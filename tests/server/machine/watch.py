@@ -15,7 +15,6 @@ import msgspec
 
 from server.ports import Commit, Owed
 from server.web.closes import Close
-from server.web.stored_event import Event, decode
 from signaling.messages import Request, RoomRequest
 from signaling.snapshot import unpack
 from signaling.state import Phase, Role, Room, Stand, Visit
@@ -37,13 +36,35 @@ _OWED, _JSON = msgspec.msgpack.Decoder(Owed), msgspec.json.Encoder()
 _FROM_JSON = msgspec.json.Decoder()
 
 
+class Saved:
+    """One event as the store has it, read without the service's help."""
+
+    __slots__ = ("close", "connection", "message", "own", "to")
+
+    def __init__(self, payload: bytes) -> None:
+        self.to, self.message, self.connection, self.close, self.own = msgspec.msgpack.decode(payload)
+        """`own` is a field of the message and what each is told of it apart."""
+
+    def is_for(self, participant: str, connection: str) -> bool:
+        return participant in self.to and self.connection in (None, connection)
+
+    def told(self, participant: str) -> dict[str, Any]:
+        own = self.own["values"] if self.own else {}
+        return {**self.message, self.own["field"]: own[participant]} if participant in own else self.message
+
+    @property
+    def passes(self) -> bool:
+        """Whether a later one of its kind makes it untrue."""
+        return self.message["type"] in ("waiting.changed", "queue.changed", "participant.changed")
+
+
 class Kept:
     """Everything that was ever saved of one room."""
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.versions: list[Room] = []
-        self.events: list[Event | None] = [None]
+        self.events: list[Saved | None] = [None]
         self.inside: list[dict[str, str]] = []
         """By version: who is in which visit in progress, providers included."""
         self.shared: set[str] = set(SHARED)
@@ -123,7 +144,7 @@ class Watch:
     def _keep(self, kept: Kept, commit: Commit, room: Room) -> None:
         for seq, payload in commit.events:
             assert seq == len(kept.events), "events are numbered without holes"
-            kept.events.append(decode(payload))
+            kept.events.append(Saved(payload))
         kept.versions.append(room)
         inside = {}
         for visit in room.visits.values():
@@ -204,7 +225,8 @@ class Watch:
             mine = self._visits_since(kept, browser, browser.who.participant)
             assert mine, "I1: media and chat for those who are in"
             if kind == "chat":
-                theirs = self._visits_since(kept, browser, told["participant"])
+                # They may have gone since they said it; whoever hears it has not.
+                theirs = {one[told["participant"]] for one in kept.inside if told["participant"] in one}
                 assert mine & theirs, "I1: chat for those who are in together"
                 assert told["text"] == f"by {told['participant']}", "as it was said"
 
@@ -277,7 +299,7 @@ class Watch:
         for number in range(browser.cursor + 1, seq):
             missed = kept.events[number]
             assert missed is not None
-            if missed.is_for(who.participant, connection) and not (browser.skips and missed.packet.replaces):
+            if missed.is_for(who.participant, connection) and not (browser.skips and missed.passes):
                 assert not self._may_still_see(kept, browser, missed), f"R5: {missed.message['type']} was left out"
         servers = told.pop("ice_servers", None)
         saved = event.told(who.participant).items()
@@ -291,7 +313,7 @@ class Watch:
         browser.fold(told)
         wire.must_close = event.close if event.close is not None else wire.must_close
 
-    def _may_still_see(self, kept: Kept, browser: Browser, event: Event) -> bool:
+    def _may_still_see(self, kept: Kept, browser: Browser, event: Saved) -> bool:
         since = event.message["version"]
         return all(may_be_told(room, browser.who, event.message) for room in kept.versions[since:])
 
@@ -351,9 +373,6 @@ class Watch:
                 self._shows(kept, browser)
         self._media()
 
-    def room_of_visit(self, visit: str) -> int:
-        return next(number for number, kept in self.rooms.items() if visit.encode() in kept.fine)
-
     def over(self) -> None:
         """Look at a history as a whole: every visit that ever was has its one record."""
         visits = {id for kept in self.rooms.values() for room in kept.versions for id in room.visits}
@@ -368,10 +387,12 @@ class Watch:
         assert not differ, f"I11: {browser.who.participant} sees the room as it is, and not {differ}"
 
     def _media(self) -> None:
+        carried: dict[str, str] = {}
         for node in self.world.nodes:
             for visit, participant in node.media.peers:
                 inside = [kept.inside[-1].get(participant) for kept in self.rooms.values()]
-                assert visit in inside, "I3: media only of those who are in"
+                assert visit in inside, f"I3: media of {participant} only while they are in {visit}"
+                assert carried.setdefault(visit, node.name) == node.name, "I3: the media of a visit are at one node"
 
 
 def _shape(visit: Visit) -> Any:

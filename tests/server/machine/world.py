@@ -25,6 +25,9 @@ from tests.server.machine.ticking import Ticking
 from tests.server.machine.trouble import Air
 from tests.server.machine.watch import Watch
 
+PULSE = 500
+"""How often nodes say that they live, in ms, and hear who else does."""
+
 
 class Complaints(logging.Handler):
     """Mistakes that the service caught and logged: each of them fails the history."""
@@ -99,9 +102,10 @@ class World:
             wire = browser.wire
             if wire is not None and wire.over is None and not wire.deaf:
                 wire.heard = self.now
-        for node in self.nodes:
-            if not node.reach.dead:
-                self.loop.call(node.hub.tick)
+        for node in self.alive:
+            self.loop.call(node.hub.tick)
+            if span >= PULSE:
+                self.spawn(node.many.leases.tick())
         self.settle()
 
     # --- nodes
@@ -115,6 +119,7 @@ class World:
         node = Node(self, f"n{self.named}")
         self.nodes.append(node)
         self.spawn(node.alarms.beat())
+        self.spawn(node.many.leases.tick())
         self.settle()
         return node
 
@@ -163,6 +168,9 @@ class World:
         news, reach.news = reach.news, []
         for room, events in news:
             self.loop.call(node.ear.deliver, room, events)
+        calls, reach.calls = reach.calls, []
+        for room, letter in calls:
+            self.loop.call(node.ear.pass_call, room, letter)
 
     # --- people
 
@@ -200,13 +208,14 @@ class World:
         for browser in self.browsers:
             if browser.wire is not None and browser.wire.mailbox is not None:
                 browser.wire.catch_up()
-        self.pass_time(6 * SECOND)
+        if any(session.wire.deaf for node in self.alive for session in node.hub.sessions.values()):
+            self.pass_time(21 * SECOND)
+        for _ in range(12):
+            self.pass_time(PULSE)
         by = self.alive[0]
         for node in [node for node in self.nodes if node.reach.dead]:
             self.bury(node, by)
             self.nodes.remove(node)
-        if any(b.wire is not None and b.wire.deaf and b.wire.over is None for b in self.browsers):
-            self.pass_time(21 * SECOND)
         for _ in range(2):
             for node in self.alive:
                 self.spawn(node.alarms.beat())
@@ -216,9 +225,6 @@ class World:
         for browser in self.browsers:
             if browser.there and browser.doubt:
                 browser.ask(Sync())
-        for node in self.alive:
-            for visit, _ in list(node.media.peers):  # a node stops media of others' Ends once it reads the room
-                self.spawn(node.door.present(room_of(self.watch.room_of_visit(visit))))
         self.settle()
         self.watch.at_rest()
         gone = [browser for browser in self.browsers if not browser.there]

@@ -10,8 +10,6 @@ from server.redis_link.address import BadStoreUrl, address_of
 @pytest.mark.parametrize(
     "url",
     [
-        "redis+sentinel://:secret@h/0",
-        "redis+cluster://:secret@h",
         "http://secret",
         "redis://h:secret/0",
         "unix://",

@@ -11,6 +11,7 @@ from server.crypto import Sealer, fresh_key
 from server.store import redis
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
+from tests.server.store import six, trio
 from tests.server.store.six import Six
 from tests.server.store.trio import Trio
 from tests.server.store.valkey import Valkey, debians, packaged
@@ -54,7 +55,7 @@ def started() -> Iterator[Callable[[str], Servers]]:
             if sort in BINARIES:
                 made = Valkey("--appendonly", "yes", "--appendfsync", "everysec", binary=BINARIES[sort]())
             else:
-                made = Trio() if sort == "sentinel" else Six()
+                made = trio.Trio(trio.LATE) if sort == "sentinel" else six.Six(six.LATE)
             running[sort] = made
             made.start()
         running[sort].flush()

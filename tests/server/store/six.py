@@ -12,15 +12,18 @@ from redis.crc import key_slot
 
 from tests.server.store.valkey import Ports, Valkey, until
 
-TIMEOUT: Final = 1000
-"""Milliseconds of silence after which a server is taken for gone."""
+SOON: Final = 1000
+"""Milliseconds of silence after which a server is taken for gone, where one is killed."""
+LATE: Final = 5000
+"""The same where none is, so that a busy machine is not taken for a dead one."""
 SLOTS: Final = (range(0, 5461), range(5461, 10923), range(10923, 16384))
 
 
 class Six:
     """The servers, of which each may be killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, down_after: int = SOON) -> None:
+        self._down_after = down_after
         self._reserved = Ports(12)
         ports = self._reserved.numbers
         self._ports = list(zip(ports[:6], ports[6:], strict=True))
@@ -102,7 +105,7 @@ class Six:
             "--cluster-enabled": "yes",
             "--cluster-config-file": "nodes.conf",
             "--cluster-port": str(bus),
-            "--cluster-node-timeout": str(TIMEOUT),
+            "--cluster-node-timeout": str(self._down_after),
             "--cluster-replica-validity-factor": "0",
             "--repl-diskless-sync-delay": "0",
             "--appendonly": "yes",

@@ -6,13 +6,16 @@ import asyncio
 
 import pytest
 
+from server.bus import redis as redis_bus
 from server.crypto import SealBroken, Sealer, fresh_key
 from server.ports import PARTITIONS, Document, Stored
 from server.redis_link.faults import StoreFault
 from server.redis_link.keys import room_keys
 from server.store import redis
 from server.store.redis import RedisStore, WrongNeighbour
+from tests.server.bus.hub import Hub
 from tests.server.store.fixtures import Servers
+from tests.server.store.six import Six
 from tests.server.store.test_rooms import change
 from tests.server.store.valkey import Valkey
 
@@ -99,6 +102,34 @@ async def test_a_server_that_forgot_the_scripts_is_told_them_again(redis_store: 
     assert await redis_store.documents.put("p1", "a", "x", b"value") == 1
 
     assert await redis_store.rooms.load("r4") == Stored(1, b"room 1")
+
+
+async def test_an_account_needs_no_more_rights_than_the_manual_says(servers: Servers, sealer: Sealer) -> None:
+    kinds = ["read", "write", "pubsub", "scripting", "connection"]
+    words = ("time", "info", "wait", "role", "cluster|slots")
+    rights = ("-@all", *(f"+@{kind}" for kind in kinds), *(f"+{word}" for word in words))
+    each = servers.servers if isinstance(servers, Six) else [servers]
+    for server in each:
+        server.command("ACL", "SETUSER", "carelobby", "reset", "on", ">open-sesame", "~*", "&*", *rights)
+    hub = Hub()
+    try:
+        store = await redis.connect(servers.url.replace("://", "://carelobby:open-sesame@"), sealer)
+        bus = await redis_bus.connect(store, hub.deliver, hub.gap)
+        await bus.subscribe("r1")
+        await store.rooms.time()
+        await store.rooms.commit("r1", change(0, outbox=(b"owed",), documents={("closed", "a"): b"document"}))
+        await hub.until(lambda: bool(hub.heard))
+        await store.rooms.delete("r1")
+        await store.documents.put("p1", "a", "x", b"value", outbox=[b"audit"])
+        await store.secrets.count("guess", "h", 1000)
+        await store.nodes.lease("archiver", "n1", 1000)
+        await store.ping()
+        assert await store.outbox.length() == 2
+        await bus.close()
+        await store.close()
+    finally:
+        for server in each:
+            server.command("ACL", "DELUSER", "carelobby")
 
 
 async def test_a_password_is_given_and_a_wrong_one_is_refused_without_being_told(

@@ -11,14 +11,17 @@ from typing import Any, Final
 from tests.server.store.valkey import Ports, Valkey, packaged, until
 
 SERVICE: Final = "care"
-DOWN_AFTER: Final = 500
-"""Milliseconds of silence after which a sentinel takes a server for gone."""
+SOON: Final = 500
+"""Milliseconds of silence after which a sentinel takes a server for gone, where one is killed."""
+LATE: Final = 5000
+"""The same where none is, so that a busy machine is not taken for a dead one."""
 
 
 class Trio:
     """The servers, of which each may be killed, and the sentinels."""
 
-    def __init__(self) -> None:
+    def __init__(self, down_after: int = SOON) -> None:
+        self._down_after = down_after
         settings = ("--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0")
         self._ports = Ports(6)
         ports = self._ports.numbers[3:]
@@ -83,14 +86,6 @@ class Trio:
             "the sentinels do not see all",
         )
 
-    def appoint(self, server: Valkey) -> None:
-        """Let the sentinels take another server for the primary, and the one before hear nothing of it."""
-        server.command("REPLICAOF", "NO", "ONE")
-        for sentinel in self.sentinels:
-            sentinel.command("SENTINEL", "REMOVE", SERVICE)
-        for sentinel in self.sentinels:
-            sentinel.command("SENTINEL", "MONITOR", SERVICE, "127.0.0.1", server.port, 2)
-
     def _follow(self) -> bool:
         """Whether both replicas follow the primary and have what is written now."""
         primary = self.primary
@@ -133,7 +128,7 @@ class Trio:
                 "protected-mode no",
                 f"sentinel myid {own}",
                 f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 2",
-                f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER}",
+                f"sentinel down-after-milliseconds {SERVICE} {self._down_after}",
                 f"sentinel failover-timeout {SERVICE} 3000",
                 *(f"sentinel known-replica {SERVICE} 127.0.0.1 {replica.port}" for replica in replicas),
                 *(f"sentinel known-sentinel {SERVICE} 127.0.0.1 {other} {id}" for other, id in others),

@@ -103,6 +103,11 @@ async def test_a_client_of_a_group_learns_nothing_of_the_others(world: World) ->
     answer = await join(world, await link(world, "ann", "ben"))
 
     assert "ben" not in answer.text
+    assert "names" not in answer.json()["appointment"], "the others will not see theirs"
+    policy = await world.registry.practices.get("elm")
+    assert policy is not None
+    await world.registry.practices.put(replace(policy, names_in_group=True), by="operator")
+    assert (await join(world, await link(world, "ann", "ben"))).json()["appointment"]["names"] is True
 
 
 async def test_all_bad_links_are_answered_with_the_same_bytes(world: World) -> None:

@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +38,7 @@ from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
+from server.nodes.errands import Shut
 from server.nodes.together import Together
 from server.offline import EndsAnyway
 from server.outages import Outages
@@ -274,6 +275,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         seen=lambda room: hub.seen(room),
         deliver=lambda room, events: hub.deliver(room, events),
         gap=lambda: hub.gap(),
+        shut=lambda shut: _shut(hub, door, shut),
     )
     performer = Performer(
         many.media,
@@ -297,6 +299,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         may_see=lambda room, who, event: may_be_told(door.known(room), who, event),
         ice_servers=ice_servers,
         beside=replacements,
+        elsewhere=lambda connection, code: many.shutting.everywhere(Shut("connection", connection, code)),
     )
     registry = Registry.over(
         documents=store.documents,
@@ -304,7 +307,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         room_store=store.rooms,
         clock=clock,
-        close_room=_closing(hub, door),
+        close_room=lambda room: many.shutting.everywhere(Shut("room", room, Close.REVOKED)),
         private_webhooks=settings.private_webhooks,
     )
     courier = Courier(
@@ -360,7 +363,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         static=STATIC,
         ready=partial(_ready, store, hub),
         metrics=(await _telemetry(stack, store, ledger, hub=hub, door=door, media=media, rooms=rooms)).text,
-        signed_out=hub.close_sign_in,
+        signed_out=lambda sign_in: many.shutting.everywhere(Shut("sign_in", sign_in, Close.REVOKED)),
     )
     https = url.startswith("https")
     app = Starlette(
@@ -418,12 +421,15 @@ def _sealer(settings: Settings) -> Sealer:
         raise CannotStart(f"CARELOBBY_SECRET_KEYS: {problem}.") from problem
 
 
-def _closing(hub: Hub, door: Dispatcher) -> Callable[[str], Awaitable[None]]:
-    async def close_room(room: str) -> None:
-        door.forget(room)
-        hub.close_room(room, Close.REVOKED)
-
-    return close_room
+def _shut(hub: Hub, door: Dispatcher, shut: Shut) -> None:
+    match shut.what:
+        case "room":
+            door.forget(shut.id)
+            hub.close_room(shut.id, shut.code)
+        case "sign_in":
+            hub.close_sign_in(shut.id, shut.code)
+        case "connection":
+            hub.close_connection(shut.id, shut.code)
 
 
 def _send_away(hub: Hub, many: Together) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Final
 from zlib import crc32
 
 from server.nodes.carrier import Carrier
-from server.nodes.errands import Answered, Errand, Errands, HandedOver, NotHere, Offered, Trickled
+from server.nodes.errands import Answered, Errands, HandedOver, NotHere, Offered, Trickled
 from server.nodes.leases import Leases
-from server.ports import Carried, Post, StoreAway
+from server.ports import Carried, StoreAway
 from signaling.errors import SignalingError, Unavailable
 
 logger = logging.getLogger("carelobby.carrier")
@@ -22,14 +21,14 @@ ROUNDS: Final = 3
 class MediaAnywhere:
     """Finds the carrier of a visit, and brings it offers and candidates; serves those of other nodes."""
 
-    def __init__(self, post: Post, *, node: str, leases: Leases, carrier: Carrier, new_id: Callable[[], str]) -> None:
+    def __init__(self, errands: Errands, *, node: str, leases: Leases, carrier: Carrier) -> None:
+        self._errands = errands
         self._node = node
         self._leases = leases
         self._carrier = carrier
         self._draining = False
         self._silent: set[str] = set()
         """Nodes that took nothing when this one drained."""
-        self.errands = Errands(post, node=node, serve=self._serve, new_id=new_id)
 
     async def bring(self, asked: Offered | Trickled) -> Answered:
         """Return what the visit's carrier answers; it is this node if nobody carries the visit yet.
@@ -41,7 +40,7 @@ class MediaAnywhere:
             try:
                 if there.node == self._node:
                     return await self._do(asked)
-                return await self.errands.ask(there.node, asked)
+                return await self._errands.ask(there.node, asked)
             except NotHere:
                 self._leases.forget(asked.visit)
             except Unavailable:
@@ -68,7 +67,7 @@ class MediaAnywhere:
             if fence is None or node in self._silent:
                 continue
             try:
-                await self.errands.ask(node, HandedOver(room, visit, fence))
+                await self._errands.ask(node, HandedOver(room, visit, fence))
             except (SignalingError, StoreAway) as error:
                 logger.warning("%s does not take %s: %s", node, visit, type(error).__name__)
                 self._silent.add(node)
@@ -77,7 +76,7 @@ class MediaAnywhere:
                 return True
         return False
 
-    async def _serve(self, errand: Errand, by: str) -> Answered:
+    async def serve(self, errand: Offered | Trickled | HandedOver, by: str) -> Answered:
         """Do an errand of another node. Raise `SignalingError` or `StoreAway`."""
         if isinstance(errand, HandedOver) and self._draining:
             raise NotHere

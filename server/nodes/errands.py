@@ -11,7 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -67,7 +67,16 @@ class HandedOver(Struct, frozen=True, tag=True):
     fence: int
 
 
-Errand = Offered | Trickled | HandedOver
+class Shut(Struct, frozen=True, tag=True):
+    """Connections that are to end: all of a room, of a provider's sign-in (by its SHA-256), or that one."""
+
+    what: Literal["room", "sign_in", "connection"]
+    id: str
+    code: int
+    """With which their WebSockets close."""
+
+
+Errand = Offered | Trickled | HandedOver | Shut
 
 
 class Line(Struct, frozen=True):
@@ -96,7 +105,7 @@ class _Letter(Struct, frozen=True, array_like=True):
     id: str
     by: str
     """The node that waits for the answer; or gives it."""
-    content: Offered | Trickled | HandedOver | Answered | Failed
+    content: Errand | Answered | Failed
 
 
 class NotHere(SignalingError):

@@ -10,9 +10,11 @@ from typing import Protocol, Self
 
 from server.nodes.anywhere import MediaAnywhere
 from server.nodes.carrier import Carrier
+from server.nodes.errands import Answered, Errand, Errands, Shut
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
 from server.nodes.passing import Passing, Tell
+from server.nodes.shutting import Shutting
 from server.ports import Bus, Clock, Deliver, Gap, Media, Nodes, Post, Rooms
 
 
@@ -40,12 +42,14 @@ class Together:
         seen: Callable[[str], int],
         deliver: Deliver,
         gap: Gap,
+        shut: Callable[[Shut], object] = lambda shut: None,
         new_id: Callable[[], str] = _new_id,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """`here` tells people at this node; `seen` is the newest event number that the hub has seen of a room.
 
-        `deliver` and `gap` are the hub's: what the bus brings is for it, too. `steady` is seconds that never jump.
+        `deliver` and `gap` are the hub's: what the bus brings is for it, too. `shut` ends connections here.
+        `steady` is seconds that never jump.
         """
         self._deliver = deliver
         self._gap = gap
@@ -70,7 +74,9 @@ class Together:
             here=here,
             seen=seen,
         )
-        self.media = MediaAnywhere(air, node=node, leases=self.leases, carrier=self.carrier, new_id=new_id)
+        self.errands = Errands(air, node=node, serve=self._serve, new_id=new_id)
+        self.media = MediaAnywhere(self.errands, node=node, leases=self.leases, carrier=self.carrier)
+        self.shutting = Shutting(self.errands, here=shut, others=self.leases.others)
 
     async def __aenter__(self) -> Self:
         await self.leases.__aenter__()
@@ -79,7 +85,8 @@ class Together:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.media.errands.close()
+        await self.shutting.close()
+        await self.errands.close()
         await self.passing.close()
         await self.carrier.close()
         await self.leases.__aexit__(kind, error, trace)
@@ -100,7 +107,13 @@ class Together:
 
     def letter(self, letter: bytes) -> None:
         """Take what was posted to this node."""
-        self.media.errands.letter(letter)
+        self.errands.letter(letter)
+
+    async def _serve(self, errand: Errand, by: str) -> Answered:
+        if isinstance(errand, Shut):
+            self.shutting.here(errand)
+            return Answered()
+        return await self.media.serve(errand, by)
 
     def buried(self) -> None:
         """Others took this node for dead, and forgot which rooms it has media of."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.ports import Rooms, RoomStore
@@ -17,7 +17,7 @@ from signaling.events import Configured
 from signaling.policy import Policy
 from signaling.state import Person
 
-CloseRoom = Callable[[str], Awaitable[None]]
+CloseRoom = Callable[[str], object]
 """Ends the open sockets of a room, on all nodes."""
 
 
@@ -75,6 +75,6 @@ class Practices:
         room = room_id(practice, provider)
         await self.appointments.remove_all(practice, room)
         await self.amendments.remove_all(room)
-        await self.close_room(room)
+        self.close_room(room)
         await self.room_store.delete(room)
         await self.shelf.delete(practice, Provider, provider)

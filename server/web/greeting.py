@@ -147,7 +147,7 @@ async def _claimed(session: Session, resume: Resume) -> Claim:
     except Reused as reused:
         logger.warning("%s: a spent secret came back; its line is revoked", resume.connection)
         for connection in reused.connections:
-            session.hub.close_connection(connection, Close.REVOKED)
+            session.hub.close_anywhere(connection, Close.REVOKED)
         raise _Unwelcome(Close.REVOKED) from None
 
 

@@ -54,6 +54,10 @@ def _nothing(room: Room, who: Who) -> Sequence[Message]:
     return ()
 
 
+def _nowhere(connection: str, code: int) -> None:
+    pass
+
+
 def _everything(room: str, who: Who, event: Mapping[str, Any]) -> bool:
     return True
 
@@ -79,6 +83,7 @@ class Hub:
         may_see: MaySee = _everything,
         ice_servers: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
         beside: Callable[[Room, Who], Sequence[Message]] = _nothing,
+        elsewhere: Callable[[str, int], object] = _nowhere,
         limits: Limits | None = None,
         new_id: Callable[[], str] = _new_id,
         new_secret: Callable[[], str] = _new_secret,
@@ -88,7 +93,8 @@ class Hub:
     ) -> None:
         """`steady` is milliseconds that never jump, for silences; `clock` is the store's time, for rights that end.
 
-        `beside`: what somebody is told after the welcome, beside the view or what they missed.
+        `beside`: what somebody is told after the welcome, beside the view or what they missed. `elsewhere` closes a
+        connection (its id, the code) at whatever other node it is.
         `shell` may be set later, if it needs the hub first.
         """
         self.rooms = rooms
@@ -101,6 +107,7 @@ class Hub:
         self.may_see = may_see
         self._ice_servers = ice_servers
         self.beside = beside
+        self._elsewhere = elsewhere
         self.node = node
         self.clock = clock
         self.steady = steady
@@ -371,7 +378,12 @@ class Hub:
         session.close(code)
         return True
 
-    def close_sign_in(self, sign_in: str, code: int = Close.REVOKED) -> int:
+    def close_anywhere(self, connection: str, code: int) -> None:
+        """Close one connection, at whatever node it is."""
+        if not self.close_connection(connection, code):
+            self._elsewhere(connection, code)
+
+    def close_sign_in(self, sign_in: str, code: int) -> int:
         """Close what was opened under a provider's sign-in (the SHA-256 of it); return how many."""
         theirs = [s for s in self.sessions.values() if s.claim is not None and s.claim.ticket.sign_in == sign_in]
         for session in theirs:

@@ -55,7 +55,7 @@ class Services:
     metrics: Callable[[], bytes]
     """Prometheus text."""
     signed_out: Callable[[str], object] = lambda sign_in: None
-    """Ends this node's connections of a sign-in that is over, by its digest."""
+    """Ends the connections of a sign-in that is over, by its digest, at every node."""
 
     @property
     def secure(self) -> bool:

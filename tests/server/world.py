@@ -62,7 +62,7 @@ class World:
             close_room=self.close_room,
         )
 
-    async def close_room(self, room: str) -> None:
+    def close_room(self, room: str) -> None:
         self.closed_rooms.append(room)
 
     def answer(self) -> None:

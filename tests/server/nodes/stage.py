@@ -9,6 +9,7 @@ from typing import Any
 
 from server.bus.memory import Air, MemoryBus
 from server.media.contract import Answer, Track
+from server.nodes.errands import Shut
 from server.nodes.together import Together
 from server.perform import Performer
 from server.web.door import Caller
@@ -67,6 +68,8 @@ class Place:
         self.node = node or house.another(name)
         self.media = Media()
         self.told: list[tuple[tuple[str, ...], Message, str | None]] = []
+        self.shut: list[Shut] = []
+        """What was to end here."""
         self.heard = 0
         """The newest event that the hub of this node was given."""
         self.steady = 0.0
@@ -91,6 +94,7 @@ class Place:
             seen=self._seen,
             deliver=self._deliver,
             gap=lambda: None,
+            shut=lambda shut: self.shut.append(shut),
             new_id=lambda: f"{name}-{next(ids)}",
             steady=lambda: self.steady,
         )

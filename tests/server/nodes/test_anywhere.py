@@ -82,7 +82,7 @@ async def test_the_carrier_looks_itself_who_is_in(city: City) -> None:
     for by in (BOB, ANN):
         with pytest.raises(Refused):
             forged = Offered(ROOM, 0, 0, by, "vis_bob" if by is ANN else "vis_ann", "px", 1, "v=0", audio_only=False)
-            await city.two.many.media.errands.ask("one", forged)
+            await city.two.many.errands.ask("one", forged)
 
     assert offers(city.one) == [("par_ann", "p1")]
 
@@ -141,7 +141,7 @@ async def test_an_offer_for_a_carrier_that_was_buried_meanwhile_is_answered_here
     await city.two.handle(HOST, HOSTS)
     await city.one.bus.close()
     await city.house.store.nodes.forget("one")
-    monkeypatch.setattr(city.two.many.media.errands, "_patience", 0.001)
+    monkeypatch.setattr(city.two.many.errands, "_patience", 0.001)
 
     await city.two.handle(HOST, MediaOffer(peer="p3", round=1, sdp="v=0", audio_only=False))
 
@@ -151,7 +151,7 @@ async def test_an_offer_for_a_carrier_that_was_buried_meanwhile_is_answered_here
 async def test_a_carrier_that_does_not_answer_is_temporary(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     await city.one.handle(ANN, OFFER)
     await city.one.bus.close()
-    monkeypatch.setattr(city.two.many.media.errands, "_patience", 0.001)
+    monkeypatch.setattr(city.two.many.errands, "_patience", 0.001)
 
     with pytest.raises(Unavailable):
         await city.two.handle(HOST, HOSTS)
@@ -267,7 +267,7 @@ async def test_what_cannot_be_handed_over_stays(city: City, monkeypatch: pytest.
     assert await city.one.many.media.hand_over() == 0
     monkeypatch.undo()
     await city.two.bus.close()
-    monkeypatch.setattr(city.one.many.media.errands, "_patience", 0.001)
+    monkeypatch.setattr(city.one.many.errands, "_patience", 0.001)
     assert await city.one.many.media.hand_over() == 0
 
     assert city.one.many.leases.fence("vis_ann") == 1

@@ -489,7 +489,7 @@ async def test_signing_out_ends_what_was_opened_by_it(node: Node) -> None:
     await mine.send(type="hello", protocol=1, ticket=node.world.ticket(PROVIDER, sign_in="abc"), device="d")
     await mine.get("welcome")
 
-    assert node.hub.close_sign_in("abc") == 1
+    assert node.hub.close_sign_in("abc", Close.REVOKED) == 1
 
     await mine.get("view")
     assert await mine.closed() == Close.REVOKED

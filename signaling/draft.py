@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from signaling.effects import (
     AppointmentClosed,
@@ -40,6 +40,8 @@ class Draft:
         self.seq = room.seq
         self.fresh = fresh
         self.changed = False
+        self.stirred = False
+        """Whether what those who wait are shown of their provider may have changed, if only for a moment."""
         self.entries: list[Entry] = []
         self.effects: list[Effect] = []
         self.touched: dict[str, None] = {}
@@ -55,7 +57,10 @@ class Draft:
 
     def change(self, **fields: Any) -> None:
         """Replace fields of the room, all but its mappings."""
-        self._become(replace(self.room, **fields))
+        room = self._own()
+        for name, value in fields.items():
+            force_setattr(room, name, value)
+        self.stirred = True
         self._stale[self.room.id] = None
         if "policy" in fields:
             self._judge_anew()
@@ -69,27 +74,28 @@ class Draft:
 
     def put_visit(self, visit: Visit) -> Visit:
         """Add or replace a visit."""
-        visits = self._own_visits(visit.id)
+        visits, index = self._own_visits(visit.id), self.index
         old = visits.get(visit.id)
         visits[visit.id] = visit
         if old is None:
-            self.index.opened(visit)
+            index.opened(visit)
         elif old.policy is not visit.policy:
             self._judge_anew()
         if old is None or old.phase is not visit.phase:
-            self.index.moved(visit.id, visit.phase)
+            index.moved(visit.id, visit.phase)
+            self.stirred = True
         return visit
 
     def drop_visit(self, id: str) -> None:
         """Take a visit out of the room."""
         gone = self._own_visits(id).pop(id)
         self.index.closed(gone)
+        self.stirred = True
 
     def _own_visits(self, id: str) -> dict[str, Visit]:
         self.touched[id] = self._stale[id] = None
-        # Copied once a step: then it is this draft's own, and seen by nobody else.
         if self.room.visits is self.before.visits:
-            self._become(replace(self.room, visits=dict(self.before.visits)))
+            force_setattr(self._own(), "visits", self.before.visits.copy())
         return self.room.visits
 
     def put_entry(self, entry: QueueEntry) -> QueueEntry:
@@ -114,7 +120,7 @@ class Draft:
         if entry.dropped_at is not None or entry.visit is None or entry.id in self.index.due:
             self._stale[entry.id] = None
         if self.room.entries is self.before.entries:
-            self._become(replace(self.room, entries=dict(self.before.entries)))
+            force_setattr(self._own(), "entries", self.before.entries.copy())
         return self.room.entries
 
     def hear_of_outage(self, until: int) -> None:
@@ -135,15 +141,16 @@ class Draft:
 
     def _own_connections(self) -> dict[str, Connection]:
         if self.room.connections is self.before.connections:
-            self._become(replace(self.room, connections=dict(self.before.connections)))
+            force_setattr(self._own(), "connections", self.before.connections.copy())
         return self.room.connections
 
-    def _become(self, room: Room) -> None:
+    def _own(self) -> Room:
+        """Return a room that nobody else sees yet, and whose fields may therefore be set; made once a step."""
         if not self.changed:
             self.changed = True
-            self.index = replace(self.index)  # the room before the step keeps the index it has
-        self.room = room
-        keep(room, self.index)
+            self.room, self.index = replace(self.room), replace(self.index)
+            keep(self.room, self.index)
+        return self.room
 
     def _judge_anew(self) -> None:
         """Another policy: what it says of all who wait is derived again."""

@@ -55,8 +55,8 @@ class Index(Struct):
 
     def went(self, connection: str, participant: str) -> None:
         """A connection is gone."""
-        self.connected = dict(self.connected)
-        left = tuple(id for id in self.connected.pop(participant, ()) if id != connection)
+        self.connected = self.connected.copy()
+        left = tuple([id for id in self.connected.pop(participant, ()) if id != connection])
         if left:
             self.connected[participant] = left
 
@@ -69,14 +69,14 @@ class Index(Struct):
     def entered(self, room: Room, entry: Entry) -> None:
         """An entry is in line."""
         place = _place(room, entry)
-        self.line = list(self.line)
+        self.line = self.line.copy()
         insort(self.line, place)
         self.waiting = {**self.waiting, entry.participant: entry.id}
         self.shown += place[3]
 
     def left(self, entry: Entry) -> None:
         """An entry is not in line any more."""
-        self.line, self.waiting = list(self.line), dict(self.waiting)
+        self.line, self.waiting = self.line.copy(), self.waiting.copy()
         _, _, participant, shown = self.line.pop(self.place(entry))
         self.waiting.pop(participant, None)
         self.shown -= shown
@@ -98,7 +98,7 @@ class Index(Struct):
     def closed(self, visit: Visit) -> None:
         """A visit is gone."""
         self.moved(visit.id, Phase.CLOSED)
-        self.appointments = dict(self.appointments)
+        self.appointments = self.appointments.copy()
         self.appointments.pop(visit.appointment or "", None)
 
     # --- time

@@ -41,7 +41,7 @@ def tell_status(draft: Draft) -> None:
 
     One step may hold several changes: a visit that was over long ago, and the one that begins.
     """
-    if not draft.changed:
+    if not draft.stirred:
         return
     status = shown_status(draft.room)
     same = shown_status(draft.before) == status

@@ -22,12 +22,7 @@ from signaling.permissions import demand
 from signaling.policy import DAY
 from signaling.record import record_of
 from signaling.seats import forget_waiting
-from signaling.state import (
-    Phase,
-    Seat,
-    Visit,
-    Who,
-)
+from signaling.state import CLOSED, Seat, Visit, Who
 from signaling.visit import advance
 
 
@@ -42,7 +37,7 @@ def finish(draft: Draft, by: Who, request: Finish) -> Visit:
             raise NotFound("no such client in this visit")
         code = given.service_code if given.service_code is not None else seat.service_code
         seats[seat.participant] = replace(seat, outcome=given.outcome, service_code=code)
-    visit = advance(replace(visit, seats=seats), Finish, Phase.CLOSED)
+    visit = advance(replace(visit, seats=seats), Finish, CLOSED)
     return close(draft, visit, by=by.participant)
 
 
@@ -84,4 +79,4 @@ def _outcome(visit: Visit, seat: Seat, cancelled: Outcome | None, now: int) -> O
 
 def close_by_deadline(draft: Draft, visit: Visit) -> Visit:
     """The window to come, to wait, or to rejoin is over."""
-    return close(draft, advance(visit, DeadlinePassed, Phase.CLOSED), by="system")
+    return close(draft, advance(visit, DeadlinePassed, CLOSED), by="system")

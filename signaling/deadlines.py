@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from signaling.state import WAITING, Entry, Phase, Room, Seat, Visit
+from signaling.state import CLOSED, IN_PROGRESS, SCHEDULED, WAITING, Entry, Room, Seat, Visit
 
 NEVER: Final = 2**62
 """Later than any time, in ms."""
@@ -53,20 +53,17 @@ def kept_waiting_until(visit: Visit, seat: Seat) -> int:
 
 def visit_deadline(visit: Visit) -> int:
     """Return when a visit stops waiting for what it waits for, in ms, or `NEVER`."""
-    policy = visit.policy
-    match visit.phase:
-        case Phase.SCHEDULED:
-            awaited = awaited_since(visit)
-            waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is WAITING]
-            if waiting:
-                return max(awaited, *waiting) + policy.waiting_limit
-            left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
-            return max([awaited, *left]) + policy.no_show_after
-        case Phase.IN_PROGRESS:
-            abandoned = visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
-            waiting = [kept_waiting_until(visit, seat) for seat in visit.seats.values() if seat.stand is WAITING]
-            return min([abandoned, *waiting])
-        case Phase.ENDED | Phase.REJOIN_PENDING:
-            return visit.rejoin_until if visit.rejoin_until is not None else NEVER
-        case Phase.CLOSED:
-            return NEVER
+    phase, policy = visit.phase, visit.policy
+    if phase is SCHEDULED:
+        awaited = awaited_since(visit)
+        waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is WAITING]
+        if waiting:
+            return max(awaited, *waiting) + policy.waiting_limit
+        left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
+        return max([awaited, *left]) + policy.no_show_after
+    if phase is IN_PROGRESS:
+        abandoned = visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
+        waiting = [kept_waiting_until(visit, seat) for seat in visit.seats.values() if seat.stand is WAITING]
+        return min([abandoned, *waiting])
+    # A closed visit waits for nothing: it has no window either.
+    return visit.rejoin_until if visit.rejoin_until is not None and phase is not CLOSED else NEVER

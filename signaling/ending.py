@@ -33,10 +33,16 @@ from signaling.shown import (
     shown_entry,
 )
 from signaling.state import (
+    CLIENT,
+    ENDED,
+    IN,
+    IN_PROGRESS,
+    OUT,
+    REMOVED,
+    SCHEDULED,
+    WAITING,
     Attendee,
     Entry,
-    Phase,
-    Role,
     Stand,
     Visit,
     Who,
@@ -50,7 +56,7 @@ def end(draft: Draft, by: Who, request: End) -> Visit:
     visit = visit_for(draft.room, by, request.visit)
     demand_rev(draft, by, visit, request.expect)
     demand(by.role, situation_of(draft.room, by, visit), End)
-    if by.role is Role.CLIENT and visit.group:
+    if by.role is CLIENT and visit.group:
         raise Forbidden("a client leaves a group visit, and does not end it")
     return end_segment(draft, visit, End, by=by, reason="ended")
 
@@ -58,7 +64,7 @@ def end(draft: Draft, by: Who, request: End) -> Visit:
 def ended_offline(draft: Draft, event: EndedOffline) -> None:
     """An End that could not be saved when it was asked for: the segment ends at its measured time, or has ended."""
     visit = draft.room.visits.get(event.visit)
-    if visit is None or visit.phase is not Phase.IN_PROGRESS or len(visit.segments) != event.segment:
+    if visit is None or visit.phase is not IN_PROGRESS or len(visit.segments) != event.segment:
         return
     at = max(visit.segments[-1].started_at, min(event.at, draft.now))
     end_segment(draft, visit, End, by=event.by, reason="ended", at=at)
@@ -79,7 +85,7 @@ def leave_visit(draft: Draft, by: Who, visit: Visit) -> Visit:
     """A client goes out of a live visit: a 1:1 visit ends; a group goes on while a client is in."""
     if not visit.group:
         return end_segment(draft, visit, End, by=by, reason="left")
-    return _take_out(draft, by, visit, by.participant, Stand.OUT, End, "left")
+    return _take_out(draft, by, visit, by.participant, OUT, End, "left")
 
 
 def _take_out(
@@ -92,7 +98,7 @@ def _take_out(
     if not present_seats(visit):
         return end_segment(draft, replace(visit, rev=rev), event, by=by, reason=reason)
     visit = draft.put_visit(with_company(draft, visit))
-    if stand is Stand.OUT:
+    if stand is OUT:
         draft.tell((participant,), replace(_ended_for(visit, reason, by), live=True))
     tell_participant(draft, visit, participant)
     return visit
@@ -117,7 +123,7 @@ def end_segment(
     told = roster(visit)
     role = by.role.value if by is not None else None
     visit = stop_segment(visit, now, role, reason)
-    visit = advance(visit, event, Phase.ENDED)
+    visit = advance(visit, event, ENDED)
     visit = draft.put_visit(replace(visit, rejoin_until=now + visit.policy.rejoin_window))
     assert visit.rejoin_until is not None
     draft.tell(
@@ -133,7 +139,7 @@ def end_segment(
 def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
     """A client goes back to wait: of a group alone; a 1:1 visit is scheduled again, its minutes kept."""
     visit, _, participant = seat_meant(draft, by, request.participant, request.entry)
-    if visit is None or visit.seats[participant].stand is not Stand.IN:
+    if visit is None or visit.seats[participant].stand is not IN:
         raise Refused("not in the visit")
     demand(by.role, situation_of(draft.room, by, visit), ReturnToWaiting)
     seat, now, rev = visit.seats[participant], draft.now, visit.rev
@@ -143,7 +149,7 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
     visit = stop_media_log(visit, participant, now)
     if last_one:
         visit = stop_segment(visit, now, by.role.value, "returned")
-        visit = advance(visit, ReturnToWaiting, Phase.SCHEDULED)
+        visit = advance(visit, ReturnToWaiting, SCHEDULED)
         seat = visit.seats[participant]
     attendee = visit.attendees.get(participant, Attendee())
     entry = Entry(
@@ -159,7 +165,7 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
         dropped_at=None if is_connected(draft.room, participant) else now,
     )
     draft.put_entry(entry)
-    visit = move_seat(draft, replace(visit, rev=rev), replace(seat, entry=entry.id, sent_back=True), Stand.WAITING)
+    visit = move_seat(draft, replace(visit, rev=rev), replace(seat, entry=entry.id, sent_back=True), WAITING)
     draft.close_peers(visit.id, None if last_one else participant)
     told = _ended_for(visit, "returned", by)
     draft.tell((entry.participant,), replace(told, text=request.reason))
@@ -178,12 +184,12 @@ def remove(draft: Draft, by: Who, request: Remove) -> None:
     visit, entry, participant = seat_meant(draft, by, request.participant, request.entry)
     demand(by.role, situation_of(draft.room, by, visit), Remove)
     if entry is not None:
-        visit = leave_queue(draft, entry, "removed", Stand.REMOVED)
-    elif visit is not None and visit.seats[participant].stand is Stand.IN:
-        visit = _take_out(draft, by, visit, participant, Stand.REMOVED, Remove, "removed")
+        visit = leave_queue(draft, entry, "removed", REMOVED)
+    elif visit is not None and visit.seats[participant].stand is IN:
+        visit = _take_out(draft, by, visit, participant, REMOVED, Remove, "removed")
     else:
         raise Refused("neither waiting nor in")
-    if visit is not None and visit.phase in (Phase.SCHEDULED, Phase.IN_PROGRESS):
+    if visit is not None and visit.phase in (SCHEDULED, IN_PROGRESS):
         visit = draft.put_visit(unmatch(visit, participant))
     told = VisitEnded(
         visit=visit.id if visit else "",

@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from signaling.deadlines import NEVER, due_at
-from signaling.state import IN_PROGRESS, Entry, Phase, Room, Visit
+from signaling.state import CLOSED, IN_PROGRESS, REJOIN_PENDING, Entry, Phase, Room, Visit
 
 _NAME: Final = "index"
 
@@ -92,12 +92,12 @@ class Index(Struct):
         """A visit is in this phase now."""
         if (phase is IN_PROGRESS) != (id == self.live):
             self.live = id if phase is IN_PROGRESS else None
-        if (phase is Phase.REJOIN_PENDING) != (id in self.pending):
+        if (phase is REJOIN_PENDING) != (id in self.pending):
             self.pending = self.pending ^ {id}
 
     def closed(self, visit: Visit) -> None:
         """A visit is gone."""
-        self.moved(visit.id, Phase.CLOSED)
+        self.moved(visit.id, CLOSED)
         self.appointments = self.appointments.copy()
         self.appointments.pop(visit.appointment or "", None)
 
@@ -155,7 +155,7 @@ def derived(room: Room) -> Index:
         shown=sum(shown for *_, shown in line),
         appointments={visit.appointment: visit.id for visit in visits if visit.appointment is not None},
         live=next((visit.id for visit in visits if visit.phase is IN_PROGRESS), None),
-        pending=frozenset(visit.id for visit in visits if visit.phase is Phase.REJOIN_PENDING),
+        pending=frozenset(visit.id for visit in visits if visit.phase is REJOIN_PENDING),
         due=due,
         first=min(due.values(), default=NEVER),
     )

@@ -9,16 +9,17 @@ from signaling.index import index_of
 from signaling.permissions import OF_PHASE, Situation
 from signaling.state import (
     CLIENT,
+    CLOSED,
     IN,
     OUT,
+    REJOIN_PENDING,
+    REMOVED,
     SCHEDULED,
     WAITING,
     Entry,
-    Phase,
     Role,
     Room,
     Seat,
-    Stand,
     Status,
     Visit,
     Who,
@@ -114,7 +115,7 @@ def situation_of(room: Room, who: Who, visit: Visit | None) -> Situation:
 
 def client_situation(visit: Visit, seat: Seat) -> Situation:
     """Return where a client stands, as they live it."""
-    if visit.phase is Phase.CLOSED or seat.stand is Stand.REMOVED:
+    if visit.phase is CLOSED or seat.stand is REMOVED:
         return Situation.CLOSED
     if seat.stand is WAITING:
         return Situation.WAITING
@@ -122,7 +123,7 @@ def client_situation(visit: Visit, seat: Seat) -> Situation:
         return Situation.IN_PROGRESS
     if visit.phase is SCHEDULED or not may_rejoin(seat):
         return Situation.SCHEDULED
-    return Situation.REJOIN_PENDING if visit.phase is Phase.REJOIN_PENDING else Situation.ENDED
+    return Situation.REJOIN_PENDING if visit.phase is REJOIN_PENDING else Situation.ENDED
 
 
 def is_connected(room: Room, participant: str) -> bool:

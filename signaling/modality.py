@@ -13,14 +13,26 @@ from signaling.messages import AudioReason, MediaMode, MediaState, Modality
 from signaling.permissions import Situation, demand
 from signaling.seats import change_entry, demand_audio_allowed, ended
 from signaling.segment import tell_participant
-from signaling.state import Attendee, AudioOnly, Entry, Interval, MediaLog, Phase, Role, Room, Stand, Visit, Who
+from signaling.state import (
+    CLIENT,
+    IN,
+    IN_PROGRESS,
+    Attendee,
+    AudioOnly,
+    Entry,
+    Interval,
+    MediaLog,
+    Room,
+    Visit,
+    Who,
+)
 
 
 def set_mode(draft: Draft, by: Who, request: MediaMode) -> None:
     """A participant becomes audio-only, or has video again: seen by all, recorded with reason and time."""
     visit = _visit_in_progress(draft.room, by) or visit_of(draft.room, by)
     demand(by.role, situation_of(draft.room, by, visit), MediaMode)
-    if request.mode == "audio" and by.role is Role.CLIENT:
+    if request.mode == "audio" and by.role is CLIENT:
         policy = visit.policy if visit is not None else draft.room.policy
         payer = visit.seats[by.participant].payer if visit is not None else None
         demand_audio_allowed(policy.audio_only_for(payer), request.reason)
@@ -78,7 +90,7 @@ def _visit_in_progress(room: Room, by: Who) -> Visit | None:
 def is_in(visit: Visit, participant: str) -> bool:
     """Tell whether a client's seat is in."""
     seat = visit.seats.get(participant)
-    return seat is not None and seat.stand is Stand.IN
+    return seat is not None and seat.stand is IN
 
 
 def admitted(room: Room, who: Who) -> Visit | None:
@@ -90,7 +102,7 @@ def admitted(room: Room, who: Who) -> Visit | None:
 def media_changed(draft: Draft, event: MediaChanged) -> None:
     """The media node saw somebody's transport, or video, come or go. Only a running segment counts."""
     visit = draft.room.visits.get(event.visit)
-    if visit is None or visit.phase is not Phase.IN_PROGRESS or event.fence < visit.media_fence:
+    if visit is None or visit.phase is not IN_PROGRESS or event.fence < visit.media_fence:
         return
     if not (is_in(visit, event.participant) or any(p.id == event.participant for p in visit.providers)):
         return
@@ -136,7 +148,7 @@ def media_gone(draft: Draft, visit: Visit, alive_until: int) -> None:
 def media_moved(draft: Draft, event: MediaMoved) -> None:
     """Another node took the visit's media over. Who was connected by the one before makes a new peer."""
     visit = draft.room.visits.get(event.visit)
-    if visit is None or visit.phase is not Phase.IN_PROGRESS or event.fence <= visit.media_fence:
+    if visit is None or visit.phase is not IN_PROGRESS or event.fence <= visit.media_fence:
         return
     faults = (*visit.faults, "media_node_lost") if event.lost and visit.media_node is not None else visit.faults
     visit = _cut(visit, min(event.alive_until, draft.now))

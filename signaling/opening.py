@@ -31,12 +31,7 @@ from signaling.shown import (
     shown_appointment,
     shown_entry,
 )
-from signaling.state import (
-    Interval,
-    Phase,
-    Seat,
-    Visit,
-)
+from signaling.state import CLOSED, IN_PROGRESS, SCHEDULED, Interval, Seat, Visit
 
 
 def open_visit(draft: Draft, appointment: Appointment, policy: Policy, outages: Sequence[Interval] = ()) -> None:
@@ -91,8 +86,10 @@ def tell_rev(draft: Draft) -> None:
 
 def _told_rev(draft: Draft, visit: str) -> int | None:
     """Return the `rev` of a visit that this step told last: one that came late may hold several changes."""
-    told = (entry.message for entry in reversed(draft.entries) if isinstance(entry, Told))
-    return next((getattr(one, "rev", None) for one in told if getattr(one, "visit", None) == visit), None)
+    for entry in reversed(draft.entries):
+        if type(entry) is Told and getattr(entry.message, "visit", None) == visit:
+            return getattr(entry.message, "rev", None)
+    return None
 
 
 def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: Sequence[Interval] = ()) -> None:
@@ -124,7 +121,7 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: 
         start=appointment.start,
         end=appointment.end,
         group=appointment.group or (started and visit.group),
-        policy=policy if visit.phase is Phase.SCHEDULED else visit.policy,
+        policy=policy if visit.phase is SCHEDULED else visit.policy,
         opened_at=draft.now if moved else visit.opened_at,
         # An outage before they are expected anew kept nobody away.
         faults=tuple(fault for fault in visit.faults if fault != FAULT) if moved else visit.faults,
@@ -132,7 +129,7 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: 
     if changed == visit:
         return
     changed = draft.put_visit(replace(changed, rev=visit.rev + 1))
-    if changed.phase is Phase.IN_PROGRESS:
+    if changed.phase is IN_PROGRESS:
         draft.put_visit(with_company(draft, changed))
     _tell_providers(draft, visit, changed)
     for participant in [id for id in visit.seats if id not in seats]:
@@ -156,5 +153,5 @@ def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
 def cancel(draft: Draft, appointment: str, outcome: Outcome) -> None:
     """The EHR cancelled an opened appointment; whoever waits is told at once. A live visit is not cut off."""
     visit = visit_of_appointment(draft.room, appointment)
-    if visit is not None and visit.phase is Phase.SCHEDULED:
-        close(draft, replace(visit, phase=Phase.CLOSED, rev=visit.rev + 1), by="system", cancelled=outcome)
+    if visit is not None and visit.phase is SCHEDULED:
+        close(draft, replace(visit, phase=CLOSED, rev=visit.rev + 1), by="system", cancelled=outcome)

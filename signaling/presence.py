@@ -12,7 +12,7 @@ from signaling.messages import Displaced
 from signaling.modality import media_gone
 from signaling.seats import drop_waiting, leave_entry, leave_waiting, return_waiting
 from signaling.segment import tell_participant, with_company
-from signaling.state import Connection, Role, Room, Stand, Visit, Who
+from signaling.state import CLIENT, IN, Connection, Room, Visit, Who
 
 
 def connected(draft: Draft, event: Connected) -> None:
@@ -24,7 +24,7 @@ def connected(draft: Draft, event: Connected) -> None:
     by = event.by
     room = draft.room
     others = {id: room.connections[id] for id in connections_of(room, by.participant) if id != event.connection}
-    if by.role is Role.CLIENT or event.takeover:
+    if by.role is CLIENT or event.takeover:
         if not event.takeover and any(connection.device != event.device for connection in others.values()):
             raise Busy("another device of this participant is active")
         displaced = others
@@ -107,7 +107,7 @@ def _presence_changed(draft: Draft, participant: str) -> None:
 
 def _is_in(visit: Visit, participant: str) -> bool:
     seat = visit.seats.get(participant)
-    return seat.stand is Stand.IN if seat is not None else any(p.id == participant for p in visit.providers)
+    return seat.stand is IN if seat is not None else any(p.id == participant for p in visit.providers)
 
 
 def node_gone(draft: Draft, event: NodeGone) -> None:

@@ -32,13 +32,7 @@ from signaling.shown import (
     agreed_roles,
     shown_to_each,
 )
-from signaling.state import (
-    Phase,
-    Role,
-    Stand,
-    Visit,
-    Who,
-)
+from signaling.state import CLIENT, ENDED, IN, IN_PROGRESS, REJOIN_PENDING, Visit, Who
 from signaling.visit import advance
 
 
@@ -47,20 +41,20 @@ def rejoin(draft: Draft, by: Who, request: Rejoin) -> Visit:
     visit = visit_for(draft.room, by, request.visit)
     demand(by.role, situation_of(draft.room, by, visit), Rejoin)
     live = live_visit(draft.room)
-    if live is not None and live.id == visit.id and by.role is Role.CLIENT:
+    if live is not None and live.id == visit.id and by.role is CLIENT:
         return _rejoin_live_group(draft, by, visit)
-    if live is not None and by.role is not Role.CLIENT:
+    if live is not None and by.role is not CLIENT:
         raise Busy("another visit is in progress in this room")
     if by.participant in visit.agreed:
         return visit
-    if by.role is Role.CLIENT and sum(id in visit.seats for id in visit.agreed) >= GROUP_LIMIT:
+    if by.role is CLIENT and sum(id in visit.seats for id in visit.agreed) >= GROUP_LIMIT:
         raise TooMany("clients in one visit")
     visit = replace(visit, agreed=(*visit.agreed, by.participant))
     draft.audit("rejoin", by.participant, visit.id)
     agreed = set(visit.agreed)
     if live is None and agreed & set(provider_ids(visit)) and agreed & set(visit.seats):
         return _resume(draft, visit)
-    visit = draft.put_visit(advance(visit, Rejoin, Phase.REJOIN_PENDING))
+    visit = draft.put_visit(advance(visit, Rejoin, REJOIN_PENDING))
     tell_agreed(draft, visit)
     return visit
 
@@ -68,7 +62,7 @@ def rejoin(draft: Draft, by: Who, request: Rejoin) -> Visit:
 def _rejoin_live_group(draft: Draft, by: Who, visit: Visit) -> Visit:
     if len(present_seats(visit)) >= GROUP_LIMIT:
         raise TooMany("clients in one visit")
-    visit = move_seat(draft, visit, visit.seats[by.participant], Stand.IN)
+    visit = move_seat(draft, visit, visit.seats[by.participant], IN)
     draft.audit("rejoin", by.participant, visit.id)
     return join_segment(draft, visit, by.participant, again=True)
 
@@ -78,8 +72,8 @@ def _resume(draft: Draft, visit: Visit) -> Visit:
     rev = visit.rev
     for seat in list(visit.seats.values()):
         if seat.participant in agreed:
-            visit = move_seat(draft, visit, seat, Stand.IN)
-    visit = advance(replace(visit, rev=rev), Rejoin, Phase.IN_PROGRESS)
+            visit = move_seat(draft, visit, seat, IN)
+    visit = advance(replace(visit, rev=rev), Rejoin, IN_PROGRESS)
     visit = begin_segment(draft, visit)
     for id, participants in shown_to_each(draft.room, visit, inside(visit)):
         draft.tell(
@@ -125,7 +119,7 @@ def withdraw(draft: Draft, by: Who, request: Withdraw) -> Visit:
 def withdrawn(draft: Draft, visit: Visit, who: Collection[str]) -> Visit:
     """Take agreements back, and say so."""
     agreed = tuple(id for id in visit.agreed if id not in who)
-    to = Phase.REJOIN_PENDING if agreed else Phase.ENDED
+    to = REJOIN_PENDING if agreed else ENDED
     visit = draft.put_visit(advance(replace(visit, agreed=agreed), Withdraw, to))
     tell_agreed(draft, visit)
     return visit

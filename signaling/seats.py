@@ -33,7 +33,7 @@ from signaling.messages import (
 from signaling.permissions import demand
 from signaling.policy import AudioOnlyRule
 from signaling.shown import shown_entry
-from signaling.state import IN, SCHEDULED, WAITING, CheckedIn, Entry, Interval, Room, Seat, Stand, Visit, Who
+from signaling.state import IN, OUT, SCHEDULED, WAITING, CheckedIn, Entry, Interval, Room, Seat, Stand, Visit, Who
 from signaling.waiting import demand_window, tell_waiting_status
 
 ROOM_LIMIT = 200
@@ -185,7 +185,7 @@ def entry_for(room: Room, by: Who, id: str) -> Entry:
     return entry
 
 
-def leave_queue(draft: Draft, entry: Entry, reason: str, to_stand: Stand = Stand.OUT) -> Visit | None:
+def leave_queue(draft: Draft, entry: Entry, reason: str, to_stand: Stand = OUT) -> Visit | None:
     """Take an entry out of the queue and move its seat; those behind move up. Return the visit as it is then."""
     draft.drop_entry(entry.id)
     visit = draft.room.visits.get(entry.visit or "")

@@ -17,15 +17,7 @@ from signaling.shown import (
     shown_participant,
     shown_participants,
 )
-from signaling.state import (
-    AS_THEY_COME,
-    Attendee,
-    AudioOnly,
-    MediaLog,
-    Segment,
-    Stand,
-    Visit,
-)
+from signaling.state import AS_THEY_COME, IN, OUT, Attendee, AudioOnly, MediaLog, Segment, Visit
 
 
 def begin_segment(draft: Draft, visit: Visit) -> Visit:
@@ -88,7 +80,7 @@ def stop_segment(visit: Visit, now: int, by: str | None, reason: str) -> Visit:
     running = visit.segments[-1]
     segments = (*visit.segments[:-1], replace(running, ended_at=max(now, running.started_at), by=by, reason=reason))
     seats = {
-        id: replace(seat, stand=Stand.OUT, attended=spans_ended(seat.attended, now)) if seat.stand is Stand.IN else seat
+        id: replace(seat, stand=OUT, attended=spans_ended(seat.attended, now)) if seat.stand is IN else seat
         for id, seat in visit.seats.items()
     }
     return replace(

@@ -30,16 +30,7 @@ from signaling.segment import begin_segment, join_segment
 from signaling.shown import (
     shown_to_each,
 )
-from signaling.state import (
-    Attendee,
-    Entry,
-    Interval,
-    Phase,
-    Seat,
-    Stand,
-    Visit,
-    Who,
-)
+from signaling.state import IN, IN_PROGRESS, WAITING, Attendee, Entry, Interval, Seat, Visit, Who
 from signaling.visit import advance, demand_rev
 
 
@@ -54,7 +45,7 @@ def start(draft: Draft, by: Who, request: Start) -> Visit:
     demand(by.role, situation_of(draft.room, by, visit), Start)
     if entry is not None and entry.visit is None and visit.appointment is not None:
         visit = match(draft, by, visit, entry, request.client)
-    waiting = [seat for seat in visit.seats.values() if seat.stand is Stand.WAITING]
+    waiting = [seat for seat in visit.seats.values() if seat.stand is WAITING]
     if not waiting:
         raise NotReady("nobody of this appointment waits")
     if len(waiting) > GROUP_LIMIT:  # those who came first; the provider may make room for the others later
@@ -62,7 +53,7 @@ def start(draft: Draft, by: Who, request: Start) -> Visit:
 
     for seat in waiting:
         visit = _let_in(draft, visit, seat)
-    visit = begin_segment(draft, advance(visit, Start, Phase.IN_PROGRESS))
+    visit = begin_segment(draft, advance(visit, Start, IN_PROGRESS))
     # One click is one step of `rev`, however many clients it let in.
     visit = draft.put_visit(replace(visit, rev=visit.rev - len(waiting)))
     for id, participants in shown_to_each(draft.room, visit, inside(visit)):
@@ -114,7 +105,7 @@ def _visit_of_walk_in(draft: Draft, entry: Entry) -> Visit:
     seat = Seat(
         participant=entry.participant,
         name=entry.name,
-        stand=Stand.WAITING,
+        stand=WAITING,
         entry=entry.id,
         checked_in=entry.checked_in,
         waited=(Interval(entry.since),),
@@ -137,7 +128,7 @@ def _let_in(draft: Draft, visit: Visit, seat: Seat) -> Visit:
     """Move a waiting seat in, and carry the audio-only flag of the check-in over."""
     entry = entry_of(draft.room, seat.participant)
     assert entry is not None, "a waiting seat has an entry"
-    visit = leave_queue(draft, entry, "admitted", Stand.IN) or visit
+    visit = leave_queue(draft, entry, "admitted", IN) or visit
     attendee = visit.attendees.get(seat.participant, Attendee())
     camera = seat.checked_in is None or (seat.checked_in.devices.camera and entry.media == "video")
     attendee = replace(attendee, mode=entry.media, reason=entry.media_reason, camera=camera)

@@ -48,9 +48,13 @@ class Stand(StrEnum):
 CLIENT: Final = Role.CLIENT
 SCHEDULED: Final = Phase.SCHEDULED
 IN_PROGRESS: Final = Phase.IN_PROGRESS
+ENDED: Final = Phase.ENDED
+REJOIN_PENDING: Final = Phase.REJOIN_PENDING
+CLOSED: Final = Phase.CLOSED
 OUT: Final = Stand.OUT
 WAITING: Final = Stand.WAITING
 IN: Final = Stand.IN
+REMOVED: Final = Stand.REMOVED
 
 
 class Who(Struct, frozen=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from signaling.deadlines import awaited_since
 from signaling.draft import Draft
 from signaling.effects import Own, Told
@@ -52,10 +54,13 @@ def tell_status(draft: Draft) -> None:
     last: dict[str, WaitingChanged] = {}
     for to, told in said:
         last |= dict.fromkeys(to, told)
-    know = {who for who, told in last.items() if _says(told, status)}
-    ignorant = {who: None for who in draft.index.waiting if who not in know and (who in last or not same)}
-    places = {who: at for who, at in _places(draft.index).items() if who in ignorant} if draft.index.shown else {}
-    _tell(draft, list(ignorant), places, status)
+    to: Collection[str] = draft.index.waiting
+    places = _places(draft.index) if draft.index.shown else {}
+    if said:
+        know = {who for who, told in last.items() if _says(told, status)}
+        to = {who: None for who in to if who not in know and (who in last or not same)}
+        places = {who: at for who, at in places.items() if who in to}
+    _tell(draft, to, places, status)
 
 
 def _says(told: WaitingChanged, status: Status) -> bool:
@@ -73,7 +78,7 @@ def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:
         _tell(draft, to, places, shown_status(draft.room))
 
 
-def _tell(draft: Draft, to: list[str], places: dict[str, int], status: Status) -> None:
+def _tell(draft: Draft, to: Collection[str], places: dict[str, int], status: Status) -> None:
     # Said once to all of them, and to each their own place: nobody learns who else is told.
     told = WaitingChanged(status=status.kind, minutes=status.minutes)
     draft.tell(to, told, own=Own("ahead", places) if places else None)

@@ -109,8 +109,10 @@ class Index(Struct):
             at, known = due_at(room, id), self.due.get(id, NEVER)
             if at == known:
                 continue
-            self.due = {**self.due, id: at}
-            if at >= NEVER:
+            self.due = self.due.copy()
+            if at < NEVER:
+                self.due[id] = at
+            else:
                 del self.due[id]
             if at < self.first:
                 self.first = at

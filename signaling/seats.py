@@ -140,7 +140,8 @@ def ended(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
     """Return the spans with the running one ended; never before it began."""
     if not spans or spans[-1].end is not None:
         return spans
-    return (*spans[:-1], Interval(spans[-1].start, max(at, spans[-1].start)))
+    began = spans[-1].start
+    return (*spans[:-1], Interval(began, at if at > began else began))
 
 
 def step_away(draft: Draft, by: Who, request: StepAway | ComeBack) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from signaling.draft import Draft
-from signaling.lookup import inside, present_seats
+from signaling.lookup import inside
 from signaling.messages import (
     ParticipantChanged,
     VisitResumed,
@@ -117,8 +117,8 @@ def _flag_ended(attendee: Attendee, now: int) -> Attendee:
 def with_company(draft: Draft, visit: Visit) -> Visit:
     """Return a visit in progress with `alone_since` told from who is connected now."""
     there = draft.index.connected
-    providers = any(provider.id in there for provider in visit.providers)
-    clients = any(seat.participant in there for seat in present_seats(visit))
+    providers = [provider for provider in visit.providers if provider.id in there]
+    clients = [seat for seat in visit.seats.values() if seat.stand is IN and seat.participant in there]
     if providers and clients:
         return replace(visit, alone_since=None) if visit.alone_since is not None else visit
     return replace(visit, alone_since=draft.now) if visit.alone_since is None else visit

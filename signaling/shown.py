@@ -10,7 +10,7 @@ from msgspec.structs import asdict
 from signaling.index import index_of
 from signaling.lookup import inside, roster
 from signaling.minutes import connected
-from signaling.state import AS_THEY_COME, CLIENT, IN, IN_PROGRESS, Entry, Person, Role, Room, Seat, Visit
+from signaling.state import AS_THEY_COME, CLIENT, CO_PROVIDER, IN, IN_PROGRESS, PROVIDER, Entry, Role, Room, Seat, Visit
 
 
 def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def role_in(visit: Visit, participant: str) -> Role:
     """Return a participant's role in a visit."""
     if participant in visit.seats:
         return CLIENT
-    return Role.PROVIDER if visit.providers[0].id == participant else Role.CO_PROVIDER
+    return PROVIDER if visit.providers[0].id == participant else CO_PROVIDER
 
 
 def _provider_name(visit: Visit, participant: str) -> str:
@@ -132,14 +132,15 @@ def _client_name(visit: Visit, seat: Seat, viewer: str) -> str:
 def shown_appointment(room: Room, visit: Visit) -> dict[str, Any]:
     """Return an appointment as its providers see it."""
     there = index_of(room).connected
-    shown: dict[str, Any] = {
+    host = visit.providers[0]
+    return {
         "id": visit.appointment,
         "visit": visit.id,
         "rev": visit.rev,
         "phase": visit.phase,
         "start": visit.start,
         "end": visit.end,
-        "host": _person(visit.providers[0]),
+        "host": {"id": host.id, "name": host.name},
         "group": visit.group,
         "clients": [
             {
@@ -152,11 +153,6 @@ def shown_appointment(room: Room, visit: Visit) -> dict[str, Any]:
             for seat in visit.seats.values()
         ],
     }
-    return shown
-
-
-def _person(person: Person) -> dict[str, Any]:
-    return {"id": person.id, "name": person.name}
 
 
 def shown_visit(room: Room, visit: Visit, viewer: str, now: int) -> dict[str, Any]:

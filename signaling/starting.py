@@ -51,11 +51,11 @@ def start(draft: Draft, by: Who, request: Start) -> Visit:
     if len(waiting) > GROUP_LIMIT:  # those who came first; the provider may make room for the others later
         waiting = sorted(waiting, key=lambda seat: seat.waited[-1].start)[:GROUP_LIMIT]
 
+    rev = visit.rev
     for seat in waiting:
         visit = _let_in(draft, visit, seat)
-    visit = begin_segment(draft, advance(visit, Start, IN_PROGRESS))
     # One click is one step of `rev`, however many clients it let in.
-    visit = draft.put_visit(replace(visit, rev=visit.rev - len(waiting)))
+    visit = begin_segment(draft, advance(replace(visit, rev=rev), Start, IN_PROGRESS))
     for id, participants in shown_to_each(draft.room, visit, inside(visit)):
         draft.tell(
             (id,),

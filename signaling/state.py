@@ -45,6 +45,8 @@ class Stand(StrEnum):
 
 # Python 3.11 takes ten times as long to find a member of an enumeration as a name of the module's own, and every
 # decision asks for a score of them.
+PROVIDER: Final = Role.PROVIDER
+CO_PROVIDER: Final = Role.CO_PROVIDER
 CLIENT: Final = Role.CLIENT
 SCHEDULED: Final = Phase.SCHEDULED
 IN_PROGRESS: Final = Phase.IN_PROGRESS

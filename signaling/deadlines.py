@@ -40,7 +40,7 @@ def entry_deadline(room: Room, entry: Entry) -> int:
 
 def awaited_since(visit: Visit) -> int:
     """Return since when a client who is not there is absent, in ms: from the start, if they could come by then."""
-    opened = max(visit.start, visit.opened_at)
+    opened = visit.start if visit.start > visit.opened_at else visit.opened_at
     return max(opened, visit.outages[-1].end or 0) if visit.outages else opened
 
 

@@ -30,6 +30,21 @@ from signaling.state import Entry as QueueEntry
 class Draft:
     """Collects what one event brings. Lives for one call of `handle` and is seen by nobody else."""
 
+    __slots__ = (
+        "_stale",
+        "before",
+        "changed",
+        "effects",
+        "entries",
+        "fresh",
+        "index",
+        "now",
+        "room",
+        "seq",
+        "stirred",
+        "touched",
+    )
+
     def __init__(self, room: Room, fresh: str = "") -> None:
         """`fresh` is random, of this request alone: new ids are built from it."""
         self.before = room
@@ -73,10 +88,12 @@ class Draft:
         return self.index.first
 
     def put_visit(self, visit: Visit) -> Visit:
-        """Add or replace a visit."""
-        visits, index = self._own_visits(visit.id), self.index
-        old = visits.get(visit.id)
-        visits[visit.id] = visit
+        """Add or replace a visit. The very same again changes nothing."""
+        old = self.room.visits.get(visit.id)
+        if old is visit:
+            return visit
+        self._own_visits(visit.id)[visit.id] = visit
+        index = self.index
         if old is None:
             index.opened(visit)
         elif old.policy is not visit.policy:
@@ -205,11 +222,15 @@ class Draft:
         """Have the media node forward a participant's video, or not."""
         self.effects.append(MediaModeChanged(visit, participant, audio_only))
 
-    def step(self, **reply: Any) -> Step:
-        """Return what was decided. The room is the very same object if nothing but time changed."""
+    def step(self, visit: Visit | None = None) -> Step:
+        """Return what was decided, `visit` named in the reply.
+
+        The room is the very same object if nothing but time changed.
+        """
+        id, rev = (visit.id, visit.rev) if visit is not None else (None, None)
         if not self.changed and not self.entries:
-            return Step(self.before, (), tuple(self.effects), Ok(version=self.before.version, **reply))
+            return Step(self.before, (), tuple(self.effects), Ok(version=self.before.version, visit=id, rev=rev))
         self.due()
         room = replace(self.room, version=self.before.version + 1, seq=self.seq, time=self.now)
         keep(room, self.index)
-        return Step(room, tuple(self.entries), tuple(self.effects), Ok(version=room.version, **reply))
+        return Step(room, tuple(self.entries), tuple(self.effects), Ok(version=room.version, visit=id, rev=rev))

@@ -121,7 +121,7 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
     tell_rev(draft)
     settle(draft, now)  # what was due the moment it came to be: a span of nothing, a start that has passed
     tell_status(draft)
-    return draft.step(visit=visit.id, rev=visit.rev) if visit is not None else draft.step()
+    return draft.step(visit)
 
 
 GRANTS: Final[Mapping[type[Struct], Callable[[Draft, Who, Any], Visit | None]]] = {

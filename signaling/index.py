@@ -71,7 +71,8 @@ class Index(Struct):
         place = _place(room, entry)
         self.line = self.line.copy()
         insort(self.line, place)
-        self.waiting = {**self.waiting, entry.participant: entry.id}
+        self.waiting = self.waiting.copy()
+        self.waiting[entry.participant] = entry.id
         self.shown += place[3]
 
     def left(self, entry: Entry) -> None:

@@ -21,12 +21,13 @@ def flowing(visit: Visit, participant: str, now: int) -> tuple[Spans, Spans]:
     seat = visit.seats.get(participant)
     if seat is None:
         return (), ()
-    running = spans((Interval(segment.started_at, segment.ended_at) for segment in visit.segments), now)
+    running = spans([Interval(segment.started_at, segment.ended_at) for segment in visit.segments], now)
     theirs = visit.media.get(participant, MediaLog())
     # The provider's side is there while any of the providers is.
     ours = [visit.media.get(provider.id, MediaLog()) for provider in visit.providers]
-    our_up = union(span for log in ours for span in spans(log.up, now))
-    our_video = union(span for log in ours for span in overlap(spans(log.video, now), spans(log.up, now)))
+    ups = [(log, spans(log.up, now)) for log in ours]
+    our_up = union([span for _, up in ups for span in up])
+    our_video = union([span for log, up in ups for span in overlap(spans(log.video, now), up)])
     both = overlap(overlap(spans(theirs.up, now), our_up), overlap(running, spans(seat.attended, now)))
     video = overlap(both, overlap(spans(theirs.video, now), our_video))
     return video, without(both, video)

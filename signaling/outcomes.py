@@ -32,8 +32,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     waited: int
     """How long they waited in vain after the start."""
     still_waits: bool
-    connected: int
-    """How long media connected them with the provider's side."""
+    connected: int | None
+    """How long media connected them with the provider's side. None: nothing of ours failed, and nobody asks."""
     faults: bool
     """Something of ours failed."""
 
@@ -101,7 +101,7 @@ def facts_of(visit: Visit, seat: Seat, now: int) -> Facts:
         left_before=_left_before(visit, seat),
         waited=length(waited),
         still_waits=seat.stand is Stand.WAITING,
-        connected=sum(connected(visit, seat.participant, now).values()),
+        connected=sum(connected(visit, seat.participant, now).values()) if visit.faults else None,
         faults=bool(visit.faults),
     )
 

@@ -32,6 +32,12 @@ def union(some: Iterable[Span]) -> Spans:
 
 def overlap(one: Spans, other: Spans) -> Spans:
     """Return every instant that lies in both."""
+    if not one or not other:
+        return ()
+    if len(one) == len(other) == 1:  # as it mostly is: a single run, in which nothing dropped
+        (a, b), (c, d) = one[0], other[0]
+        start, end = a if a > c else c, b if b < d else d
+        return ((start, end),) if start < end else ()
     return union([(max(a, c), min(b, d)) for a, b in one for c, d in other])
 
 

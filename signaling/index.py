@@ -44,6 +44,8 @@ class Index(Struct):
     """When time alone brings something about: by the id of an entry or a visit, the host's absence by the room's."""
     first: int
     """The least of it, in ms, or `NEVER`."""
+    at_first: int
+    """How many are due then."""
 
     # --- connections
 
@@ -116,9 +118,10 @@ class Index(Struct):
             else:
                 del self.due[id]
             if at < self.first:
-                self.first = at
-            elif known == self.first and known not in self.due.values():
-                self.first = min(self.due.values(), default=NEVER)
+                self.first, self.at_first = at, 0
+            self.at_first += (at == self.first) - (known == self.first)
+            if not self.at_first:
+                self.first, self.at_first = _least(self.due)
 
 
 def index_of(room: Room) -> Index:
@@ -151,6 +154,7 @@ def derived(room: Room) -> Index:
     line = sorted(_place(room, entry) for entry in entries)
     looked = {id: due_at(room, id) for id in (room.id, *room.entries, *room.visits)}
     due = {id: at for id, at in looked.items() if at < NEVER}
+    first, at_first = _least(due)
     return Index(
         connected=connected,
         waiting={entry.participant: entry.id for entry in entries},
@@ -160,8 +164,16 @@ def derived(room: Room) -> Index:
         live=next((visit.id for visit in visits if visit.phase is IN_PROGRESS), None),
         pending=frozenset(visit.id for visit in visits if visit.phase is REJOIN_PENDING),
         due=due,
-        first=min(due.values(), default=NEVER),
+        first=first,
+        at_first=at_first,
     )
+
+
+def _least(due: dict[str, int]) -> tuple[int, int]:
+    """Return (the least deadline, how many are due then)."""
+    times = [*due.values()]
+    least = min(times, default=NEVER)
+    return least, times.count(least)
 
 
 def _place(room: Room, entry: Entry) -> Place:

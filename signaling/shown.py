@@ -65,41 +65,54 @@ def shown_to_each(
 ) -> Iterator[tuple[str, tuple[dict[str, Any], ...]]]:
     """Yield (viewer, everybody in the visit as they may see them), for each of those who are in it.
 
-    Two of one side see a third alike, so that is made once.
+    What all see alike of somebody is made once, and what two of one side see of a third.
     """
+    of = {id: _of(room, visit, id) for id in viewers}
     alike: dict[bool, dict[str, dict[str, Any]]] = {True: {}, False: {}}
     for viewer in viewers:
         seen = alike[viewer in visit.seats]
-        own = {viewer: shown_participant(room, visit, viewer, viewer)}
+        own = _seen_by(visit, viewer, of[viewer])
         for id in viewers:
             if id not in seen and id != viewer:
-                seen[id] = shown_participant(room, visit, id, viewer)
-        yield viewer, tuple([own.get(id) or seen[id] for id in viewers])
+                seen[id] = _seen_by(visit, viewer, of[id])
+        yield viewer, tuple([own if id == viewer else seen[id] for id in viewers])
 
 
 def shown_participant(room: Room, visit: Visit, participant: str, viewer: str) -> dict[str, Any]:
     """Return one participant as `viewer` may see them. All others of the viewer's side see them alike."""
+    return _seen_by(visit, viewer, _of(room, visit, participant))
+
+
+def _of(room: Room, visit: Visit, participant: str) -> dict[str, Any]:
+    """Return what everybody in the visit may see of one participant."""
     seat = visit.seats.get(participant)
     attendee = visit.attendees.get(participant, AS_THEY_COME)
-    you = participant == viewer
+    presence = "connected" if participant in index_of(room).connected else "gone"
+    if seat is not None and visit.phase is IN_PROGRESS and seat.stand is not IN:
+        presence = "left"  # went out of a visit that goes on; `gone`: dropped, and still in
     shown: dict[str, Any] = {
         "id": participant,
         "role": role_in(visit, participant),
-        "name": _provider_name(visit, participant) if seat is None else _client_name(visit, seat, viewer),
-        "presence": "connected" if participant in index_of(room).connected else "gone",
+        "presence": presence,
         "microphone": attendee.microphone,
         "camera": attendee.camera,
         "screen": attendee.screen,
         "mode": attendee.mode,
-        "you": you,
     }
     if attendee.mode == "audio" and attendee.reason is not None:
         shown["mode_reason"] = attendee.reason
-    if seat is not None:
-        if visit.phase is IN_PROGRESS and seat.stand is not IN:
-            shown["presence"] = "left"  # went out of a visit that goes on; `gone`: dropped, and still in
-        if viewer not in visit.seats:
-            shown["client"] = seat.client
+    return shown
+
+
+def _seen_by(visit: Visit, viewer: str, of: dict[str, Any]) -> dict[str, Any]:
+    """Return what one participant in the visit may see of another: their name, and to providers whose seat it is."""
+    participant = of["id"]
+    seat = visit.seats.get(participant)
+    if seat is None:
+        return {**of, "name": _provider_name(visit, participant), "you": participant == viewer}
+    shown = {**of, "name": _client_name(visit, seat, viewer), "you": participant == viewer}
+    if viewer not in visit.seats:
+        shown["client"] = seat.client
     return shown
 
 

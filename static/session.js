@@ -63,6 +63,7 @@ export class Session {
       makeStream: () => new MediaStream(),
       newId,
       clock: systemClock,
+      random: Math.random,
     });
     this.call.on("state", () => this.#tell());
     this.call.on("remotes", () => this.#tell());

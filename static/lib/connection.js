@@ -1,6 +1,7 @@
 /** One participant's WebSocket: hello, replies by id, keys, heartbeat, and coming back after a drop. */
 
 import { Emitter } from "./emitter.js";
+import { growing } from "./pause.js";
 import { Refusal } from "./refusal.js";
 
 /** @typedef {import("./types.js").Message} Message */
@@ -39,8 +40,8 @@ const ANSWER = 5_000;
 const CONNECT = 10_000;
 /** ms a request may take, reconnecting included. */
 const REQUEST = 20_000;
-const FIRST_DELAY = 500;
 const LONGEST_DELAY = 15_000;
+const DELAYS = { first: 500, longest: LONGEST_DELAY };
 const TRIES = 4;
 
 /** @param {number} code @returns {boolean} whether the protocol lets us come back after that close code */
@@ -287,7 +288,7 @@ export class Connection extends Emitter {
       if (pending.id !== message.re) continue;
       if (message.type === "error" && message.temporary && pending.key && pending.tries < TRIES) {
         pending.id = undefined;
-        const wait = message.retry_after ? message.retry_after * 1000 : this.#delay(pending.tries - 1);
+        const wait = message.retry_after ? message.retry_after * 1000 : growing(pending.tries - 1, this.#random, DELAYS);
         this.#clock.after(wait, () => {
           if (this.#pending.has(pending) && pending.id === undefined && this.state === "open") this.#send(pending);
         });
@@ -348,16 +349,10 @@ export class Connection extends Emitter {
 
   /** @param {number} atLeast  ms */
   #later(atLeast) {
-    const wait = atLeast + this.#delay(this.#failures++);
+    const wait = atLeast + growing(this.#failures++, this.#random, DELAYS);
     this.#become("waiting");
     this.#callOff();
     this.#callOff = this.#clock.after(wait, () => void this.#connect());
-  }
-
-  /** Twice as long each time, and never for everybody at once. @param {number} failures */
-  #delay(failures) {
-    const longest = Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** failures);
-    return longest / 2 + (this.#random() * longest) / 2;
   }
 
   /** Let the socket go; requests with a key wait for the next one. @param {number} code */

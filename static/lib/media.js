@@ -9,7 +9,7 @@ import { Peer } from "./peer.js";
 /** @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "failing"} CallState  `failing`: still trying, but offer another way */
 /** @typedef {{participant: string, source: "camera" | "screen", stream: MediaStream}} Remote  `participant` is "" on a line nobody owns yet */
 
-/** ms a transport may be `disconnected` before a new peer is made, and may take to connect at first. */
+/** ms a transport may be `disconnected` before a new peer is made, and may take to connect once it is answered. */
 const PATIENCE = 4_000;
 const CONNECT = 12_000;
 /** ms between one new peer and the next. */
@@ -29,6 +29,7 @@ export class Call extends Emitter {
   #makeStream;
   #newId;
   #clock;
+  #random;
   /** @type {Peer | null} */
   #peer = null;
   /** @type {Peer | null} */
@@ -43,9 +44,13 @@ export class Call extends Emitter {
   #failures = 0;
   /** Peers whose failure was counted: each has several ways to fail, and fails once. @type {WeakSet<Peer>} */
   #given = new WeakSet();
+  /** The present peer will not do, though it may still be connected. */
+  #outdated = false;
   #generation = 0;
   /** @type {() => void} */
   #callOffPatience = () => {};
+  /** @type {() => void} */
+  #callOffConnect = () => {};
   /** @type {() => void} */
   #callOffRetry = () => {};
 
@@ -56,14 +61,16 @@ export class Call extends Emitter {
    * @param {() => MediaStream} needs.makeStream
    * @param {() => string} needs.newId
    * @param {import("./clock.js").Clock} needs.clock
+   * @param {() => number} needs.random  0 to 1
    */
-  constructor({ signaling, makePeer, makeStream, newId, clock }) {
+  constructor({ signaling, makePeer, makeStream, newId, clock, random }) {
     super();
     this.#signaling = signaling;
     this.#makePeer = makePeer;
     this.#makeStream = makeStream;
     this.#newId = newId;
     this.#clock = clock;
+    this.#random = random;
   }
 
   /** Every peer connection there is now: one, or two while one takes the other's place. */
@@ -102,10 +109,12 @@ export class Call extends Emitter {
   close() {
     this.#generation += 1;
     this.#callOffPatience();
+    this.#callOffConnect();
     this.#callOffRetry();
     this.#peer?.close();
     this.#next?.close();
     this.#peer = this.#next = null;
+    this.#outdated = false;
     this.#failures = 0;
     this.#receive = null;
     this.#show([]);
@@ -160,10 +169,22 @@ export class Call extends Emitter {
 
   /** Make a new peer beside the present one. @param {Peer} peer  the one to be replaced */
   async #replace(peer) {
-    if (peer !== this.#peer || this.#next) return;
+    this.#outdated = true;
+    if (peer === this.#next) this.#dropNext();
+    await this.#renew();
+  }
+
+  /** Make a new peer, unless one is on its way or the present one does. */
+  async #renew() {
     const generation = this.#generation;
+    const needed = () => generation === this.#generation && !this.#next && (this.#outdated || !this.#connected);
+    if (!needed()) return;
     this.#iceServers = await this.#prepare();
-    if (generation === this.#generation && peer === this.#peer && !this.#next) this.#fresh();
+    if (needed()) this.#fresh();
+  }
+
+  get #connected() {
+    return this.#peer?.pc.connectionState === "connected";
   }
 
   /** Credentials live minutes; without an answer the old ones are tried. @returns {Promise<RTCIceServer[]>} */
@@ -182,10 +203,10 @@ export class Call extends Emitter {
       pc,
       signaling: this.#signaling,
       clock: this.#clock,
+      random: this.#random,
       tracks: this.#tracks,
       audioOnly: this.#audioOnly,
     });
-    this.#next?.close();
     if (this.#peer) this.#next = peer;
     else this.#peer = peer;
     const current = () => peer === this.#peer || peer === this.#next;
@@ -194,18 +215,34 @@ export class Call extends Emitter {
     peer.on("answered", (tracks) => {
       remotes = this.#sort(pc, tracks, remotes);
       if (peer === this.#peer) this.#show(remotes);
+      if (current() && pc.connectionState !== "connected") this.#expect(peer);
     });
     peer.on("state", (state) => {
       if (!current()) return;
       if (state === "connected") this.#arrived(peer, remotes);
-      else if (state === "failed") this.#failed(peer);
+      else if (state === "failed" || state === "closed") this.#failed(peer); // not closed by us: those are let go
       else if (state === "disconnected" && peer === this.#peer) this.#doubt(peer);
     });
-    peer.on("failed", () => current() && this.#failed(peer));
-    this.#callOffPatience();
-    this.#callOffPatience = this.#clock.after(CONNECT, () => current() && this.#failed(peer));
+    peer.on("failed", () => {
+      if (!current()) return;
+      this.#outdated = true; // a connected peer that can agree on nothing more is no good either
+      this.#failed(peer);
+    });
+    this.#expect(peer);
     if (this.#receive) peer.receive(this.#receive);
     else peer.negotiate();
+  }
+
+  /** Let a peer connect in time. Before it is answered another would fare no better. @param {Peer} peer */
+  #expect(peer) {
+    if (peer === this.#peer && this.#next) return;
+    this.#callOffConnect();
+    this.#callOffConnect = this.#clock.after(CONNECT, () => {
+      if (!peer.unanswered) return this.#failed(peer);
+      this.#failures += 1;
+      this.#lower();
+      this.#expect(peer);
+    });
   }
 
   /** @param {Peer} peer @param {Remote[]} remotes */
@@ -217,37 +254,44 @@ export class Call extends Emitter {
       this.#peer?.close();
       this.#peer = peer;
       this.#next = null;
+      this.#outdated = false;
     }
+    if (!this.#next) this.#callOffConnect();
     this.#show(remotes);
     this.#become("connected");
   }
 
   /** Disconnected may heal by itself, for a while. @param {Peer} peer */
   #doubt(peer) {
-    this.#become("reconnecting");
+    this.#lower();
     this.#callOffPatience();
-    this.#callOffPatience = this.#clock.after(PATIENCE, () => peer === this.#peer && !this.#next && this.#failed(peer));
+    this.#callOffPatience = this.#clock.after(PATIENCE, () => peer === this.#peer && this.#failed(peer));
   }
 
   /** @param {Peer} peer */
   #failed(peer) {
+    if (peer === this.#peer && this.#next) return this.#lower(); // the next one is on its way
     if (this.#given.has(peer)) return;
     this.#given.add(peer);
-    const generation = this.#generation;
     const wait = DELAYS[Math.min(this.#failures, DELAYS.length - 1)] ?? 0;
     this.#failures += 1;
     this.#callOffPatience();
-    if (peer === this.#next) {
-      peer.close();
-      this.#next = null;
-    }
-    this.#become(this.#failures >= FAILING ? "failing" : "reconnecting");
+    this.#callOffConnect();
+    if (peer === this.#next) this.#dropNext();
+    this.#lower();
     this.#callOffRetry();
-    this.#callOffRetry = this.#clock.after(wait, async () => {
-      this.#iceServers = await this.#prepare();
-      if (generation !== this.#generation || this.#next || this.#peer?.pc.connectionState === "connected") return;
-      this.#fresh();
-    });
+    this.#callOffRetry = this.#clock.after(wait * (1 + this.#random() / 2), () => void this.#renew());
+  }
+
+  #dropNext() {
+    this.#callOffConnect();
+    this.#next?.close();
+    this.#next = null;
+  }
+
+  /** Say how bad it is, if it is. */
+  #lower() {
+    if (!this.#connected) this.#become(this.#failures >= FAILING ? "failing" : "reconnecting");
   }
 
   /**

@@ -1,7 +1,8 @@
 /** One peer connection towards the server. It always offers, one offer at a time, each with a round. */
 
 import { Emitter } from "./emitter.js";
-import { codeOf } from "./refusal.js";
+import { growing } from "./pause.js";
+import { codeOf, Refusal } from "./refusal.js";
 
 /** @typedef {import("./types.js").RemoteTrack} RemoteTrack */
 /** @typedef {import("./types.js").Message} Message */
@@ -13,8 +14,10 @@ import { codeOf } from "./refusal.js";
  * @property {(type: string, fields?: Record<string, unknown>) => boolean} tell
  */
 
-/** ms an answer may take before the peer counts as failed. */
-const ANSWER = 8_000;
+/** ms an offer may go unanswered until another is made; the server itself refuses what takes it 10 s. */
+const ANSWER = 12_000;
+/** ms until an offer is repeated that was refused for a while: a visit finds another node within a few seconds. */
+const PAUSES = { first: 500, longest: 4_000 };
 /** ms in which candidates are gathered into one message. */
 const BATCH = 30;
 
@@ -36,11 +39,14 @@ export class Peer extends Emitter {
 
   #signaling;
   #clock;
+  #random;
   #audio;
   /** @type {RTCRtpTransceiver | null} */
   #video = null;
-  /** @type {"idle" | "asking" | "lost"} */
+  /** Asking: an offer awaits its answer, and no other is made. @type {"idle" | "asking" | "paused" | "lost"} */
   #offer = "idle";
+  /** Offers in a row that were refused for a while, or not answered. */
+  #tries = 0;
   #again = false;
   #closed = false;
   /** @type {RTCIceCandidateInit[]} */
@@ -48,7 +54,7 @@ export class Peer extends Emitter {
   #gathered = false;
   #offered = false;
   #flushing = false;
-  /** @type {() => void} */
+  /** Calls the end of waiting off: for an answer, or until the next try. @type {() => void} */
   #callOff = () => {};
 
   /**
@@ -57,16 +63,18 @@ export class Peer extends Emitter {
    * @param {RTCPeerConnection} needs.pc
    * @param {Signaling} needs.signaling
    * @param {import("./clock.js").Clock} needs.clock
+   * @param {() => number} needs.random  0 to 1
    * @param {Tracks} needs.tracks
    * @param {boolean} needs.audioOnly
    */
-  constructor({ id, pc, signaling, clock, tracks, audioOnly }) {
+  constructor({ id, pc, signaling, clock, random, tracks, audioOnly }) {
     super();
     this.id = id;
     this.pc = pc;
     this.audioOnly = audioOnly;
     this.#signaling = signaling;
     this.#clock = clock;
+    this.#random = random;
     this.#audio = pc.addTransceiver(tracks.audio ?? "audio", { direction: "sendrecv", sendEncodings: VOICE });
     if (!audioOnly) this.#video = this.#addVideo(tracks.video);
     pc.onicecandidate = ({ candidate }) => this.#gather(candidate);
@@ -119,16 +127,26 @@ export class Peer extends Emitter {
     this.negotiate();
   }
 
+  /** An offer is still to be answered: nothing is to be expected of the transport yet. */
+  get unanswered() {
+    return this.#offer !== "idle";
+  }
+
   /** Offer, or offer once more after the answer that is awaited. */
   negotiate() {
     if (this.#closed) return;
-    if (this.#offer === "asking") this.#again = true;
-    else void this.#ask();
+    if (this.#offer === "idle") void this.#ask();
+    else if (this.#offer === "asking") this.#again = true;
+    // Else the next offer, which is due, will hold it.
   }
 
   /** The WebSocket is back: what it dropped is asked again, under a new round. */
   resume() {
-    if (this.#offer === "lost") void this.#ask();
+    if (this.#closed) return;
+    if (this.#offer === "lost" || this.#offer === "paused") {
+      this.#tries = 0;
+      void this.#ask();
+    } else this.#flush();
   }
 
   async #ask() {
@@ -136,14 +154,12 @@ export class Peer extends Emitter {
     this.#again = false;
     this.#offered = false;
     const round = ++this.round;
-    const mine = () => !this.#closed && round === this.round;
+    const awaited = () => !this.#closed && round === this.round && this.#offer === "asking";
     this.#callOff();
-    this.#callOff = this.#clock.after(ANSWER, () => {
-      if (this.#offer === "asking") this.#fail("no_answer");
-    });
+    this.#callOff = this.#clock.after(ANSWER, () => this.#pause());
     try {
       await this.pc.setLocalDescription(await this.pc.createOffer());
-      if (!mine()) return;
+      if (!awaited()) return;
       const answered = this.#signaling.ask("media.offer", {
         peer: this.id,
         round,
@@ -155,12 +171,27 @@ export class Peer extends Emitter {
       this.#flush();
       await answered;
     } catch (error) {
-      if (!mine()) return;
+      if (!awaited()) return;
       this.#callOff();
       const code = codeOf(error);
-      if (code === "lost") this.#offer = "lost";
+      if (code === "lost") this.#withdraw("lost");
+      else if (error instanceof Refusal && error.temporary) this.#pause(error.retryAfter);
       else this.#fail(code);
     }
+  }
+
+  /** Offer anew after a while: what the visit's media are on is about to change. @param {number} [told]  s, by the server */
+  #pause(told) {
+    this.#withdraw("paused");
+    const wait = told ? told * 1000 * (1 + this.#random() / 2) : growing(this.#tries, this.#random, PAUSES);
+    this.#tries += 1;
+    this.#callOff = this.#clock.after(wait, () => void this.#ask());
+  }
+
+  /** The offer is dead, and so is its round: candidates wait for the next one. @param {"paused" | "lost"} how */
+  #withdraw(how) {
+    this.#offer = how;
+    this.#offered = false;
   }
 
   /** @param {Message} message  `media.answer`; one to an older round changes nothing */
@@ -175,12 +206,16 @@ export class Peer extends Emitter {
     if (this.#closed) return;
     this.#callOff();
     this.#offer = "idle";
+    this.#offered = true;
+    this.#tries = 0;
     this.emit("answered", tracks ?? []);
     if (this.#again) this.negotiate();
+    else this.#flush();
   }
 
-  /** @param {Message} message  `media.candidates`, in direct mode only */
-  async candidates({ candidates }) {
+  /** @param {Message} message  `media.candidates`, in direct mode only; those of an older round are good for nothing */
+  async candidates({ round, candidates }) {
+    if (this.#closed || round !== this.round) return;
     for (const candidate of candidates ?? []) await this.pc.addIceCandidate(candidate).catch(() => {});
   }
 

@@ -28,6 +28,10 @@ DECODED = """async () => {
   return sum;
 }"""
 
+KEEP = "() => { window.before = {peers: window.carelobby.peers(), screen: document.querySelector('main[data-screen] > *')}; }"
+MOVED = """() => window.carelobby.peers().length > 0
+    && window.carelobby.peers().every((peer) => !window.before.peers.includes(peer))"""
+
 SMALLEST = """() => Math.min(...[...document.querySelectorAll("call-tile")]
     .map((tile) => Math.min(tile.clientWidth, tile.clientHeight)))"""
 LEAST = 80
@@ -77,12 +81,28 @@ class Person:
         before = await self.decoded()
 
         async def risen() -> bool:
+            nonlocal before
             now = await self.decoded()
+            if any(now[figure] < before[figure] for figure in now):
+                before = now  # new peers have taken the place of others, and count from nothing
             return now["audio"] > before["audio"] + 48_000 // 2 and (not video or now["video"] > before["video"] + 5)
 
         await eventually(risen)
         assert await self.page.evaluate(SMALLEST) >= LEAST
         return await self.decoded()
+
+    async def note_media(self) -> None:
+        """Note the peers and the screen as they are."""
+        await self.page.evaluate(KEEP)
+
+    async def has_other_media(self) -> None:
+        """Wait until no peer that was noted is left, and new ones are there; on the very same screen."""
+
+        async def moved() -> bool:
+            return bool(await self.page.evaluate(MOVED))
+
+        await eventually(moved, 30)
+        assert await self.page.evaluate("window.before.screen.isConnected"), "the screen was left meanwhile"
 
     async def is_out(self) -> None:
         """Make sure that nothing of a session is open here."""

@@ -6,7 +6,7 @@ import asyncio
 
 from playwright.async_api import Browser
 
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, eventually, in_session, join_urls
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, in_session, join_urls
 from tests.stories.service import Service
 
 
@@ -113,15 +113,14 @@ async def test_a_reload_in_the_middle_goes_on_without_a_question(browser: Browse
 
 async def test_the_service_is_killed_and_both_see_each_other_again(browser: Browser, demo: Service) -> None:
     client, clinician = await in_session(browser, demo)
+    for person in (client, clinician):
+        await person.note_media()
 
     await demo.kill()
     await demo.start()
 
-    async def connected() -> bool:
-        return all([(await person.decoded())["video"] > 0 for person in (client, clinician)])
-
-    await eventually(connected)
     for person in (client, clinician):
+        await person.has_other_media()
         await person.sees_and_hears()
     await end(client)
     await clinician.screen("ended")

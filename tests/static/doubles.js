@@ -171,6 +171,14 @@ export class FakePeer {
     this.signalingState = "stable";
   }
 
+  /** What the other side told. @type {{candidate: string}[]} */
+  candidates = [];
+
+  /** @param {{candidate: string}} candidate */
+  async addIceCandidate(candidate) {
+    this.candidates.push(candidate);
+  }
+
   /** @param {string} state */
   become(state) {
     this.connectionState = state;

@@ -55,13 +55,17 @@ async def one_node(folder: Path) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def two_nodes(folder: Path, *, embedded: bool = False) -> AsyncIterator[World]:
-    """Two nodes over one server that keeps everything: Debian's, or with the program that is else embedded."""
+async def two_nodes(
+    folder: Path, *, embedded: bool = False, public: str = "http://carelobby.test"
+) -> AsyncIterator[World]:
+    """Two nodes over one server that keeps everything: Debian's, or with the program that is else embedded.
+
+    `public`: their address to the outside, where it matters that somebody listens there.
+    """
     redis = Valkey(
         *("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"),
         binary=packaged() if embedded else debians(),
     )
-    public = "http://carelobby.test"
     shared = {
         "CARELOBBY_REDIS_URL": redis.url,
         "CARELOBBY_LEDGER_URL": f"sqlite:///{folder}/ledger.sqlite3",

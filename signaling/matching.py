@@ -52,11 +52,9 @@ def unmatch(visit: Visit, participant: str) -> Visit:
 
     What that somebody did stays theirs, as somebody the practice does not know.
     """
-    seat = visit.seats[participant]
-    if seat.called is None:
-        return visit
     owner = next((owner for owner, taken in visit.matched.items() if taken == participant), None)
-    if owner is None:
+    seat = visit.seats[participant]
+    if owner is None or seat.called is None:
         return visit
     free = Seat(owner, seat.name, client=seat.client, payer=seat.payer, service_code=seat.service_code)
     stranger = replace(seat, name=seat.called, client=None, payer=None, service_code=None)

@@ -51,16 +51,16 @@ def tell_status(draft: Draft) -> None:
     said = [(e.to, e.message) for e in draft.entries if type(e) is Told and type(e.message) is WaitingChanged]
     if same and all(_says(told, status) for _, told in said):
         return
-    last: dict[str, WaitingChanged] = {}
-    for to, told in said:
-        last |= dict.fromkeys(to, told)
-    to: Collection[str] = draft.index.waiting
+    ignorant: Collection[str] = draft.index.waiting
     places = _places(draft.index) if draft.index.shown else {}
     if said:
+        last: dict[str, WaitingChanged] = {}
+        for to, told in said:
+            last |= dict.fromkeys(to, told)
         know = {who for who, told in last.items() if _says(told, status)}
-        to = {who: None for who in to if who not in know and (who in last or not same)}
-        places = {who: at for who, at in places.items() if who in to}
-    _tell(draft, to, places, status)
+        ignorant = {who: None for who in ignorant if who not in know and (who in last or not same)}
+        places = {who: at for who, at in places.items() if who in ignorant}
+    _tell(draft, ignorant, places, status)
 
 
 def _says(told: WaitingChanged, status: Status) -> bool:

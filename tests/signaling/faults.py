@@ -38,7 +38,7 @@ FAULTS = (
         "    withdraw_elsewhere(draft, visit)\n    draft.notify",
         "    for other in list(draft.room.visits.values()):\n"
         "        for seat in list(other.seats.values()):\n"
-        "            if seat.stand is Stand.WAITING and other.id != visit.id:\n"
+        "            if seat.stand is WAITING and other.id != visit.id:\n"
         "                _let_in(draft, draft.room.visits[other.id], seat)\n"
         "    withdraw_elsewhere(draft, visit)\n    draft.notify",
     ),

@@ -75,7 +75,7 @@ def live_visit(room: Room) -> Visit | None:
 
 def hosts(visit: Visit, who: Who) -> bool:
     """Tell whether `who` is a provider of this visit."""
-    return who.role in PROVIDERS and who.participant in provider_ids(visit)
+    return who.role in PROVIDERS and who.participant in [provider.id for provider in visit.providers]
 
 
 def provider_ids(visit: Visit) -> tuple[str, ...]:

@@ -52,6 +52,8 @@ def unmatch(visit: Visit, participant: str) -> Visit:
 
     What that somebody did stays theirs, as somebody the practice does not know.
     """
+    if not visit.matched:
+        return visit
     owner = next((owner for owner, taken in visit.matched.items() if taken == participant), None)
     seat = visit.seats[participant]
     if owner is None or seat.called is None:

@@ -71,10 +71,10 @@ def shown_to_each(
     alike: dict[bool, dict[str, dict[str, Any]]] = {True: {}, False: {}}
     for viewer in viewers:
         seen = alike[viewer in visit.seats]
-        own = _seen_by(visit, viewer, of[viewer])
+        own = _seen_by(visit, viewer, of[viewer].copy())
         for id in viewers:
             if id not in seen and id != viewer:
-                seen[id] = _seen_by(visit, viewer, of[id])
+                seen[id] = _seen_by(visit, viewer, of[id].copy())
         yield viewer, tuple([own if id == viewer else seen[id] for id in viewers])
 
 
@@ -104,15 +104,17 @@ def _of(room: Room, visit: Visit, participant: str) -> dict[str, Any]:
     return shown
 
 
-def _seen_by(visit: Visit, viewer: str, of: dict[str, Any]) -> dict[str, Any]:
-    """Return what one participant in the visit may see of another: their name, and to providers whose seat it is."""
-    participant = of["id"]
+def _seen_by(visit: Visit, viewer: str, shown: dict[str, Any]) -> dict[str, Any]:
+    """Add what is for `viewer`: the name as they may read it, and for providers whose seat it is."""
+    participant = shown["id"]
     seat = visit.seats.get(participant)
     if seat is None:
-        return {**of, "name": _provider_name(visit, participant), "you": participant == viewer}
-    shown = {**of, "name": _client_name(visit, seat, viewer), "you": participant == viewer}
-    if viewer not in visit.seats:
-        shown["client"] = seat.client
+        shown["name"] = _provider_name(visit, participant)
+    else:
+        shown["name"] = _client_name(visit, seat, viewer)
+        if viewer not in visit.seats:
+            shown["client"] = seat.client
+    shown["you"] = participant == viewer
     return shown
 
 

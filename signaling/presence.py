@@ -140,11 +140,17 @@ def link_revoked(draft: Draft, event: LinkRevoked) -> None:
     ids = connections_of(draft.room, participant)
     for id in ids:
         draft.tell((participant,), Displaced(), connection=id, close=4512)
+    if not ids and (entry_of(draft.room, participant) is not None or _has_seat(draft.room, participant)):
+        draft.tell((participant,), Displaced(), close=4512)  # dropped, they may still resume: then they read of it
     for id in ids:
         disconnected(draft, Disconnected(id, bye=True))
     entry = entry_of(draft.room, participant)
     if entry is not None:  # they had dropped before: no grace for a dead link
         leave_entry(draft, entry)
+
+
+def _has_seat(room: Room, participant: str) -> bool:
+    return any(participant in visit.seats for visit in room.visits.values())
 
 
 def _sits_by_link(room: Room, participant: str) -> str:

@@ -251,6 +251,58 @@ FAULTS = (
         "    CheckIn: frozenset({S.SCHEDULED, S.WAITING}),\n",
         "    CheckIn: frozenset({S.SCHEDULED, S.WAITING}),\n    Start: frozenset({S.SCHEDULED}),\n",
     ),
+    Fault(
+        "a node that has lost a visit still tells of its media",
+        "modality.py",
+        " or event.fence < visit.media_fence:",
+        ":",
+    ),
+    Fault("an older take-over undoes a newer one", "modality.py", " or event.fence <= visit.media_fence:", ":"),
+    Fault(
+        "media go on when their node was dead already",
+        "modality.py",
+        "_cut(visit, min(event.alive_until, draft.now))",
+        "_cut(visit, draft.now)",
+    ),
+    Fault("an outage is not heard of", "outages.py", "    return [Interval(", "    return () and [Interval("),
+    Fault(
+        "an outage that turns out longer is counted again",
+        "outages.py",
+        "Interval(max(one.start, heard), one.end)",
+        "Interval(one.start, one.end)",
+    ),
+    Fault(
+        "a second device takes over without a click",
+        "presence.py",
+        '            raise Busy("another device of this participant is active")\n',
+        "            pass\n",
+    ),
+    Fault(
+        "the media of a displaced device go on",
+        "presence.py",
+        "        _stop_media(draft, by.participant)\n",
+        "        pass\n",
+    ),
+    Fault("a walk-in takes the seat of somebody who took part", "matching.py", " and not s.attended", ""),
+    Fault("of several free seats one is guessed", "matching.py", "    if len(free) != 1:", "    if not free:"),
+    Fault(
+        "who was taken for another and is sent away keeps the seat",
+        "matching.py",
+        "    if owner is None or seat.called is None:",
+        "    if owner is not None or seat.called is None:",
+    ),
+    Fault(
+        "who waits for a visit that goes on waits for ever",
+        "deadlines.py",
+        "    return max(awaited_since(visit), seat.waited[-1].start) + visit.policy.waiting_limit",
+        "    return NEVER",
+    ),
+    Fault(
+        "a visit ends because somebody waits too long for it",
+        "room.py",
+        "visit.phase is Phase.IN_PROGRESS and kept_waiting_too_long(draft, visit):",
+        "visit.phase is Phase.CLOSED and kept_waiting_too_long(draft, visit):",
+    ),
 )
 
 ELSEWHERE = ("--ignore=tests/signaling/test_machine.py", "--ignore=tests/signaling/test_documents.py")

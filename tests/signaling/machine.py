@@ -22,6 +22,7 @@ from signaling.events import (
     Fact,
     LinkRevoked,
     MediaChanged,
+    MediaMoved,
     NodeGone,
     Opened,
     Rescheduled,
@@ -48,7 +49,7 @@ from signaling.messages import (
 )
 from signaling.policy import DAY, HOUR, MINUTE, SECOND
 from signaling.room import deadline
-from signaling.state import Phase, Room, Stand, Who
+from signaling.state import Interval, Phase, Room, Stand, Who
 from tests.signaling.oracle import Oracle
 from tests.signaling.people import (
     ANN,
@@ -360,7 +361,18 @@ class OneRoom(RuleBasedStateMachine):
     ) -> None:
         self.now += wait
         node = data.draw(st.sampled_from(NODES), "node")
-        self.play(MediaChanged(self.visit(data), who.participant, kind, self.now + off, node))
+        visit = self.visit(data)
+        self.play(MediaChanged(visit, who.participant, kind, self.now + off, node, fence=self.fence(data, visit)))
+
+    @rule(data=st.data(), node=st.sampled_from(NODES), ago=st.sampled_from([0, 2 * SECOND, HOUR]), lost=st.booleans())
+    def another_node_takes_the_media(self, data: st.DataObject, node: str, ago: int, lost: bool) -> None:
+        visit = self.visit(data)
+        self.play(MediaMoved(visit, node, self.fence(data, visit), self.now - ago, lost))
+
+    def fence(self, data: st.DataObject, visit: str) -> int:
+        """Of a node that had lost the visit, of the one that carries it, or of one that takes it."""
+        known = self.room.visits[visit].media_fence if visit in self.room.visits else 0
+        return max(0, known + data.draw(st.sampled_from([-1, 0, 0, 1]), "fence"))
 
     # --- the EHR
 
@@ -389,6 +401,19 @@ class OneRoom(RuleBasedStateMachine):
     @rule(jump=STEPS)
     def time_passes_unseen(self, jump: int) -> None:
         self.now += jump
+
+    @rule(span=st.sampled_from([SECOND, 2 * MINUTE, 40 * MINUTE]), longer=st.sampled_from([0, 0, MINUTE]))
+    def nobody_was_served(self, span: int, longer: int) -> None:
+        """The whole service was away; now and then it turns out that it was for longer than was known at first."""
+        away = Interval(self.now, self.now + span)
+        self.now += span
+        before = self.watched.outages
+        self.watched.outages = (*before, away)
+        self.play(DeadlinePassed())
+        if longer:
+            self.now += longer
+            self.watched.outages = (*before, Interval(away.start, self.now))
+            self.play(DeadlinePassed())
 
     @rule(off=st.sampled_from([-1, 0, 0, 1, MINUTE]))
     def the_alarm_rings(self, off: int) -> None:

@@ -15,7 +15,16 @@ from msgspec.structs import replace
 
 from signaling.effects import AppointmentClosed, ClosePeers, HandOff, Notify, Step, Told
 from signaling.errors import Busy, SignalingError, Stale
-from signaling.events import Asked, Cancelled, Connected, DeadlinePassed, Fact, Rescheduled
+from signaling.events import (
+    Asked,
+    Cancelled,
+    Connected,
+    DeadlinePassed,
+    Fact,
+    MediaChanged,
+    MediaMoved,
+    Rescheduled,
+)
 from signaling.index import derived, index_of
 from signaling.lookup import shown_status
 from signaling.messages import (
@@ -71,6 +80,8 @@ class Oracle:
         self.agreed: defaultdict[str, set[str]] = defaultdict(set)
         self.runs: defaultdict[str, list[list[int | None]]] = defaultdict(list)
         self.last_told: dict[str, WaitingChanged] = {}
+        self.outages: tuple[Interval, ...] = ()
+        """When the whole service could serve nobody, oldest first."""
 
     # --- playing
 
@@ -86,12 +97,14 @@ class Oracle:
         if isinstance(event, Asked) and isinstance(event.request, Finish) and event.request.outcomes:
             self.said.add(event.request.visit)  # a provider's word goes first
         try:
-            step = handle(before, event, now=now)
+            step = handle(before, event, now=now, outages=self.outages)
         except SignalingError as error:
             assert pack(before) == saved, "a refused event changes nothing"
             self._refused(event, error)
             return error
-        assert step == handle(unpack(saved), event, now=now), "handle is a function of what was saved"
+        assert step == handle(unpack(saved), event, now=now, outages=self.outages), (
+            "handle is a function of what was saved"
+        )
         assert pack(before) == saved, "the room that was decided on stays as it was"
         self.deciding = step.room
         self._bookkeeping(before, step)
@@ -104,16 +117,30 @@ class Oracle:
         return None
 
     def _time_passes(self, room: Room, now: int) -> Room:
-        """Return the room as punctual alarms leave it at `now`; a late one must leave the same."""
-        late = handle(room, DeadlinePassed(), now=now).room
+        """Return the room as punctual alarms leave it at `now`; a late one must leave the same.
+
+        In an outage none rings; when it is over the first one tells of it.
+        """
+        late = handle(room, DeadlinePassed(), now=now, outages=self.outages).room
         punctual = room
-        while (due := deadline(punctual)) is not None and due <= max(now, room.time):
-            early = handle(punctual, DeadlinePassed(), now=due - 1)
-            assert early.room is punctual, "an alarm that rings early is invisible"
-            punctual = handle(punctual, DeadlinePassed(), now=due).room
-        same: dict[str, Any] = {"version": 0, "seq": 0, "time": 0}
+        for number, away in enumerate(self.outages):
+            if (away.end or 0) > room.outages_until:
+                punctual = self._rings(punctual, away.start, self.outages[:number])
+                until = self.outages[: number + 1]
+                punctual = handle(punctual, DeadlinePassed(), now=away.end or 0, outages=until).room
+        punctual = self._rings(punctual, max(now, room.time), self.outages)
+        # That an outage was heard of is saved with whatever it changed, or with the next that changes anything.
+        same: dict[str, Any] = {"version": 0, "seq": 0, "time": 0, "outages_until": 0}
         assert replace(late, **same) == replace(punctual, **same), "an alarm that rings late is invisible"
         return late
+
+    def _rings(self, room: Room, until: int, outages: tuple[Interval, ...]) -> Room:
+        """Return the room after an alarm at each of its deadlines."""
+        while (due := deadline(room)) is not None and due <= until:
+            early = handle(room, DeadlinePassed(), now=due - 1, outages=outages)
+            assert early.room is room, "an alarm that rings early is invisible"
+            room = handle(room, DeadlinePassed(), now=due, outages=outages).room
+        return room
 
     def _refused(self, event: Asked | Fact, error: SignalingError) -> None:
         assert isinstance(event, Asked) or (isinstance(event, Connected) and isinstance(error, Busy)), "facts are facts"
@@ -150,6 +177,7 @@ class Oracle:
             self._edge(was, now, request or event)
             self._media_stops(was, now, step)
             self._comings(was, now, event)
+            self._media_move(was, now, event)
         if isinstance(event, Asked):
             self._model_agreement(event, step.room)
             expect = getattr(request, "expect", None)
@@ -196,6 +224,27 @@ class Oracle:
         for id, seat in was.seats.items():
             if seat.stand is Stand.IN and now.seats[id].stand is not Stand.IN:
                 assert ClosePeers(was.id, id) in step.effects, "who goes out has no media"
+
+    def _media_move(self, was: Visit, now: Visit | None, event: Asked | Fact) -> None:
+        """Only who carries a visit's media tells of them, and who took it over is never undone."""
+        if now is None:
+            return
+        assert now.media_fence >= was.media_fence, "a fence never falls"
+        match event:
+            case MediaChanged(visit=was.id, fence=fence) if fence < was.media_fence:
+                assert now == was, "who has lost a visit changes nothing of it"
+            case MediaMoved(visit=was.id, fence=fence) if fence <= was.media_fence:
+                assert now == was, "a take-over that was outdone changes nothing"
+            case MediaMoved(visit=was.id, fence=fence, alive_until=until) if was.phase is Phase.IN_PROGRESS:
+                assert (now.media_node, now.media_fence) == (event.node, fence), "the visit is where it was taken to"
+                last = max(until, was.segments[-1].started_at)
+                for id, log in now.media.items():
+                    for old, new in zip((*was.media[id].up, *was.media[id].video), (*log.up, *log.video), strict=True):
+                        ran = old.end is None and old.start <= last
+                        assert new.end is not None, "no media flow by a node that lost the visit"
+                        assert not ran or new.end <= last, "nothing flowed after the node was last alive"
+            case _:
+                pass
 
     def _comings(self, was: Visit, now: Visit | None, event: Asked | Fact) -> None:
         """Who is let in, and by what: I2, I7, I8."""
@@ -392,8 +441,9 @@ class Oracle:
         if visit.phase in AFTER_END:
             last = visit.segments[-1].ended_at
             assert last is not None
-            assert visit.rejoin_until == last + visit.policy.rejoin_window > room.time, (
-                "the window is from the last End"
+            away = sum(max(0, (one.end or 0) - max(one.start, last)) for one in self.outages)
+            assert visit.rejoin_until == last + visit.policy.rejoin_window + away > room.time, (
+                "the window is from the last End, and all of it is in time that was served"
             )
         else:
             assert visit.rejoin_until is None

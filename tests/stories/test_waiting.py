@@ -103,7 +103,7 @@ async def test_nobody_checks_in_long_before_the_start_or_after_the_end(day: Day)
 
 
 async def test_who_waits_in_vain_is_let_go_in_the_end_and_it_was_not_their_fault(day: Day) -> None:
-    await rules(day, waiting_limit_minutes=0.03, no_show_minutes=0.01)
+    await rules(day, waiting_limit_minutes=0.1, no_show_minutes=0.1)
     booked = await day.book("ana")
     client = await day.client_in(booked)
     await client.check_in()
@@ -116,7 +116,7 @@ async def test_who_waits_in_vain_is_let_go_in_the_end_and_it_was_not_their_fault
 
 
 async def test_who_waits_for_a_group_that_goes_on_without_them_is_let_go_alone(day: Day) -> None:
-    await rules(day, waiting_limit_minutes=0.05, no_show_minutes=0.01)
+    await rules(day, waiting_limit_minutes=0.1, no_show_minutes=0.1)
     booked = await day.book("ana", "ben", group=True)
     provider = await day.provider_in()
     ana, ben = await day.client_in(booked, "ana"), await day.client_in(booked, "ben")

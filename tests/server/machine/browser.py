@@ -134,8 +134,9 @@ class Browser:
         if sent is None:
             return None
         if told["type"] == "error":
-            # Nobody can say whether it was done: the page looks.
-            self.doubt = self.doubt or (told["code"] == "unavailable" and isinstance(sent.request, RoomRequest))
+            # Nobody can say whether it was done, or it was so long ago that its key is forgotten: the page looks.
+            unsure = sent.again or told["code"] == "unavailable"
+            self.doubt = self.doubt or (unsure and isinstance(sent.request, RoomRequest))
         elif self.state is not None and not self.provides and not sent.again:
             if isinstance(sent.request, CheckIn) and self.phase == "scheduled":
                 self.state["phase"] = "waiting"

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.server.machine import upheaval  # noqa: F401 - adds its moves
+from tests.server.machine import meanwhile, upheaval  # noqa: F401 - add their moves
 from tests.server.machine.moves import MOVES, Move, people_come
 from tests.server.machine.world import World
 

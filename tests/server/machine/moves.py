@@ -261,8 +261,8 @@ def _client_may(browser: Browser, choose: Choices) -> Request:
             rev = (browser.state or {}).get("rev")
             choices = (
                 MediaPrepare(),
-                _offer(choose),
-                _offer(choose),
+                an_offer(choose),
+                an_offer(choose),
                 MediaState(camera=choose.chance(50)),
                 MediaMode(mode=choose.pick(("audio", "video")), reason="bandwidth"),
                 Chat(text=f"by {browser.who.participant}"),
@@ -304,7 +304,7 @@ def _provider_may(browser: Browser, world: World, choose: Choices) -> Request:
         participant = choose.pick(clients)["id"] if clients else "par_none"
         rev = state["appointments"].get(visit.get("appointment"), {}).get("rev")
         choices += [
-            _offer(choose),
+            an_offer(choose),
             MediaPrepare(),
             Chat(text=f"by {browser.who.participant}"),
             MediaMode(mode=choose.pick(("audio", "video")), reason="declined"),
@@ -327,7 +327,7 @@ def _match(state: Any, entry: Any, choose: Choices) -> Request:
     return Start(entry=entry["id"], appointment=one["id"], client=choose.pick(one["clients"])["id"])
 
 
-def _offer(choose: Choices) -> MediaOffer:
+def an_offer(choose: Choices) -> MediaOffer:
     round = choose.below(3)
     return MediaOffer(peer=choose.pick(("a", "b")), round=round, sdp="v=0", audio_only=choose.chance(30))
 
@@ -418,7 +418,7 @@ def anything(browser: Browser, world: World, choose: Choices) -> Request:
         Withdraw(visit=visit),
         Finish(visit=visit),
         MediaPrepare(purpose=choose.pick(("visit", "check", "warm"))),
-        _offer(choose),
+        an_offer(choose),
         MediaCandidates(peer="a", candidates=({"candidate": f"of vis_{browser.room}_ann"},)),
         MediaState(microphone=choose.chance(50)),
         MediaMode(mode=choose.pick(("audio", "video")), reason="declined"),

@@ -39,7 +39,11 @@ class Seen(Struct, frozen=True):
 
 
 class StillMedia:
-    """A media node that only keeps who has a peer in which visit."""
+    """A media node that only keeps who has a peer in which visit.
+
+    It is more careless than the real one: a `stop` that comes while an answer is made does not undo the answer. Whoever
+    may not have it any more, the carrier must see to that.
+    """
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
@@ -51,6 +55,7 @@ class StillMedia:
             raise StaleRound
         self.peers[visit, participant] = (peer, round)
         await self._reach()  # an answer takes its time, too
+        self.peers[visit, participant] = (peer, round)
         return Answered(sdp=f"v=0 {visit} {participant}")
 
     async def candidates(self, **named: Any) -> None: ...

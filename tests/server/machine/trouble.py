@@ -20,6 +20,8 @@ class Reach:
         self.away = False
         self.slow = False
         """Calls wait until the machine lets them on, in whatever order."""
+        self.held: int | None = None
+        """So many calls or answers more pass, and the one after them waits."""
         self.lost_answers = 0
         """So many commits more are saved without the node's hearing of it."""
         self.waiting: list[asyncio.Future[None]] = []
@@ -40,7 +42,12 @@ class Reach:
     async def __call__(self) -> None:
         """Get through, late or not at all."""
         self._look()
-        if self.slow:
+        if self.slow or self._holds():
+            await self._wait()
+
+    async def back(self) -> None:
+        """Hear what the store said of something read: by now it may be old."""
+        if self.slow or self._holds():
             await self._wait()
 
     async def answer(self) -> None:
@@ -48,10 +55,16 @@ class Reach:
         if self.lost_answers:
             self.lost_answers -= 1
             raise StoreAway
-        if self.slow:
+        if self.slow or self._holds():
             await self._wait()
         if self.dead:
             raise asyncio.CancelledError
+
+    def _holds(self) -> bool:
+        if self.held is None:
+            return False
+        self.held = self.held - 1 if self.held else None
+        return self.held is None
 
     async def _wait(self) -> None:
         let_on = asyncio.get_running_loop().create_future()
@@ -72,6 +85,7 @@ class Reach:
             future.set_result(None)
 
     def let_all_on(self) -> None:
+        self.held = None
         while self.waiting:
             self.let_on(0)
 
@@ -88,7 +102,9 @@ class RoomsReached:
 
     async def load(self, room: str) -> Stored | None:
         await self._reach()
-        return await self._rooms.load(room)
+        found = await self._rooms.load(room)
+        await self._reach.back()
+        return found
 
     async def commit(self, room: str, commit: Commit) -> None:
         await self._reach()
@@ -102,7 +118,9 @@ class RoomsReached:
 
     async def events(self, room: str, after: int) -> Sequence[tuple[int, bytes]] | None:
         await self._reach()
-        return await self._rooms.events(room, after)
+        events = await self._rooms.events(room, after)
+        await self._reach.back()
+        return events
 
     async def due(self, now: int, limit: int = 100) -> Sequence[str]:
         await self._reach()

@@ -223,7 +223,8 @@ def the_ehr_changes_something(world: World, choose: Choices) -> str:
         return "the EHR says nothing"  # closed a day ago, it is its document that keeps it from opening again
     world.fact(node, number, fact)
     world.settle()
-    return f"the EHR, room {number}, at {node.name}: {type(fact).__name__} {plan.id}"
+    what = fact.participant if isinstance(fact, LinkRevoked) else plan.id
+    return f"the EHR, room {number}, at {node.name}: {type(fact).__name__} {what}"
 
 
 @move(3)

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.server.machine import upheaval  # noqa: F401 - adds its moves
+from tests.server.machine import meanwhile, upheaval  # noqa: F401 - add their moves
 from tests.server.machine.choices import Dice
 from tests.server.machine.moves import MOVES, Move, people_come
 from tests.server.machine.world import World

@@ -22,7 +22,7 @@ from signaling.view import may_be_told, view
 from signaling.visit import NEXT
 from tests.server.machine.browser import Browser, BrowserWire, Sent
 from tests.server.machine.cast import CLIENTS, NEIGHBOUR, NUMBERS, PRACTICE, SHARED, opened
-from tests.server.machine.nodes import ICE
+from tests.server.machine.nodes import ICE, Node
 
 MARK = re.compile(rb"(?:par_|vis_|apt_|mrn_|ent_|ep_|room_|dr_|prc_|Q\d[a-z])\w+")
 """Everything by which one may tell whose something is."""
@@ -349,6 +349,7 @@ class Watch:
 
     def _closed(self, browser: Browser, wire: BrowserWire, code: int) -> None:
         assert code != Close.INTERNAL, "no mistake of ours"
+        assert code != Close.STATE_GAP, "R5: the store has everything, so nobody is sent away for a gap"
         assert wire.must_close in (None, code), "what sends somebody away says so"
         assert not browser.provides or code != 4511, "a provider is not removed"
 
@@ -373,6 +374,18 @@ class Watch:
                 self._shows(kept, browser)
         self._media()
 
+    def all_arrived(self, node: Node) -> None:
+        """Assert that at a node which is well everybody sees their room as it is. Whoever has not read all is left."""
+        if not node.reach.well or node.reach.muffled or node.reach.missed:
+            return
+        for browser in self.world.browsers:
+            wire = browser.wire
+            if not browser.there or wire is None or wire.node is not node or wire.mailbox is not None:
+                continue
+            feed = node.hub.feeds[f"room_{browser.room}"]
+            if not (browser.doubt or browser.unanswered or feed._filling):
+                self._shows(self.rooms[browser.room], browser)
+
     def over(self) -> None:
         """Look at a history as a whole: every visit that ever was has its one record."""
         visits = {id for kept in self.rooms.values() for room in kept.versions for id in room.visits}
@@ -392,6 +405,7 @@ class Watch:
             for visit, participant in node.media.peers:
                 inside = [kept.inside[-1].get(participant) for kept in self.rooms.values()]
                 assert visit in inside, f"I3: media of {participant} only while they are in {visit}"
+                assert node.many.leases.fence(visit) is not None, f"I3: media of {visit} only where it is carried"
                 assert carried.setdefault(visit, node.name) == node.name, "I3: the media of a visit are at one node"
 
 

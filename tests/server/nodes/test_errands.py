@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -69,14 +70,21 @@ async def test_lost_letters_are_sent_again_and_the_errand_is_done_once(wire: Wir
     assert len(wire.served) == 1
 
 
-async def test_while_it_is_being_done_a_repeat_does_not_begin_it_again(wire: Wire) -> None:
+async def test_while_it_is_being_done_a_repeat_does_not_begin_it_again_nor_answer_before_it(wire: Wire) -> None:
+    failed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context))
     wire.go_on.clear()
     asking = asyncio.create_task(wire.nodes["n1"].ask("n2", OFFER))
-    await asyncio.sleep(0.03)  # past the first try
+    while wire.letters < 2:  # asked, and asked again
+        await asyncio.sleep(0.005)
+    await settled()
+    assert wire.letters == 2, "nothing is answered yet"
     wire.go_on.set()
 
     assert await asking == ANSWER
     assert len(wire.served) == 1
+    gc.collect()
+    assert failed == [], "the repeat was let go without a word"
 
 
 async def test_a_node_that_never_answers_is_asked_three_times(wire: Wire) -> None:

@@ -210,7 +210,23 @@ async def test_what_cannot_be_taken_over_because_it_ended_is_watched_no_more(
     await ring.live(6000, "n2", "n3")
 
     assert len([r for r in caplog.records if "fell silent" in r.message]) == 1
+    assert not [r for r in caplog.records if r.levelname == "ERROR"]
     assert await ring.store.nodes.carriers(["v1"]) == {}
+    assert ring.nodes["n2"].fence("v1") is None
+
+
+async def test_a_take_over_of_a_visit_that_ended_is_given_up_and_the_next_who_starts_it_carries_it(ring: Ring) -> None:
+    await ring.where("n1")
+    await ring.where("n2")
+    ring.refuses = True
+    await ring.live(6000, "n2", "n3")
+
+    ring.refuses = False
+    await ring.live(6000, "n2", "n3")
+
+    assert await ring.store.nodes.carriers(["v1"]) == {}, "nobody tries on by themselves"
+    assert (await ring.where("n2")).node == "n2"
+    assert ring.nodes["n2"].fence("v1") is not None
 
 
 async def test_a_released_visit_is_the_next_ones(ring: Ring) -> None:

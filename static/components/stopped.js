@@ -19,7 +19,7 @@ export function stoppedScreen(t, { reason, code, words }, practice, { onAgain, o
     text: [...(words ? [`“${words}”`] : []), t.say(code === "rate" ? "error.rate" : `stopped.${reason}_more`)],
     picture: reason === "finished" ? "heart" : "alert",
     practice,
-    actions: { displaced: [here], unreachable: [again], lost: [back] }[reason] ?? [],
+    actions: { displaced: [here], unreachable: [again], lost: [back], over: [back] }[reason] ?? [],
   });
   return screen;
 }

@@ -200,10 +200,10 @@ export class Peer extends Emitter {
     try {
       await this.pc.setRemoteDescription({ type: "answer", sdp });
     } catch {
-      this.#fail("bad_answer");
+      if (round === this.round) this.#fail("bad_answer");
       return;
     }
-    if (this.#closed) return;
+    if (this.#closed || round !== this.round) return; // the next offer was made meanwhile
     this.#callOff();
     this.#offer = "idle";
     this.#offered = true;

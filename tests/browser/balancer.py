@@ -25,10 +25,12 @@ class Balancer:
         with suppress(OSError):
             node = next((node for node in self.nodes if node.process is not None), None)
             if node is not None:
-                there_reader, there_writer = await asyncio.open_connection("127.0.0.1", node.port)
-                ways = [asyncio.create_task(_pass(reader, there_writer)), asyncio.create_task(_pass(there_reader, writer))]
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-                there_writer.close()
+                from_node, to_node = await asyncio.open_connection("127.0.0.1", node.port)
+                ways = [asyncio.create_task(_pass(reader, to_node)), asyncio.create_task(_pass(from_node, writer))]
+                _, other = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                for way in other:
+                    way.cancel()
+                to_node.close()
         writer.close()
 
 

@@ -28,7 +28,8 @@ DECODED = """async () => {
   return sum;
 }"""
 
-KEEP = "() => { window.before = {peers: window.carelobby.peers(), screen: document.querySelector('main[data-screen] > *')}; }"
+KEEP = """() => { window.before = {
+    peers: window.carelobby.peers(), screen: document.querySelector("main[data-screen] > *")}; }"""
 MOVED = """() => window.carelobby.peers().length > 0
     && window.carelobby.peers().every((peer) => !window.before.peers.includes(peer))"""
 
@@ -191,7 +192,7 @@ async def in_session(browser: Browser, service: Service) -> tuple[Client, Clinic
     return client, clinician
 
 
-async def ehr(service: Service, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+async def ehr(service: Service, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """Ask something of the API as the demo practice's own program."""
     key = {"Authorization": f"Bearer {service.told['api_key']}"}
     async with httpx.AsyncClient(base_url=service.url, headers=key) as client:

@@ -141,3 +141,33 @@ async def test_the_two_of_a_session_write_to_each_other_and_nothing_is_kept(brow
     await client.page.get_by_text("No messages yet.").wait_for()
     assert "555-0142" not in demo.log()
     assert (clinician.wrong, client.wrong) == ([], [])
+
+
+async def test_whose_seat_was_given_away_while_they_were_gone_comes_in_by_starting_again(
+    browser: Browser, demo: Service
+) -> None:
+    doctor = demo.told["providers"][0]
+    (_, name, link), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
+    clinician = await Clinician.at(browser, demo.url, DESKTOP)
+    client, walk_in = [await Client.at(browser, demo.url, PHONE) for _ in range(2)]
+    await clinician.sign_in(**doctor["sign_in"])
+    await client.open(link)
+    await client.check_devices()
+    await client.page.goto("about:blank")
+
+    await walk_in.knock(doctor["id"], "R. M.")
+    await clinician.page.get_by_role("dialog").get_by_role("button", name="Match to appointment…").click()
+    dialog = clinician.page.get_by_role("dialog").filter(has_text="Who is R. M.?")
+    await dialog.get_by_role("radio", name=name).check()
+    await dialog.get_by_role("button", name="Start Session").click()
+    await walk_in.screen("session")
+
+    await client.page.goto(link)
+    await client.page.get_by_text("start again, or contact the practice").wait_for()
+    await client.page.get_by_role("heading", name="Contact").wait_for()
+    await client.click("Start again")
+    await client.click("Check camera and microphone")
+    await client.click("Use this device")
+    await client.screen("session")
+    await client.sees_and_hears()
+    await walk_in.page.get_by_text("Your visit is open on another device").wait_for()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 from playwright.async_api import Browser
 
-from tests.browser.balancer import Balancer, balancing
+from tests.browser.balancer import balancing
 from tests.browser.people import DESKTOP, PHONE, Client, Clinician, ehr, end, eventually, join_urls
 from tests.stories.service import Service
 from tests.stories.worlds import two_nodes
@@ -70,11 +71,11 @@ async def figure(node: Service, name: str) -> float:
 
 async def segments(node: Service) -> list[int]:
     """Return how many segments each record has, as soon as there is one."""
-    records: list[dict[str, object]] = []
+    records: list[dict[str, Any]] = []
 
     async def there() -> bool:
         nonlocal records
-        records = (await ehr(node, "GET", "/v1/records?after=0", None))["records"]
+        records = (await ehr(node, "GET", "/v1/records?after=0"))["records"]
         return bool(records)
 
     await eventually(there)

@@ -149,7 +149,7 @@ export class FakePeer {
     return this.lines;
   }
 
-  /** An offer is made only when this is kept. @type {Promise<void>} */
+  /** An offer is made, and an answer taken, only when this is kept. @type {Promise<void>} */
   gate = Promise.resolve();
 
   async createOffer() {
@@ -167,6 +167,7 @@ export class FakePeer {
   /** @param {{sdp: string}} description */
   async setRemoteDescription({ sdp }) {
     if (this.signalingState !== "have-local-offer") throw new Error("InvalidStateError");
+    await this.gate;
     if (sdp === "broken") throw new Error("OperationError");
     this.signalingState = "stable";
   }

@@ -162,6 +162,27 @@ test("while the WebSocket is away nothing is offered; when it is back, at once",
   assert.equal(made.length, 1);
 });
 
+test("an answer that is taken while the next offer is made leaves that offer alone", async () => {
+  const { call, clock, line, answer, offers, open, peer, tracks } = setUp();
+  line.refuse = new Refusal("lost", { temporary: true });
+  await open(true);
+  line.refuse = null;
+  let release = () => {};
+  peer(0).gate = new Promise((resolve) => (release = () => resolve()));
+  await answer();
+  call.resume();
+  await settled();
+
+  release();
+  await settled();
+  void call.setAudioOnly(false, tracks);
+  await settled();
+  assert.deepEqual(offers().map(({ round }) => round), [1, 2], "one at a time");
+  await clock.pass(13_000);
+
+  assert.deepEqual(offers().map(({ round }) => round), [1, 2, 3], "and it is still awaited");
+});
+
 test("a session that is long without media says so, and offers another way", async () => {
   const { call, clock, line, answer, made, open, peer } = setUp();
   /** @type {string[]} */

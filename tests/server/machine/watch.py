@@ -86,7 +86,7 @@ class Watch:
         self.frames = 0
         self.records: Counter[str] = Counter()
         self.ready: Counter[tuple[str, str]] = Counter()
-        """By entry and by who was told: a provider who comes to it later is told later."""
+        """By entry and by who was told: a provider who comes to it later, or again, is told then."""
         self.names: dict[tuple[str, str], int] = {}
         """(room, request id) of keyed requests that were committed, and when."""
         self.replies: dict[tuple[int, str, str], tuple[Request, dict[str, Any], int]] = {}
@@ -197,6 +197,9 @@ class Watch:
         assert late <= {id for id, one in before.entries.items() if not one.acknowledged}, "I14: and for nothing else"
         self.ready.update(ready)
         assert all(self.ready[one] == 1 for one in ready), "I14: once for each arrival, to each provider"
+        gone = [(one.message["entry"], who) for one in told if one.message["type"] == "queue.left" for who in one.to]
+        for forgotten in gone:
+            self.ready[forgotten] = 0
         closed = {id for id in before.visits if id not in room.visits}
         owed = [_OWED.decode(one) for one in commit.outbox]
         records = [one.data["visit"] for one in owed if one.kind == "record"]

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from server.nodes.anywhere import MediaAnywhere
 from server.nodes.carrier import Carrier
 from server.nodes.errands import Offered, Trickled
+from server.nodes.fresh import fresh
 from server.nodes.passing import Passing, Tell, everybody_in
 from server.ports import Clock, Rooms
 from signaling.effects import ClosePeers, Effect, MediaModeChanged
@@ -101,7 +102,7 @@ class Performer:
         """Answer a request that is not about the room's state. Raise `SignalingError` or `StoreAway`."""
         by, connection = caller.by, caller.connection
         demand_role(by.role, type(request))
-        room = await self._rooms.present(caller.room, seq=self._carrier.seen(caller.room))
+        room = await fresh(self._rooms, caller.room, self._carrier.seen)
         if room is None:
             raise NotFound("no such room")
         demand_active(room, by, connection)
@@ -144,7 +145,7 @@ class Performer:
         if flag is not None:
             await self._rooms.ask(room.id, by, connection, flag)
         # The visit may have ended while the answer came; its carrier has seen to the peer.
-        now = await self._rooms.present(room.id, seq=self._carrier.seen(room.id))
+        now = await fresh(self._rooms, room.id, self._carrier.seen)
         still = admitted(now, by) if now is not None else None
         if still is None or still.id != visit.id:
             raise Refused("the visit has ended")

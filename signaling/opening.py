@@ -22,11 +22,13 @@ from signaling.messages import (
     QueueLeft,
     VisitChanged,
     VisitClosed,
+    VisitEnded,
 )
 from signaling.outages import FAULT, failed_during
 from signaling.policy import Policy
 from signaling.proposals import GROUP_LIMIT
-from signaling.segment import with_company
+from signaling.rejoining import tell_agreed
+from signaling.segment import join_segment, with_company
 from signaling.shown import (
     shown_appointment,
     shown_entry,
@@ -130,7 +132,7 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: 
         return
     changed = draft.put_visit(replace(changed, rev=visit.rev + 1))
     if changed.phase is IN_PROGRESS:
-        draft.put_visit(with_company(draft, changed))
+        changed = draft.put_visit(with_company(draft, changed))
     _tell_providers(draft, visit, changed)
     for participant in [id for id in visit.seats if id not in seats]:
         # Their page must not go on asking for a seat that is not there.
@@ -138,7 +140,7 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: 
 
 
 def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
-    """Show those who host it from now on who waits, and have those who do not forget it."""
+    """Show those who host it from now on who waits and who is in, and have those who do not forget it."""
     entries = [entry for entry in draft.room.entries.values() if entry.visit == visit.id]
     new = [id for id in provider_ids(visit) if id not in provider_ids(before)]
     gone = [id for id in provider_ids(before) if id not in provider_ids(visit)]
@@ -148,6 +150,14 @@ def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
             draft.tell(new, ClientReady(entry=entry.id))  # the arrival is news to them
         draft.tell(gone, QueueLeft(entry=entry.id, reason="closed"))
     draft.tell(gone, VisitClosed(visit=visit.id, rev=visit.rev, outcome="cancelled"))
+    if visit.phase is Phase.IN_PROGRESS:
+        for id in new:
+            visit = join_segment(draft, visit, id)
+    elif visit.phase in (Phase.ENDED, Phase.REJOIN_PENDING):
+        reason = visit.segments[-1].reason or "ended"
+        draft.tell(new, VisitEnded(visit=visit.id, rev=visit.rev, reason=reason, rejoin_until=visit.rejoin_until))
+        if new and visit.agreed:
+            tell_agreed(draft, visit)
 
 
 def cancel(draft: Draft, appointment: str, outcome: Outcome) -> None:

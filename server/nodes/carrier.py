@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from server import tasks
 from server.nodes.errands import Answered, Line, NotHere, Offered, Trickled
+from server.nodes.fresh import fresh
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
 from server.nodes.passing import Passing, Tell, everybody_in
@@ -200,7 +201,7 @@ class Carrier:
         """Return the visit that somebody may send media to here and now."""
         if self._leases.fence(asked.visit) is None:
             raise NotHere
-        room = await self._rooms.present(asked.room, seq=max(asked.seq, self.seen(asked.room)))
+        room = await fresh(self._rooms, asked.room, self.seen, seq=asked.seq)
         if room is None:
             raise NotFound("no such room")
         self._stop_displaced(room, asked.visit)

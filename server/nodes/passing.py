@@ -17,7 +17,9 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec import Struct
 
+from server.nodes.fresh import fresh
 from server.ports import Post, Rooms, StoreAway
+from signaling.errors import Unavailable
 from signaling.lookup import entry_of, present_seats, provider_ids
 from signaling.messages import ChatLine, MediaModeTold, MediaRenegotiate, MediaReplace, Message, WaitingText
 from signaling.state import Phase, Room, Visit
@@ -71,8 +73,12 @@ class Passing:
         """
         if not to:
             return
-        self._here(room, to, words, None)
         call = _Call(self._node, max(seq, self._seen(room)), visit, tuple(to), words)
+        if 0 < seq < self._seen(room):
+            # People here were told of something later already: perhaps that they are out.
+            self._spawn(self._in(room, call))
+        else:
+            self._here(room, to, words, None)
         self._spawn(self._out(room, _TO_BYTES.encode(call)))
 
     def called(self, room: str, letter: bytes) -> None:
@@ -98,8 +104,8 @@ class Passing:
     async def _in(self, id: str, call: _Call) -> None:
         async with self._turns.setdefault(id, asyncio.Lock()):
             try:
-                room = await self._rooms.present(id, seq=max(call.seq, self._seen(id)))
-            except StoreAway:
+                room = await fresh(self._rooms, id, self._seen, seq=call.seq)
+            except (StoreAway, Unavailable):
                 return
             to = [one for one in call.to if room is not None and _may_hear(room, one, call.visit)]
             if to:

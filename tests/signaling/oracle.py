@@ -72,7 +72,7 @@ class Oracle:
         self.came: set[tuple[str, str]] = set()
         self.said: set[str] = set()
         self.announced: Counter[tuple[str, str]] = Counter()
-        """By entry and by who was told: a provider who comes to it later is told later."""
+        """By entry and by who was told: a provider who comes to it later, or again, is told then."""
         self.notified: Counter[str] = Counter()
         self.hand_offs: Counter[str] = Counter()
         self.closed_at: dict[str, int] = {}
@@ -344,7 +344,7 @@ class Oracle:
                     pass
         new = dict.fromkeys(self.arrivals, 1)
         assert self.notified == Counter(new), "client.ready once for each arrival"
-        assert set(self.announced.values()) <= {1}, "and nobody is told of it twice"
+        assert set(self.announced.values()) <= {0, 1}, "and nobody is told of it twice"
         assert {id for id, _ in self.announced} == self.arrivals
 
     def _records(self, step: Step) -> None:
@@ -367,6 +367,9 @@ class Oracle:
         match message:
             case ClientReady(entry=id):
                 self.announced.update((id, who) for who in to)
+            case QueueLeft(entry=id):
+                for forgotten in self.announced.keys() & {(id, who) for who in to}:
+                    self.announced[forgotten] = 0  # should they come to it again, it is news again
             case VisitStarted(visit=id, at=at) | VisitResumed(visit=id, at=at) if HOST.participant in to:
                 self.runs[id].append([at, None])
             case VisitEnded(visit=id, at=at) if HOST.participant in to:

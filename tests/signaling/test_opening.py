@@ -6,7 +6,17 @@ from msgspec.structs import replace
 
 from signaling.errors import Refused
 from signaling.events import Configured, DeadlinePassed, Opened, Rescheduled
-from signaling.messages import End, Rejoin, Start, VisitChanged, VisitClosed
+from signaling.messages import (
+    End,
+    ParticipantChanged,
+    Rejoin,
+    Start,
+    VisitChanged,
+    VisitClosed,
+    VisitEnded,
+    VisitRejoinPending,
+    VisitStarted,
+)
 from signaling.policy import HOUR, MINUTE
 from signaling.room import deadline
 from signaling.state import Phase, Stand
@@ -110,6 +120,34 @@ def test_a_started_visit_keeps_its_providers_and_gains_others() -> None:
 
     assert without.visit("vis_eva").providers == (person(HOST), person(CO))
     assert ended.visit("vis_eva").phase is Phase.REJOIN_PENDING, "two providers are one side"
+
+
+def test_a_provider_who_comes_to_a_live_visit_sees_it_and_is_seen() -> None:
+    alone = play((5, Rescheduled(replace(EVAS, providers=(person(HOST),)), POLICY)))
+    live = alone.then((SOON, asks(EVA, CHECK_IN)), (BEGIN, provider(Start(appointment="apt_eva"))))
+
+    joined = live.then((BEGIN + 1, Rescheduled(EVAS, POLICY)))
+
+    [started] = joined.told(VisitStarted, CO)
+    assert {one["id"] for one in started.participants} == {"dr_host", "dr_co", "par_eva"}
+    for who in (HOST, EVA):
+        assert [told.participant["id"] for told in joined.told(ParticipantChanged, who)] == ["dr_co"]
+
+
+def test_a_provider_who_comes_to_a_visit_that_ended_may_rejoin_it() -> None:
+    alone = play((5, Rescheduled(replace(EVAS, providers=(person(HOST),)), POLICY)))
+    ended = alone.then(
+        (SOON, asks(EVA, CHECK_IN)),
+        (BEGIN, provider(Start(appointment="apt_eva"))),
+        (BEGIN + 1, asks(EVA, End(visit="vis_eva"))),
+        (BEGIN + 2, asks(EVA, Rejoin(visit="vis_eva"))),
+    )
+
+    joined = ended.then((BEGIN + 3, Rescheduled(EVAS, POLICY)))
+
+    [over], [pending] = joined.told(VisitEnded, CO), joined.told(VisitRejoinPending, CO)
+    assert over.rejoin_until == pending.rejoin_until == joined.visit("vis_eva").rejoin_until
+    assert pending.agreed == ("client",)
 
 
 def test_a_seat_comes_into_an_opened_group() -> None:

@@ -172,6 +172,7 @@ def test_a_revoked_links_place_goes_even_if_its_client_had_dropped() -> None:
     played = waiting(ANN, at=SOON).then((BEGIN, goes(ANN)), (BEGIN + 1, LinkRevoked("par_ann")))
 
     assert played.entry(ANN) is None
+    assert played.closed_out(ANN) == [4512], "should they resume, that is what they missed"
 
 
 def test_until_the_provider_was_ever_there_waiting_clients_see_away() -> None:

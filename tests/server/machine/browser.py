@@ -103,6 +103,8 @@ class Browser:
         self.unanswered[self.count] = Sent(request, self.watch.world.now, again)
         if request.key is not None and not again:
             self.asked = [*self.asked[-3:], request]
+        if request.key is not None:
+            self.watch.first_asked.setdefault((self.room, self.who.participant, request.key), self.watch.world.now)
         assert self.wire is not None
         self.wire.ask(request)
 

@@ -85,10 +85,13 @@ class Watch:
         self.rooms = {number: Kept(number) for number in NUMBERS}
         self.frames = 0
         self.records: Counter[str] = Counter()
-        self.ready: Counter[str] = Counter()
+        self.ready: Counter[tuple[str, str]] = Counter()
+        """By entry and by who was told: a provider who comes to it later, or again, is told then."""
         self.names: dict[tuple[str, str], int] = {}
         """(room, request id) of keyed requests that were committed, and when."""
         self.replies: dict[tuple[int, str, str], tuple[Request, dict[str, Any], int]] = {}
+        self.first_asked: dict[tuple[int, str, str], int] = {}
+        """When each key was used first, whether that was answered or not: from then on it is remembered."""
         self.winners: dict[tuple[str, int], Any] = {}
         self.secrets: set[str] = set()
         for number, kept in self.rooms.items():
@@ -186,12 +189,17 @@ class Watch:
                 assert entry.dropped_at + grace > room.time, "I16: nobody stays beyond the grace"
 
     def _owed(self, before: Room, room: Room, commit: Commit) -> None:
-        told = [one.message for seq, _ in commit.events if (one := self.rooms[int(room.id[5:])].events[seq])]
-        ready = [one["entry"] for one in told if one["type"] == "client.ready"]
-        new = [id for id, one in room.entries.items() if id not in before.entries and not one.acknowledged]
-        assert sorted(ready) == sorted(new), "I14: client.ready for each arrival"
+        told = [one for seq, _ in commit.events if (one := self.rooms[int(room.id[5:])].events[seq])]
+        ready = [(one.message["entry"], who) for one in told if one.message["type"] == "client.ready" for who in one.to]
+        new = {id for id, one in room.entries.items() if id not in before.entries and not one.acknowledged}
+        late = {id for id, _ in ready} - new
+        assert new <= {id for id, _ in ready}, "I14: client.ready for each arrival"
+        assert late <= {id for id, one in before.entries.items() if not one.acknowledged}, "I14: and for nothing else"
         self.ready.update(ready)
-        assert all(self.ready[id] == 1 for id in ready), "I14: once for each arrival"
+        assert all(self.ready[one] == 1 for one in ready), "I14: once for each arrival, to each provider"
+        gone = [(one.message["entry"], who) for one in told if one.message["type"] == "queue.left" for who in one.to]
+        for forgotten in gone:
+            self.ready[forgotten] = 0
         closed = {id for id in before.visits if id not in room.visits}
         owed = [_OWED.decode(one) for one in commit.outbox]
         records = [one.data["visit"] for one in owed if one.kind == "record"]
@@ -345,7 +353,7 @@ class Watch:
             else:
                 assert reply == known[1] or told.get("code") in ("unavailable", "rate"), "I13: same key, same reply"
         elif told["type"] == "ok":
-            self.replies[name] = (bare, reply, sent.at)
+            self.replies[name] = (bare, reply, self.first_asked[name])
 
     def _closed(self, browser: Browser, wire: BrowserWire, code: int) -> None:
         assert code != Close.INTERNAL, "no mistake of ours"

@@ -101,6 +101,19 @@ async def test_who_is_out_when_the_words_arrive_does_not_hear_them(visiting: Pai
     assert all("par_ann" not in who for who, _ in visiting.two.told)
 
 
+async def test_words_that_were_decided_on_before_the_parting_was_told_here_are_for_those_who_are_still_in(
+    visiting: Pair,
+) -> None:
+    before = await visiting.house.saved()
+    await visiting.house.node.ask(ANN, Leave())
+    await visiting.one.node.door.present(ROOM)  # its people have heard
+
+    visiting.one.passing.tell(ROOM, ("par_ann", "dr_host"), LINE, visit="vis_ann", seq=before.seq)
+    await visiting.settled()
+
+    assert all("par_ann" not in who for who, _ in visiting.one.told)
+
+
 async def test_nobody_hears_of_a_visit_that_is_not_theirs(waiting: Pair) -> None:
     waiting.one.passing.tell(ROOM, ("par_ann",), LINE, visit="vis_ann")  # she waits; it has not started
     waiting.one.passing.tell(ROOM, ("par_ann",), LINE, visit="vis_unknown")

@@ -33,7 +33,7 @@ from signaling.shown import (
     shown_appointment,
     shown_entry,
 )
-from signaling.state import CLOSED, IN_PROGRESS, SCHEDULED, Interval, Seat, Visit
+from signaling.state import CLOSED, ENDED, IN_PROGRESS, REJOIN_PENDING, SCHEDULED, Interval, Seat, Visit
 
 
 def open_visit(draft: Draft, appointment: Appointment, policy: Policy, outages: Sequence[Interval] = ()) -> None:
@@ -150,10 +150,10 @@ def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
             draft.tell(new, ClientReady(entry=entry.id))  # the arrival is news to them
         draft.tell(gone, QueueLeft(entry=entry.id, reason="closed"))
     draft.tell(gone, VisitClosed(visit=visit.id, rev=visit.rev, outcome="cancelled"))
-    if visit.phase is Phase.IN_PROGRESS:
+    if visit.phase is IN_PROGRESS:
         for id in new:
             visit = join_segment(draft, visit, id)
-    elif visit.phase in (Phase.ENDED, Phase.REJOIN_PENDING):
+    elif visit.phase in (ENDED, REJOIN_PENDING):
         reason = visit.segments[-1].reason or "ended"
         draft.tell(new, VisitEnded(visit=visit.id, rev=visit.rev, reason=reason, rejoin_until=visit.rejoin_until))
         if new and visit.agreed:

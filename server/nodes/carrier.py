@@ -18,7 +18,7 @@ from server.nodes.errands import Answered, Line, NotHere, Offered, Trickled
 from server.nodes.fresh import fresh
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
-from server.nodes.passing import Passing, Tell, everybody_in
+from server.nodes.passing import Passing, everybody_in
 from server.ports import Carried, Clock, Media, MediaFact, Renegotiate, Rooms, StoreAway
 from signaling.errors import NotFound, Refused
 from signaling.events import MediaChanged, MediaMoved
@@ -47,10 +47,9 @@ class Carrier:
         leases: Leases,
         listening: Listening,
         passing: Passing,
-        here: Tell,
         seen: Callable[[str], int],
     ) -> None:
-        """`passing` tells people wherever they are, `here` those at this node.
+        """`passing` tells people wherever they are.
 
         `seen` is the newest event number that the hub has seen of a room.
         """
@@ -61,7 +60,6 @@ class Carrier:
         self._leases = leases
         self._listening = listening
         self._passing = passing
-        self._here = here
         self._seen = seen
         self._room_of: dict[str, str] = {}
         self._visits: defaultdict[str, set[str]] = defaultdict(set)
@@ -118,7 +116,8 @@ class Carrier:
         room = self._room_of.get(visit)
         for (whose, participant), peer in tuple(self._peers.items()):
             if whose == visit and room is not None:
-                self._here(room, (participant,), MediaReplace(peer=peer, reason="node_lost"), None)
+                told = MediaReplace(peer=peer, reason="node_lost")
+                self._passing.tell_here(room, (participant,), told, visit=visit)
         self._media.stop(visit)
         self._let_go(visit)
 

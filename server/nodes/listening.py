@@ -94,9 +94,14 @@ class Listening:
                 logger.warning("%s: left while the store was away", room)
 
     async def note_again(self) -> None:
-        """Note all rooms with media again: others took this node for dead. Raise `StoreAway`."""
-        for room in tuple(self._heard):
-            await self._nodes.enter(self._node, room)
+        """Note all rooms again that this node is at: others took it for dead. Raise `StoreAway`.
+
+        Connections that it had are over, but somebody may come to a room that those have not quite left.
+        """
+        for room in (*self._heard, *self._noted):
+            async with self._turn(room):
+                if room in self._heard or room in self._noted:
+                    await self._nodes.enter(self._node, room)
 
     def _turn(self, room: str) -> asyncio.Lock:
         return self._turns.setdefault(room, asyncio.Lock())

@@ -81,6 +81,10 @@ class Passing:
             self._here(room, to, words, None)
         self._spawn(self._out(room, _TO_BYTES.encode(call)))
 
+    def tell_here(self, room: str, to: Collection[str], words: Words, *, visit: str) -> None:
+        """Tell participants at this node alone, soon, if by then they are still in `visit`."""
+        self._spawn(self._in(room, _Call(self._node, self._seen(room), visit, tuple(to), words)))
+
     def called(self, room: str, letter: bytes) -> None:
         """Take what a node called to this room."""
         try:

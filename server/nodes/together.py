@@ -71,7 +71,6 @@ class Together:
             leases=self.leases,
             listening=self.listening,
             passing=self.passing,
-            here=here,
             seen=seen,
         )
         self.errands = Errands(air, node=node, serve=self._serve, new_id=new_id)

@@ -29,6 +29,8 @@ class Fault:
     file: str
     right: str
     wrong: str
+    likely: str = ""
+    """The test file that is asked first; empty: the one that is named like `file`."""
 
 
 FAULTS = (
@@ -47,12 +49,14 @@ FAULTS = (
         "segment.py",
         "replace(running, ended_at=max(now, running.started_at), by=by, reason=reason)",
         "replace(running, by=by, reason=reason)",
+        likely="test_ending.py",
     ),
     Fault(
         "rejoin is possible after the window",
         "deadlines.py",
         "return visit.rejoin_until if",
         "return visit.rejoin_until + 60_000 if",
+        likely="test_rejoining.py",
     ),
     Fault("an early alarm is obeyed", "room.py", "draft.due()) <= now:", "draft.due()) <= now + 1:"),
     Fault("a late alarm lengthens the segment", "room.py", "        draft.at(due)\n", "        draft.at(now)\n"),
@@ -61,6 +65,7 @@ FAULTS = (
         "segment.py",
         "        agreed=(),\n",
         "",
+        likely="test_rejoining.py",
     ),
     Fault("one side's agreement is enough", "rejoining.py", "agreed & set(provider_ids(visit)) and agreed", "agreed"),
     Fault(
@@ -77,12 +82,14 @@ FAULTS = (
         "    found = {id: outcome_of(visit, seat, draft.now) for id, seat in visit.seats.items()}\n"
         "    draft.hand_off(record_of(visit, found, draft.now))\n"
         "    draft.close_peers(visit.id)\n    draft.notify(",
+        likely="test_record.py",
     ),
     Fault(
         "client.ready is told at each check-in of one arrival",
         "seats.py",
         "QueueChanged(entry=shown_entry(entry, visit)))\n\n\ndef demand_audio",
         "ClientReady(entry=entry.id))\n\n\ndef demand_audio",
+        likely="test_notices.py",
     ),
     Fault(
         "a walk-in takes the seat of somebody who waits",
@@ -95,6 +102,7 @@ FAULTS = (
         "shown.py",
         "        return seat.called",
         "        return seat.name",
+        likely="test_matching.py",
     ),
     Fault(
         "a walk-in is matched by the name they typed",
@@ -104,13 +112,21 @@ FAULTS = (
         "        if entry is not None and any(entry.name == seat.name for seat in one.seats.values()):\n"
         "            return match(draft, by, one, entry, None)\n"
         "    if entry is not None and request.appointment is None:\n",
+        likely="test_matching.py",
     ),
-    Fault("a group has no limit", "starting.py", "        raise TooMany(", "        pass  # raise TooMany("),
+    Fault(
+        "a group has no limit",
+        "starting.py",
+        "        raise TooMany(",
+        "        pass  # raise TooMany(",
+        likely="test_groups.py",
+    ),
     Fault(
         "who stays out is not told that it goes on",
         "rejoining.py",
         "if may_rejoin(seat)]\n    draft.tell(outside",
         "if not seat]\n    draft.tell(outside",
+        likely="test_groups.py",
     ),
     Fault(
         "why somebody is removed is told to the others",
@@ -119,36 +135,47 @@ FAULTS = (
         "draft.tell((participant,), told, close=4511)\n"
         "    draft.tell(roster(visit) if visit is not None else (), told)",
     ),
-    Fault("a client comes a day too early", "waiting.py", "    if now < opens(visit):", "    if now < 0:"),
+    Fault(
+        "a client comes a day too early",
+        "waiting.py",
+        "    if now < opens(visit):",
+        "    if now < 0:",
+        likely="test_waiting.py",
+    ),
     Fault(
         "a walk-in waits for ever",
         "deadlines.py",
         "    if entry.visit is None:\n        due",
         "    if entry.id is None:\n        due",
+        likely="test_waiting.py",
     ),
     Fault(
         "the waiting are not told that the provider is with someone",
         "lookup.py",
         'WITH_SOMEONE if room.status.kind == "available"',
         'WITH_SOMEONE if room.status.kind == "with_someone"',
+        likely="test_waiting.py",
     ),
     Fault(
         "a new co-provider is not told who waits",
         "opening.py",
         "        draft.tell(new, QueueEntered",
         "        draft.tell((), QueueEntered",
+        likely="test_co_providers.py",
     ),
     Fault(
         "who no longer hosts an appointment is not told",
         "opening.py",
         '    draft.tell(gone, VisitClosed(visit=visit.id, rev=visit.rev, outcome="cancelled"))\n',
         "",
+        likely="test_co_providers.py",
     ),
     Fault(
         "an acknowledged notice rings again when its client checks in again",
         "seats.py",
         "media_reason=reason, away=False)",
         "media_reason=reason, away=False, acknowledged=False)",
+        likely="test_notices.py",
     ),
     Fault(
         "who waited in vain and went is a no-show",
@@ -162,6 +189,7 @@ FAULTS = (
         "presence.py",
         "            _note_fault(draft, connection.who.participant)\n",
         "",
+        likely="test_outcomes.py",
     ),
     Fault(
         "who waits to the end is judged as if they had left",
@@ -170,14 +198,16 @@ FAULTS = (
         '    visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)\n',
         '    visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)\n'
         "    outcomes = {id: _outcome(visit, seat, cancelled, draft.now) for id, seat in visit.seats.items()}\n",
+        likely="test_outcomes.py",
     ),
     Fault(
         "a late cancel is held against who waited for nobody",
         "closing.py",
         'return "provider_absent" if in_vain else cancelled',
         "return cancelled",
+        likely="test_outcomes.py",
     ),
-    Fault("rev is not counted", "visit.py", "rev=visit.rev + 1", "rev=visit.rev"),
+    Fault("rev is not counted", "visit.py", "rev=visit.rev + 1", "rev=visit.rev", likely="test_starting.py"),
     Fault(
         "the queue is told to everybody in it",
         "seats.py",
@@ -196,6 +226,7 @@ FAULTS = (
         "shown.py",
         "viewer not in visit.seats or visit.policy.names_in_group",
         "viewer not in visit.seats or visit.group",
+        likely="test_groups.py",
     ),
     Fault(
         "a second device is let in beside the first",
@@ -203,7 +234,13 @@ FAULTS = (
         "        displaced = others\n",
         "        displaced = {}\n",
     ),
-    Fault("a displaced device may still write", "room.py", "    demand_active(draft.room, by, asked.connection)\n", ""),
+    Fault(
+        "a displaced device may still write",
+        "room.py",
+        "    demand_active(draft.room, by, asked.connection)\n",
+        "",
+        likely="test_presence.py",
+    ),
     Fault("the grace is forgotten", "seats.py", "change_entry(draft, replace(entry, dropped_at=draft.now))", "pass"),
     Fault(
         "a provider rejoins while another visit is live",
@@ -219,6 +256,7 @@ FAULTS = (
         "lookup.py",
         " and not seat.sent_back",
         "",
+        likely="test_groups.py",
     ),
     Fault(
         "media go on after the End",
@@ -237,14 +275,22 @@ FAULTS = (
         "visit.py",
         "    if hosts(visit, by):\n",
         "    if visit.seats:\n",
+        likely="test_starting.py",
     ),
     Fault(
         "a provider who starts another visit still agrees to rejoin",
         "starting.py",
         "    withdraw_elsewhere(draft, visit)\n    draft.notify",
         "    draft.notify",
+        likely="test_rejoining.py",
     ),
-    Fault("a late fact opens a closed visit again", "opening.py", " or appointment.visit in draft.room.closed", ""),
+    Fault(
+        "a late fact opens a closed visit again",
+        "opening.py",
+        " or appointment.visit in draft.room.closed",
+        "",
+        likely="test_closing.py",
+    ),
     Fault(
         "the table lets a client start",
         "permissions.py",
@@ -256,13 +302,21 @@ FAULTS = (
         "modality.py",
         " or event.fence < visit.media_fence:",
         ":",
+        likely="test_media_moved.py",
     ),
-    Fault("an older take-over undoes a newer one", "modality.py", " or event.fence <= visit.media_fence:", ":"),
+    Fault(
+        "an older take-over undoes a newer one",
+        "modality.py",
+        " or event.fence <= visit.media_fence:",
+        ":",
+        likely="test_media_moved.py",
+    ),
     Fault(
         "media go on when their node was dead already",
         "modality.py",
         "_cut(visit, min(event.alive_until, draft.now))",
         "_cut(visit, draft.now)",
+        likely="test_media_moved.py",
     ),
     Fault("an outage is not heard of", "outages.py", "    return [Interval(", "    return () and [Interval("),
     Fault(
@@ -296,12 +350,14 @@ FAULTS = (
         "deadlines.py",
         "    return max(awaited_since(visit), seat.waited[-1].start) + visit.policy.waiting_limit",
         "    return NEVER",
+        likely="test_waiting.py",
     ),
     Fault(
         "a visit ends because somebody waits too long for it",
         "room.py",
         "visit.phase is Phase.IN_PROGRESS and kept_waiting_too_long(draft, visit):",
         "visit.phase is Phase.CLOSED and kept_waiting_too_long(draft, visit):",
+        likely="test_waiting.py",
     ),
 )
 
@@ -332,7 +388,7 @@ def seen(fault: Fault, tests: tuple[str, ...]) -> bool:
 
 def look(fault: Fault, *, both: bool) -> tuple[str, str]:
     """Return who sees a fault. What the stories see, the machine is asked about only if `both` are to be known."""
-    own = f"tests/signaling/test_{fault.file}"  # the likeliest to see it, and quick to ask
+    own = f"tests/signaling/{fault.likely or f'test_{fault.file}'}"  # quick to ask
     stories = ((ROOT / own).exists() and seen(fault, (*STORIES[:-1], own))) or seen(fault, STORIES)
     machine = seen(fault, MACHINE) if both or not stories else None
     return _word(stories), _word(machine)

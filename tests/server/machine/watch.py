@@ -380,7 +380,7 @@ class Watch:
             )
             for browser in browsers.values():
                 self._shows(kept, browser)
-        self._media()
+        self.media()
 
     def all_arrived(self, node: Node) -> None:
         """Assert that at a node which is well everybody sees their room as it is. Whoever has not read all is left."""
@@ -407,7 +407,8 @@ class Watch:
         differ = {key: (before.get(key), after[key]) for key in after if before.get(key) != after[key]}
         assert not differ, f"I11: {browser.who.participant} sees the room as it is, and not {differ}"
 
-    def _media(self) -> None:
+    def media(self) -> None:
+        """Assert that media flow only for those who are in, and where their visit is carried."""
         carried: dict[str, str] = {}
         for node in self.world.nodes:
             for visit, participant in node.media.peers:

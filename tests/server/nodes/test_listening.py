@@ -102,6 +102,20 @@ async def test_a_store_that_is_away_keeps_nobody_from_leaving(listening: Listeni
     assert outside.heard == set()
 
 
+async def test_rooms_with_people_are_noted_again_after_a_loss_and_those_that_were_left_are_not(
+    listening: Listening, outside: Outside
+) -> None:
+    await come(listening)
+    outside.noted.clear()
+
+    await listening.note_again()
+    assert outside.noted == {"r1"}
+
+    await listening.leave("n1", "r1")
+    await listening.note_again()
+    assert outside.noted == set()
+
+
 async def test_rooms_with_media_are_noted_again_after_a_loss(listening: Listening, outside: Outside) -> None:
     await listening.begin("r1", "v1")
     await come(listening)

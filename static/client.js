@@ -282,6 +282,8 @@ function makeSession(now) {
 async function end(group) {
   try {
     await (group ? connection.change("leave") : connection.change("end", { visit: view?.visit }));
+    // Sent back to wait at that very moment, who leaves has left the waiting room: the news of the one may come later.
+    if (group) connection.ask("sync").catch(() => {});
   } catch {
     shown = null; // ended by the other side at that moment, or not at all: show what is true
     draw();

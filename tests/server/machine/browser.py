@@ -142,8 +142,11 @@ class Browser:
         elif self.state is not None and not self.provides and not sent.again:
             if isinstance(sent.request, CheckIn) and self.phase == "scheduled":
                 self.state["phase"] = "waiting"
-            if isinstance(sent.request, Leave) and self.phase == "waiting":
-                self.state["phase"] = "scheduled"
+            if isinstance(sent.request, Leave):
+                if self.phase == "waiting":
+                    self.state["phase"] = "scheduled"
+                else:
+                    self.doubt = True  # sent back to wait at that very moment, they have left the waiting room
         elif sent.again:
             self.doubt = True
         if isinstance(sent.request, Sync):

@@ -101,6 +101,8 @@ class Carrier:
             raise
         moved = before is not None and not self._leases.is_dead(before)
         for participant, peer in there.lost_peers.items():
+            if participant not in everybody_in(there):
+                continue  # sent out since they had that peer
             told = MediaReplace(peer=peer, reason="moved" if moved else "node_lost")
             self._passing.tell(room, (participant,), told, visit=visit, seq=found.seq)
 

@@ -19,7 +19,7 @@ from server.web.resumption import Claim, Expired, Reused, WrongSecret, sha256
 from server.web.stored_event import Event, decode
 from signaling.errors import BadMessage, Busy, NotFound, SignalingError
 from signaling.events import Connected
-from signaling.lookup import visit_of
+from signaling.lookup import entry_of, visit_of
 from signaling.messages import PROTOCOL_VERSION, Error, Hello, Resume, Welcome
 from signaling.state import Role, Room, Stand, Who
 
@@ -85,6 +85,8 @@ async def _greet(session: Session, hello: Hello) -> None:
         await _replace(session, hello.resume.connection, old, room)
         room = await session.read_room()
         missed = await _missed(session, hello.resume, room)
+    if missed is not None and _acted_elsewhere(room, ticket.by, missed):
+        missed = None
     over = _over(room, ticket.by)
     if over is not None and missed is not None and not _sent_away(session, missed):
         missed = None  # their seat went to somebody else meanwhile, and nothing that they missed tells them so
@@ -128,6 +130,17 @@ def _sent_away(session: Session, missed: Sequence[tuple[int, Event]]) -> bool:
     """Tell whether what somebody missed will itself send them away."""
     me = session.me.by.participant
     return any(event.close is not None and event.is_for(me, session.id) for _, event in missed)
+
+
+def _acted_elsewhere(room: Room, who: Who, missed: Sequence[tuple[int, Event]]) -> bool:
+    """Tell whether a client may have checked in, or left, by another page of theirs: no event tells it to this one."""
+    if who.role is not Role.CLIENT:
+        return False
+    told = [event.message for _, event in missed]
+    if entry_of(room, who.participant) is None:
+        # Whose entry it was cannot be seen any more. A fresh view does no harm if it was somebody else's.
+        return any(one["type"] == "queue.left" and one["reason"] in ("left", "gone") for one in told)
+    return any(one["type"] == "queue.entered" and one["entry"]["participant"] == who.participant for one in told)
 
 
 async def _redeemed(session: Session, ticket: str) -> Ticket:

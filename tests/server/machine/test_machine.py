@@ -42,6 +42,13 @@ def test_every_promise_is_kept_for_a_hundred_thousand_steps() -> None:
     assert sum(frames for _, frames, _ in halves) >= STEPS, "sockets were told much, and all of it was looked at"
 
 
+@pytest.mark.parametrize("seed", [446, 2603, 10209, 20085])
+def test_histories_that_once_broke_a_promise_break_none(seed: int) -> None:
+    played = play(seed)
+
+    assert played.error is None, again(seed)
+
+
 @pytest.mark.timeout(500)
 def test_every_promise_is_kept_whatever_hypothesis_thinks_of() -> None:
     ManyRooms.steps = 0

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from server.web.closes import Close
 from signaling.errors import Busy
 from signaling.events import Connected, Disconnected, Fact
-from signaling.messages import Displaced, VisitClosed
+from signaling.messages import Displaced, QueueLeft, VisitClosed
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Browser, Node, World, served, settle
 
 
@@ -177,6 +177,24 @@ async def test_who_lost_their_seat_meanwhile_is_not_recovered_but_told_so(node: 
 
     assert new.welcome["recovered"] is False
     assert await new.closed() == Close.OVER
+
+
+@pytest.mark.parametrize("reason", ["left", "gone"])
+async def test_who_left_by_another_page_meanwhile_is_shown_so(node: Node, reason: str) -> None:
+    old = await dropped(node)
+    node.world.happen(PROVIDER.participant, message=QueueLeft(entry="ent_1", reason=reason))
+
+    new = await welcomed(await node.resume(old))
+
+    assert new.welcome["recovered"] is False
+    assert new.view["phase"] == "scheduled"
+
+
+async def test_who_was_admitted_meanwhile_is_recovered(node: Node) -> None:
+    old = await dropped(node)
+    node.world.happen(PROVIDER.participant, message=QueueLeft(entry="ent_1", reason="admitted"))
+
+    assert (await welcomed(await node.resume(old))).welcome["recovered"] is True
 
 
 # --- Any node, any time -----------------------------------------------------------------------------

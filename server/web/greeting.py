@@ -85,7 +85,7 @@ async def _greet(session: Session, hello: Hello) -> None:
         await _replace(session, hello.resume.connection, old, room)
         room = await session.read_room()
         missed = await _missed(session, hello.resume, room)
-    if missed is not None and _acted_elsewhere(room, ticket.by, missed):
+    if missed is not None and _left_elsewhere(room, ticket.by, missed):
         missed = None
     over = _over(room, ticket.by)
     if over is not None and missed is not None and not _sent_away(session, missed):
@@ -132,15 +132,13 @@ def _sent_away(session: Session, missed: Sequence[tuple[int, Event]]) -> bool:
     return any(event.close is not None and event.is_for(me, session.id) for _, event in missed)
 
 
-def _acted_elsewhere(room: Room, who: Who, missed: Sequence[tuple[int, Event]]) -> bool:
-    """Tell whether a client may have checked in, or left, by another page of theirs: no event tells it to this one."""
-    if who.role is not Role.CLIENT:
+def _left_elsewhere(room: Room, who: Who, missed: Sequence[tuple[int, Event]]) -> bool:
+    """Tell whether a client may have left the waiting room by another page of theirs: no event tells it to this one."""
+    if who.role is not Role.CLIENT or entry_of(room, who.participant) is not None:
         return False
+    # Whose entry it was cannot be seen any more. A fresh view does no harm if it was somebody else's.
     told = [event.message for _, event in missed]
-    if entry_of(room, who.participant) is None:
-        # Whose entry it was cannot be seen any more. A fresh view does no harm if it was somebody else's.
-        return any(one["type"] == "queue.left" and one["reason"] in ("left", "gone") for one in told)
-    return any(one["type"] == "queue.entered" and one["entry"]["participant"] == who.participant for one in told)
+    return any(one["type"] == "queue.left" and one["reason"] in ("left", "gone") for one in told)
 
 
 async def _redeemed(session: Session, ticket: str) -> Ticket:

@@ -115,6 +115,6 @@ def demand_role(role: Role, request: type[Request]) -> None:
 
 def demand(role: Role, situation: Situation, request: type[Request]) -> None:
     """Raise `Forbidden` (never for this role) or `Refused` (not now) unless the table grants it."""
-    if situation not in ALLOWED[role].get(request, ()):
+    if not may(role, situation, request):
         demand_role(role, request)
         raise Refused(f"{request.__struct_config__.tag} while {situation.value}")

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("carelobby.session")
 
+SPENDING = 0.5
+"""Seconds that the first answer after a resume waits at most for the old secret to be spent."""
+
 
 class Session:
     """What the server knows of one connection."""
@@ -200,8 +203,9 @@ class Session:
                 if len(self.inbox) == self.hub.limits.inbox // 2:
                     self.wire.resume()
                 if self.spending is not None:
-                    # Whoever was answered can rely on it that the secret before is good for nobody any more.
-                    await asyncio.wait([self.spending])
+                    # Whoever was answered can rely on it that the secret before is good for nobody any more; unless the
+                    # store is away: then an answer, and an End above all, must not wait for that as well.
+                    await asyncio.wait([self.spending], timeout=SPENDING)
                     self.spending = None
                 await self._answer(request)
         finally:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import secrets
 import signal
-import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -17,9 +14,9 @@ import pytest_asyncio
 
 from loadtests.ehr import Ehr
 from loadtests.participants import Participant
-from server.store.embedded import find_binary
 from tests.stories.media_peer import MediaPeer, until
 from tests.stories.service import Service
+from tests.stories.worlds import two_nodes
 
 
 @dataclass
@@ -32,31 +29,8 @@ class Two:
 
 @pytest_asyncio.fixture
 async def nodes(tmp_path: Path) -> AsyncIterator[Two]:
-    socket = tmp_path / "r.sock"
-    redis = subprocess.Popen(
-        [str(find_binary(None)), "--port", "0", "--unixsocket", str(socket), "--dir", str(tmp_path), "--save", ""],
-        stdout=subprocess.DEVNULL,
-    )
-    shared = {
-        "CARELOBBY_REDIS_URL": f"unix://{socket}",
-        "CARELOBBY_LEDGER_URL": f"sqlite:///{tmp_path}/ledger.sqlite3",
-        "CARELOBBY_SECRET_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
-        "CARELOBBY_OPERATOR_KEY": secrets.token_urlsafe(32),
-    }
-    while not socket.exists():
-        await asyncio.sleep(0.02)
-    both = Two(*(Service(tmp_path / name, environment=shared) for name in ("one", "two")))
-    try:
-        await both.first.start()
-        await both.second.start()
-        yield both
-    finally:
-        for service in (both.first, both.second):
-            await service.stop()
-        redis.terminate()
-        redis.wait(10)
-    for service in (both.first, both.second):
-        assert "Traceback" not in service.log(), service.log()
+    async with two_nodes(tmp_path, embedded=True, public=None) as world:
+        yield Two(*world.nodes)
 
 
 async def test_a_whole_visit_with_the_parties_on_different_nodes(nodes: Two) -> None:

@@ -56,11 +56,11 @@ async def one_node(folder: Path) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def two_nodes(
-    folder: Path, *, embedded: bool = False, public: str = "http://carelobby.test"
+    folder: Path, *, embedded: bool = False, public: str | None = "http://carelobby.test"
 ) -> AsyncIterator[World]:
     """Two nodes over one server that keeps everything: Debian's, or with the program that is else embedded.
 
-    `public`: their address to the outside, where it matters that somebody listens there.
+    `public`: their address to the outside, where it matters that somebody listens there; None: each has its own.
     """
     redis = Valkey(
         *("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"),
@@ -71,8 +71,7 @@ async def two_nodes(
         "CARELOBBY_LEDGER_URL": f"sqlite:///{folder}/ledger.sqlite3",
         "CARELOBBY_SECRET_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "CARELOBBY_OPERATOR_KEY": secrets.token_urlsafe(32),
-        "CARELOBBY_PUBLIC_URL": public,
-    }
+    } | ({"CARELOBBY_PUBLIC_URL": public} if public is not None else {})
     async with AsyncExitStack() as stack:
         redis.start()
         stack.callback(redis.stop)
@@ -80,7 +79,7 @@ async def two_nodes(
         nodes = [Service(folder / f"node{port}", environment=shared, port=port) for port in ports]
         for node in nodes:
             await stack.enter_async_context(alive(node))
-        yield World(tuple(nodes), public, redis)
+        yield World(tuple(nodes), public or nodes[0].url, redis)
 
 
 @asynccontextmanager

@@ -197,6 +197,24 @@ async def test_who_was_admitted_meanwhile_is_recovered(node: Node) -> None:
     assert (await welcomed(await node.resume(old))).welcome["recovered"] is True
 
 
+async def test_an_answer_does_not_wait_for_long_until_the_old_secret_is_spent(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = asyncio.Event()
+
+    async def confirm(connection: str, next: str) -> None:
+        await answers.wait()
+
+    monkeypatch.setattr(node.hub.claims, "confirm", confirm)
+    monkeypatch.setattr("server.web.session.SPENDING", 0)
+    new = await welcomed(await node.resume(await dropped(node)))
+
+    await new.send(type="sync", id=1)
+
+    assert (await new.get("view"))["phase"] == "scheduled"
+    answers.set()
+
+
 # --- Any node, any time -----------------------------------------------------------------------------
 
 

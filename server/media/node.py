@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiortc import RTCIceServer
 
-from server.media import ice, offer
+from server.media import feedback, fitting, ice, offer
 from server.media.alive import Turn
 from server.media.contract import KINDS, Answer, Counts, MediaFact, Renegotiate, Track
 from server.media.peer import Peer
@@ -239,7 +239,7 @@ class MediaNode:
         """Forget a participant without peers, and a visit without participants."""
         if person.peers or here.people.get(person.name) is not person:
             return
-        self._tell(here, person, person.transport.end(), person.video.end())
+        self._tell(here, person, person.transport.end(), person.video.end(), fitting.rest(person, self._monotonic()))
         del here.people[person.name]
         if not here.people and self._visits.get(here.name) is here:
             del self._visits[here.name]
@@ -261,7 +261,7 @@ class MediaNode:
             self._timer = None
 
     def _sweep(self) -> None:
-        """Look after everything once: facts, peers that never connected, keyframes that could not be asked for yet."""
+        """Look after everything once: facts, networks, peers that never connected, keyframes still to be asked for."""
         self._timer = None
         self._wake()
         now = self._monotonic()
@@ -270,6 +270,7 @@ class MediaNode:
         for here in list(self._visits.values()):
             for person in list(here.people.values()):
                 self._look_after(here, person, now)
+            self._fit(here, now)
         self._rest()
 
     def _look_after(self, here: Visit, person: Participant, now: float) -> None:
@@ -288,16 +289,26 @@ class MediaNode:
             self._tidy(here, person)
             self._wire(here)
 
+    def _fit(self, here: Visit, now: float) -> None:
+        """Withhold pictures from networks that do not carry them, and tell so."""
+        turns, changed = fitting.look(here, now)
+        if changed:
+            self._wire(here)
+        for person, turn in turns:
+            self._tell(here, person, [], [], [turn])
+        for sources, rate in fitting.limits(here, now):
+            feedback.limit(sources, rate)
+
     def _feel(self, here: Visit, person: Participant) -> None:
         """Tell what has begun or ended for a participant."""
         self._tell(here, person, *person.feel(self._monotonic()))
 
-    def _tell(self, here: Visit, person: Participant, transport: list[Turn], video: list[Turn]) -> None:
-        """Tell it in the node's time; of one thing never backwards, should the clock have been corrected."""
+    def _tell(self, here: Visit, person: Participant, *changes: list[Turn]) -> None:
+        """Tell changes of each of the `KINDS`, in the node's time; of one thing never backwards, if a clock was set."""
         between = self._clock() - self._monotonic() * 1000
         if abs(between - self._between) > SAME_TIME:
             self._between = between
-        for kind, turns in enumerate((transport, video)):
+        for kind, turns in enumerate(changes):
             for turn in turns:
                 at = max(person.told_at[kind], round(turn.at * 1000 + self._between))
                 person.told_at[kind] = at

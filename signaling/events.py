@@ -99,11 +99,14 @@ class Configured(Struct, frozen=True):
 
 
 class MediaChanged(Struct, frozen=True):
-    """The media node saw a participant's transport or video come or go, at its own estimate of the store's time."""
+    """The media node saw something of a participant's media come or go, at its own estimate of the store's time.
+
+    Transport and video; and pictures that it withholds, or forwards again, as a network is too weak for them or not.
+    """
 
     visit: str
     participant: str
-    kind: Literal["media_up", "media_down", "video_up", "video_down"]
+    kind: Literal["media_up", "media_down", "video_up", "video_down", "withheld", "restored"]
     at: int
     node: str = ""
     peer: str = ""

@@ -146,6 +146,13 @@ class MediaLog(Struct, frozen=True):
 
     up: tuple[Interval, ...] = ()
     video: tuple[Interval, ...] = ()
+    withheld: tuple[Interval, ...] = ()
+    """When pictures to or from them were not forwarded, since their network carries none. No flag of theirs."""
+
+    @property
+    def weak(self) -> bool:
+        """Whether pictures are withheld now."""
+        return bool(self.withheld) and self.withheld[-1].end is None
 
 
 class Attendee(Struct, frozen=True):

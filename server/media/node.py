@@ -190,7 +190,9 @@ class MediaNode:
         here = self._visits.get(visit)
         people = here.people if here else {}
         for name in list(people) if participant is None else [participant]:
-            if (person := people.pop(name, None)) is not None:
+            if here is not None and (person := people.pop(name, None)) is not None:
+                # Somebody may stay in the visit, at another device, and their network is looked at anew.
+                self._tell(here, person, [], [], fitting.rest(person, self._monotonic()))
                 for peer in list(person.peers):
                     self._drop(person, peer)
         for key in [key for key in self._early if key[0] == visit and participant in {None, key[1]}]:

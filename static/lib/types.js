@@ -37,6 +37,7 @@
  * @property {boolean} [screen]
  * @property {Mode} [mode]
  * @property {string} [mode_reason]
+ * @property {"weak"} [network]        no picture gets through to them, or none from them: the server holds it back
  * @property {boolean} [you]
  *
  * @typedef {Object} ClientView        the whole state as one client may see it

@@ -72,6 +72,7 @@ from tests.signaling.people import (
 )
 from tests.signaling.play import Event, asks, comes, goes, play
 
+Kind = Literal["media_up", "media_down", "video_up", "video_down", "withheld", "restored"]
 STEPS = st.sampled_from([0, 1, SECOND, 31 * SECOND, MINUTE, 5 * MINUTE, 16 * MINUTE, 5 * HOUR])
 """How far time may jump, in ms: mostly a little, now and then over every deadline there is."""
 A_MOMENT = st.sampled_from([0, 1, 20, SECOND])
@@ -347,7 +348,7 @@ class OneRoom(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         who=st.sampled_from(EVERYBODY),
-        kind=st.sampled_from(["media_up", "media_down", "video_up", "video_down"]),
+        kind=st.sampled_from(get_args(Kind)),
         off=st.sampled_from([0, -SECOND, SECOND, -HOUR]),
         wait=A_MOMENT,
     )
@@ -355,7 +356,7 @@ class OneRoom(RuleBasedStateMachine):
         self,
         data: st.DataObject,
         who: Who,
-        kind: Literal["media_up", "media_down", "video_up", "video_down"],
+        kind: Kind,
         off: int,
         wait: int,
     ) -> None:

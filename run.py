@@ -95,6 +95,12 @@ def redis() -> None:
         apt("The tests need redis-server", "redis-server")
 
 
+def coturn() -> None:
+    """Debian's coturn, for the tests in which media have no other way."""
+    if shutil.which("turnserver") is None:
+        apt("The tests need coturn", "coturn")
+
+
 def node() -> None:
     """A Node with npm that is new enough: the machine's, else one of our own inside the environment."""
     oldest = ".".join(map(str, NODE_OLDEST))
@@ -164,7 +170,7 @@ TASKS = {
     "setup": Task("install what the service needs, and stop", (running,), ()),
     "test": Task(
         "run all tests; options go to pytest",
-        (testing, chromium, firefox, redis),
+        (testing, chromium, firefox, redis, coturn),
         (("task", "test-static"), all_tests),
     ),
     "test-static": Task("run the tests of the browser's code that need no browser", (testing, node), (static_tests,)),

@@ -14,7 +14,7 @@ from tests.browser.people import DESKTOP, Client, Clinician, Person, end, eventu
 from tests.stories.service import Service
 
 WATCHED = 4.0
-"""Seconds in which no picture freezes. A machine whose cores are all taken may freeze one by itself, so a few are tried."""
+"""Seconds in which no picture freezes. A machine whose cores are all taken may freeze one, so a few are tried."""
 
 LEAST_FRAMES = 20
 """That are decoded meanwhile, at least: of a fake camera's 20 to 30 a second."""

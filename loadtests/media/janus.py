@@ -105,7 +105,8 @@ async def scene(
     (here / "janus.transport.websockets.jcfg").write_text(SOCKET.format(**said))
     log = stack.enter_context((here / "log").open("wb"))
     command = (program, "--config", str(here / "janus.jcfg"), "--configs-folder", str(here))
-    process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL)
+    nothing = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, cwd=here, stdout=log, stderr=log, stdin=nothing)
 
     async def end() -> None:
         if process.returncode is None:

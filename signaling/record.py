@@ -18,6 +18,7 @@ from signaling.messages import Outcome
 from signaling.minutes import flowing, withheld
 from signaling.outcomes import outcome_of
 from signaling.proposals import NO_FEE
+from signaling.quality import network_faults, summed_up
 from signaling.spans import length, spans
 from signaling.state import Attendee, Seat, Visit
 
@@ -53,11 +54,14 @@ def record_of(visit: Visit, outcomes: Mapping[str, Outcome], now: int, revision:
             }
             for segment in visit.segments
         ],
-        "providers": [{"id": provider.id, "name": provider.name} for provider in visit.providers],
+        "providers": [
+            {"id": provider.id, "name": provider.name, "connection": summed_up(visit, provider.id)}
+            for provider in visit.providers
+        ],
         "clients": clients,
         "group": visit.group,
         "group_size": group_size(clients),
-        "faults": list(visit.faults),
+        "faults": [*visit.faults, *network_faults(visit)],
     }
     proposals, flags = judged(facts)
     return Record(
@@ -95,6 +99,7 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
         "privacy": said is not None and said.privacy,
         "audio_only_rule": visit.policy.audio_only_for(seat.payer),
         "audio_only": _audio_only(visit, seat, now),
+        "connection": summed_up(visit, seat.participant),
         "waited_ms": length(spans(seat.waited, now)),
         "attended": [{"from": start, "to": end} for start, end in spans(seat.attended, now)],
     }

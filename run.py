@@ -85,6 +85,12 @@ def redis() -> None:
         apt("The tests need redis-server", "redis-server")
 
 
+def coturn() -> None:
+    """Debian's coturn, for the tests in which media have no other way."""
+    if shutil.which("turnserver") is None:
+        apt("The tests need coturn", "coturn")
+
+
 def node() -> None:
     """A Node with npm that is new enough: the machine's, else one of our own inside the environment."""
     oldest = ".".join(map(str, NODE_OLDEST))
@@ -153,7 +159,7 @@ TASKS = {
     "serve": Task("start the service", (running,), (("python", "-m", "server", "serve"),)),
     "setup": Task("install what the service needs, and stop", (running,), ()),
     "test": Task(
-        "run all tests; options go to pytest", (testing, chromium, redis), (("task", "test-static"), all_tests)
+        "run all tests; options go to pytest", (testing, chromium, redis, coturn), (("task", "test-static"), all_tests)
     ),
     "test-static": Task("run the tests of the browser's code that need no browser", (testing, node), (static_tests,)),
     "check": Task(

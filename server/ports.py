@@ -7,7 +7,7 @@ its version as associated data, and opens it again. Nothing else ever sees a sea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -230,13 +230,30 @@ class Carried(Struct, frozen=True):
     """Higher than that of every node before: what comes with a lower one comes from a node that has lost it."""
 
 
+class Load(Struct, frozen=True):
+    """What a node carries, and whether it can carry more."""
+
+    visits: int = 0
+    """Whose media it forwards, or is about to."""
+    free: int = 1
+    """How many more visits it takes; 0: it is full."""
+    draining: bool = False
+    """It stops soon, and takes none."""
+
+
+IDLE: Final = Load()
+"""Of a node that says nothing of itself: it has room."""
+
+
 class Pulses(Struct, frozen=True):
-    """Who was alive when."""
+    """Who was alive when, and with how much to do."""
 
     now: int
     """The store's time."""
     last: Mapping[str, int]
     """Each node's last pulse."""
+    loads: Mapping[str, Load] = {}
+    """What each node said of itself then, as far as it did."""
 
 
 class Attendance(Protocol):
@@ -252,8 +269,8 @@ class Attendance(Protocol):
 class Carriers(Protocol):
     """Which node carries which visit's media. Every method may raise `StoreAway`."""
 
-    async def pulse(self, node: str) -> Pulses:
-        """Say that `node` is alive, and return when every node last was."""
+    async def pulse(self, node: str, load: Load = IDLE) -> Pulses:
+        """Say that `node` is alive, with how much to do, and return when every node last was, and with how much."""
         ...
 
     async def hush(self, node: str) -> None:

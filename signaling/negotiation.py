@@ -82,6 +82,13 @@ def demand_alone(room: Room, by: Who, purpose: Purpose) -> None:
     _demand(room, by, purpose)
 
 
+def keeps_alone(room: Room, who: Who, purpose: Purpose) -> bool:
+    """Tell whether somebody may keep such a peer: a warm one, also once the visit has begun that it is for."""
+    if not is_connected(room, who.participant):
+        return False
+    return may_negotiate(room, who, purpose) or (purpose == "warm" and may_negotiate(room, who, "visit"))
+
+
 def visit_for_candidates(room: Room, by: Who) -> Visit | None:
     """Return the visit that candidates belong to; None: they are of a peer with the server alone."""
     demand_role(by.role, MediaCandidates)

@@ -91,6 +91,10 @@ class Alone:
         this.heard_since = None if this.heard_since is None else self._now()
         return this
 
+    def has(self, room: str, participant: str, peer: str) -> bool:
+        """Tell whether a peer is here."""
+        return any(pool.get((room, participant, peer)) is not None for pool in (self.warm, self.checks))
+
     def stop(self, room: str, participant: str, peer: str) -> None:
         """Close a peer, if it is here."""
         for pool in (self.warm, self.checks):

@@ -164,9 +164,7 @@ class MediaNode:
             source.first_at = source.last_at = None  # what comes from now on is another run
         self._wire(here)
 
-    def _attached(
-        self, here: Visit, person: Participant, peer: str, *, room: str, round: int, warm: bool
-    ) -> Attached:
+    def _attached(self, here: Visit, person: Participant, peer: str, *, room: str, round: int, warm: bool) -> Attached:
         """Return a participant's peer: one they have, one that waited for this, or a new one."""
         known = person.peers.get(peer)
         if known is not None:
@@ -327,12 +325,15 @@ class MediaNode:
         """Return what there is and what has happened."""
         people = [person for here in self._visits.values() for person in here.people.values()]
         peers = [attached.peer for person in people for attached in person.peers.values()]
-        totals = [sum(numbers) for numbers in zip(self._gone, *map(_numbers, (*peers, *self.alone)), strict=True)]
+        numbers = map(_numbers, (*peers, *self.alone))
+        received, forwarded, dropped = (sum(each) for each in zip(self._gone, *numbers, strict=True))
         return Counts(
-            len(self._visits),
-            len(peers),
-            sum(p.state == "connected" for p in peers),
-            *totals,
+            visits=len(self._visits),
+            peers=len(peers),
+            connected=sum(p.state == "connected" for p in peers),
+            packets_received=received,
+            packets_forwarded=forwarded,
+            datagrams_dropped=dropped,
             packets_held=self.alone.packets_held,
             warm=len(self.alone.warm),
             checks=len(self.alone.checks),

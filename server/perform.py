@@ -15,6 +15,7 @@ from server.nodes.errands import Offered, OfferedAlone, Trickled, TrickledAlone
 from server.nodes.fresh import fresh
 from server.nodes.passing import Passing, Tell, everybody_in
 from server.ports import Clock, Rooms
+from server.quality import Reports
 from signaling.effects import ClosePeers, Effect, MediaModeChanged
 from signaling.errors import NotFound, Refused
 from signaling.events import Asked
@@ -70,9 +71,10 @@ class Performer:
         rooms: Rooms,
         passing: Passing,
         here: Tell,
+        reports: Reports,
         ice_servers: Callable[[], tuple[dict[str, Any], ...]] = tuple,
     ) -> None:
-        """`passing` tells people wherever they are, `here` those at this node.
+        """`passing` tells people wherever they are, `here` those at this node. `reports` takes what they measure.
 
         `seen` is the newest event number that this node has seen of a room.
         """
@@ -84,6 +86,7 @@ class Performer:
         self._rooms = rooms
         self._passing = passing
         self._here = here
+        self._reports = reports
         self._ice_servers = ice_servers
 
     # --- effects of a step
@@ -94,6 +97,8 @@ class Performer:
             match effect:
                 case ClosePeers(visit, participant):
                     self._carrier.stop(visit, participant)
+                    if participant is None:
+                        self._reports.over(visit)
                 case MediaModeChanged(visit, participant, audio_only):
                     self._carrier.set_mode(visit, participant, audio_only=audio_only)
                     self._tell_mode(room, visit, participant)
@@ -125,7 +130,7 @@ class Performer:
             case MediaCandidates():
                 await self._candidates(room, by, request)
             case MediaStats():
-                pass  # nothing keeps them yet
+                self._measured(room, by, request)
             case Chat():
                 self._chat(room, by, request)
             case TellWaiting():
@@ -217,6 +222,11 @@ class Performer:
                 candidates=request.candidates,
             )
         )
+
+    def _measured(self, room: Room, by: Who, request: MediaStats) -> None:
+        visit = admitted(room, by)
+        if visit is not None:  # else it is late: the visit has ended meanwhile
+            self._reports.take(room, visit, by.participant, request)
 
     def _chat(self, room: Room, by: Who, request: Chat) -> None:
         visit = admitted(room, by)

@@ -1,4 +1,4 @@
-"""A Chromium with fake devices, and a running service with the demo practice of its own for each story."""
+"""Browsers with fake devices, and a running service with the demo practice of its own for each story."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.stories.service import Service
 from tests.stories.worlds import alive
@@ -23,13 +23,34 @@ ARGUMENTS = [
     "--disable-quic",
     "--no-first-run",
 ]
+PREFERENCES: dict[str, str | float | bool] = {
+    "media.navigator.streams.fake": True,
+    "media.navigator.permission.disabled": True,
+    "media.autoplay.default": 0,
+    # Without H264 of a stranger's server, and without other questions to the world.
+    "media.gmp-manager.updateEnabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+}
+
+
+async def open_chromium(playwright: Playwright, path: str, *more: str) -> Browser:
+    """Start a Chromium."""
+    return await playwright.chromium.launch(executable_path=path, headless=True, args=[*ARGUMENTS, *more])
+
+
+async def open_firefox(playwright: Playwright, path: str) -> Browser:
+    """Start a Firefox: the system's own, by its own remote protocol."""
+    return await playwright.firefox.launch(
+        channel="moz-firefox", executable_path=path, headless=True, firefox_user_prefs=PREFERENCES
+    )
 
 
 @asynccontextmanager
 async def browsing(chromium: str, *more: str) -> AsyncIterator[Browser]:
     """A browser with arguments of its own."""
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=chromium, headless=True, args=[*ARGUMENTS, *more])
+        running = await open_chromium(playwright, chromium, *more)
         yield running
         await running.close()
 

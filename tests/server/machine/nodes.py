@@ -11,6 +11,7 @@ from server.alarms import Alarms
 from server.dispatch import Dispatcher
 from server.nodes.together import Together
 from server.perform import Performer
+from server.quality import Reports
 from server.web.closes import Close
 from server.web.hub import Hub
 from server.web.stored_event import encode
@@ -146,6 +147,7 @@ class Node:
             steady=lambda: world.now / 1000,
         )
         self.media.alone.left = self.many.alone.left
+        self.reports = Reports(clock=self.clock, rooms=door, passing=self.many.passing)
         self.performer = Performer(
             self.many.media,
             self.many.carrier,
@@ -155,6 +157,7 @@ class Node:
             rooms=door,
             passing=self.many.passing,
             here=self._here,
+            reports=self.reports,
             ice_servers=lambda: ICE,
         )
         self.hub = Hub(

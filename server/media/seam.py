@@ -106,6 +106,16 @@ def nominated(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes, Any], None], Add
     return (pair.protocol.transport.sendto, pair.remote_addr) if pair else None
 
 
+def knock(dtls: RTCDtlsTransport) -> None:
+    """Send a check on the pair in use; its answer is a sign of life, and no transaction waits for it."""
+    ice = _ice(dtls)
+    pair = ice._nominated.get(1)
+    if pair is not None and ice.remote_password is not None:
+        request = ice.build_request(pair, nominate=False)
+        request.add_message_integrity(ice.remote_password.encode())
+        pair.protocol.send_stun(request, pair.remote_addr)
+
+
 async def close(peer: RTCPeerConnection) -> None:
     """Close a connection for good.
 

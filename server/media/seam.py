@@ -1,4 +1,4 @@
-"""Every name that is taken from inside aiortc, aioice and pylibsrtp; `check.py` tells whether each still bites.
+"""Every name that is taken from inside aiortc and aioice; `check.py` tells whether each still bites.
 
 aiortc does descriptions, ICE and DTLS untouched. What it would do with media — decode, queue, encode — never starts:
 receivers and senders are silenced, and datagrams are looked at before aiortc gets them. Nothing is patched but
@@ -20,6 +20,8 @@ from aiortc import (
     RTCPeerConnection,
     RTCRtpTransceiver,
 )
+
+from server.media import srtp
 
 # aioice tells addresses at level INFO, and logs are for strangers.
 logging.getLogger("aioice").setLevel(logging.WARNING)
@@ -130,11 +132,13 @@ async def close(peer: RTCPeerConnection) -> None:
     await peer.close()
 
 
-def openers(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
-    """Return (unprotect RTP, unprotect RTCP); after the handshake."""
-    return dtls._rx_srtp.unprotect, dtls._rx_srtp.unprotect_rtcp
+def openers(dtls: RTCDtlsTransport) -> tuple[srtp.Work, srtp.Work]:
+    """Return (unprotect RTP, unprotect RTCP), for this thread; after the handshake."""
+    found = srtp.ways(dtls._rx_srtp)
+    return found.unprotect, found.unprotect_rtcp
 
 
-def closers(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
-    """Return (protect RTP, protect RTCP); after the handshake."""
-    return dtls._tx_srtp.protect, dtls._tx_srtp.protect_rtcp
+def closers(dtls: RTCDtlsTransport) -> tuple[srtp.Work, srtp.Work]:
+    """Return (protect RTP, protect RTCP), for this thread; after the handshake."""
+    found = srtp.ways(dtls._tx_srtp)
+    return found.protect, found.protect_rtcp

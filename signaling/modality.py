@@ -111,9 +111,13 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
     log = visit.media.get(event.participant, MediaLog())
     match event.kind:
         case "media_up":
-            log = replace(log, up=_begun(log.up, at))
+            log = replace(log, up=_begun(log.up, at), lost=False)
         case "media_down":
-            log = replace(log, up=ended(log.up, at), video=ended(log.video, at))
+            log = replace(log, up=ended(log.up, at), video=ended(log.video, at))  # who goes on purpose is not lost
+        case "media_silent":
+            log = replace(log, lost=bool(log.up))
+        case "media_heard":
+            log = replace(log, lost=False)
         case "video_up":
             log = replace(log, video=_begun(log.video, at))
         case "video_down":
@@ -122,6 +126,7 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
             log = replace(log, withheld=_begun(log.withheld, at))
         case "restored":
             log = replace(log, withheld=ended(log.withheld, at))
+    before = visit.media.get(event.participant, MediaLog())
     after = replace(
         visit,
         media_node=event.node or visit.media_node,
@@ -131,11 +136,11 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
     if event.kind == "media_up":
         lost = {id: peer for id, peer in visit.lost_peers.items() if id != event.participant}
         after = replace(after, peers={**visit.peers, event.participant: event.peer}, lost_peers=lost)
-    if after == visit:
-        return
-    draft.put_visit(after)
-    if log.weak != visit.media.get(event.participant, MediaLog()).weak:
+    if after != visit:
+        after = draft.put_visit(after)
+    if log.weak != before.weak:
         draft.network_changed(visit.id, event.participant, weak=log.weak)
+    if (log.lost, log.weak) != (before.lost, before.weak):
         tell_participant(draft, after, event.participant)
 
 

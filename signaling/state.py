@@ -148,6 +148,8 @@ class MediaLog(Struct, frozen=True):
     video: tuple[Interval, ...] = ()
     withheld: tuple[Interval, ...] = ()
     """When pictures to or from them were not forwarded, since their network carries none. No flag of theirs."""
+    lost: bool = False
+    """Nothing is heard of them, and nothing was heard of their going."""
 
     @property
     def weak(self) -> bool:

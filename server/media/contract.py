@@ -26,7 +26,9 @@ class Answer:
     tracks: tuple[Track, ...]
 
 
-FactKind = Literal["media_up", "media_down", "video_up", "video_down", "restored", "withheld"]
+FactKind = Literal[
+    "media_up", "media_down", "media_silent", "media_heard", "video_up", "video_down", "restored", "withheld"
+]
 KINDS: Final[tuple[tuple[FactKind, FactKind], ...]] = (
     ("media_up", "media_down"),
     ("video_up", "video_down"),
@@ -37,7 +39,10 @@ KINDS: Final[tuple[tuple[FactKind, FactKind], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class MediaFact:
-    """Something of a participant's media came or went, over all their peers, at `at` (ms of the node's clock)."""
+    """Something of a participant's media came or went, over all their peers, at `at` (ms of the node's clock).
+
+    `media_silent`: nothing was heard of them for `DOUBT` seconds. It ends with `media_heard`; or they are down.
+    """
 
     visit: str
     participant: str

@@ -40,6 +40,8 @@ class Participant:
     """By id, oldest first."""
     transport: Pulse = field(default_factory=Pulse)
     video: Pulse = field(default_factory=Pulse)
+    doubtful: bool = False
+    """Whether it was told that nothing is heard of them."""
     receiving: Adaptation = field(default_factory=lambda: Adaptation(RECEIVING))
     """Whether the way to them carries pictures."""
     sending: Adaptation = field(default_factory=lambda: Adaptation(SENDING))

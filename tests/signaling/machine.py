@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Literal, get_args
+from typing import get_args
 
 from hypothesis import assume
 from hypothesis import strategies as st
@@ -22,6 +22,7 @@ from signaling.events import (
     Fact,
     LinkRevoked,
     MediaChanged,
+    MediaKind,
     MediaMoved,
     NodeGone,
     Opened,
@@ -72,7 +73,6 @@ from tests.signaling.people import (
 )
 from tests.signaling.play import Event, asks, comes, goes, play
 
-Kind = Literal["media_up", "media_down", "video_up", "video_down", "withheld", "restored"]
 STEPS = st.sampled_from([0, 1, SECOND, 31 * SECOND, MINUTE, 5 * MINUTE, 16 * MINUTE, 5 * HOUR])
 """How far time may jump, in ms: mostly a little, now and then over every deadline there is."""
 A_MOMENT = st.sampled_from([0, 1, 20, SECOND])
@@ -348,7 +348,7 @@ class OneRoom(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         who=st.sampled_from(EVERYBODY),
-        kind=st.sampled_from(get_args(Kind)),
+        kind=st.sampled_from(get_args(MediaKind)),
         off=st.sampled_from([0, -SECOND, SECOND, -HOUR]),
         wait=A_MOMENT,
     )
@@ -356,7 +356,7 @@ class OneRoom(RuleBasedStateMachine):
         self,
         data: st.DataObject,
         who: Who,
-        kind: Kind,
+        kind: MediaKind,
         off: int,
         wait: int,
     ) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from signaling.effects import MediaModeChanged, NetworkChanged
 from signaling.errors import PolicyForbids, Refused
-from signaling.events import MediaChanged, MediaMoved
+from signaling.events import MediaChanged, MediaKind, MediaMoved
 from signaling.messages import End, Finish, MediaMode, MediaState, ParticipantChanged, QueueChanged, Rejoin, Start
 from signaling.minutes import flowing, withheld
 from signaling.modality import admitted
@@ -21,14 +21,13 @@ from tests.signaling.play import Played, asks, client, play, provider, waiting, 
 
 BEGIN = SOON + MINUTE
 LATER = BEGIN + 5 * MINUTE
-Kind = Literal["media_up", "media_down", "video_up", "video_down", "withheld", "restored"]
 
 
 def live(policy: Policy = POLICY) -> Played:
     return waiting(ANN, at=SOON, policy=policy).then((BEGIN, provider(Start(appointment="apt_ann"))))
 
 
-def media(who: Who, kind: Kind, at: int) -> MediaChanged:
+def media(who: Who, kind: MediaKind, at: int) -> MediaChanged:
     return MediaChanged("vis_ann", who.participant, kind, at, node="node_9")
 
 
@@ -140,6 +139,65 @@ def test_media_become_spans_and_the_end_cuts_them() -> None:
     assert (log.up, log.video) == ((Interval(BEGIN + 5, LATER),), (Interval(BEGIN + 6, BEGIN + 99),))
 
 
+def shown_to_host(played: Played) -> dict[str, Any]:
+    """Return Ann as her host's view shows her."""
+    (visit,) = view(played.room, HOST).visits  # type: ignore[union-attr]
+    (ann,) = [one for one in visit["participants"] if one["id"] == "par_ann"]
+    return dict(ann)
+
+
+def test_who_falls_silent_is_shown_as_reconnecting_until_they_are_heard_again() -> None:
+    played = live().then((BEGIN, media(ANN, "media_up", BEGIN)))
+
+    silent = played.then((LATER, media(ANN, "media_silent", LATER)))
+    assert [one.participant["reconnecting"] for one in silent.told(ParticipantChanged, HOST)[-1:]] == [True]
+    assert shown_to_host(silent)["reconnecting"]
+    assert shown_to_host(silent)["presence"] == "connected"
+
+    for kind in ("media_heard", "media_up"):
+        again = silent.then((LATER + 1, media(ANN, kind, LATER + 1)))  # type: ignore[arg-type]
+        assert not again.told(ParticipantChanged, HOST)[-1].participant["reconnecting"]
+        assert not shown_to_host(again)["reconnecting"]
+
+
+def test_who_is_down_after_a_silence_is_reconnecting_still_and_who_goes_on_purpose_is_not() -> None:
+    played = live().then((BEGIN, media(ANN, "media_up", BEGIN)))
+
+    silent = played.then((LATER, media(ANN, "media_silent", LATER)), (LATER, media(ANN, "media_down", LATER)))
+    gone = played.then((LATER, media(ANN, "media_down", LATER)))
+
+    assert shown_to_host(silent)["reconnecting"]
+    assert not shown_to_host(gone)["reconnecting"]
+    assert silent.visit().media["par_ann"].up == gone.visit().media["par_ann"].up
+
+
+def test_a_silence_is_no_minute_less_and_nobody_hears_of_it_twice() -> None:
+    played = live().then((BEGIN, media(ANN, "media_up", BEGIN)))
+    before = len(played.told(ParticipantChanged, HOST))
+
+    silent = played.then(
+        (LATER, media(ANN, "media_silent", LATER)),
+        (LATER + 1, media(ANN, "media_silent", LATER + 1)),
+        (LATER + 2, media(ANN, "media_heard", LATER + 2)),
+        (LATER + 3, media(ANN, "media_heard", LATER + 3)),
+    )
+
+    assert len(silent.told(ParticipantChanged, HOST)) == before + 2
+    assert silent.visit().media == played.visit().media
+
+
+def test_a_silence_ends_with_its_segment() -> None:
+    played = live().then(
+        (BEGIN, media(ANN, "media_up", BEGIN)),
+        (LATER, media(ANN, "media_silent", LATER)),
+        (LATER, provider(End(visit="vis_ann"))),
+        (LATER, client(Rejoin(visit="vis_ann"))),
+        (LATER, provider(Rejoin(visit="vis_ann"))),
+    )
+
+    assert not shown_to_host(played)["reconnecting"]
+
+
 def test_a_transport_that_went_took_its_video_with_it() -> None:
     played = live().then(
         (BEGIN + 5, media(ANN, "media_up", BEGIN + 5)),
@@ -202,7 +260,7 @@ def test_devices_are_kept_from_segment_to_segment() -> None:
 
 def seeing() -> Played:
     """Both see each other from the begin on."""
-    kinds: tuple[Kind, ...] = ("media_up", "video_up")
+    kinds: tuple[MediaKind, ...] = ("media_up", "video_up")
     return live().then(*[(BEGIN, media(who, kind, BEGIN)) for who in (ANN, HOST) for kind in kinds])
 
 
@@ -259,7 +317,7 @@ def test_withheld_pictures_did_not_flow_whoevers_network_it_was(whose: Who) -> N
 
 def test_of_two_providers_one_with_a_good_network_is_enough() -> None:
     begun = waiting(GIA, at=SOON).then((BEGIN, provider(Start(appointment="apt_group"))))
-    up: tuple[Kind, ...] = ("media_up", "video_up")
+    up: tuple[MediaKind, ...] = ("media_up", "video_up")
     facts = [MediaChanged("vis_group", who.participant, kind, BEGIN) for who in (HOST, CO, GIA) for kind in up]
     played = begun.then(
         *[(BEGIN, fact) for fact in facts],

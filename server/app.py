@@ -34,11 +34,13 @@ from server.ledger.command import verify_command
 from server.ledger.database import LedgerError
 from server.ledger.kept import KeptHeads
 from server.ledger.ledger import Ledger
+from server.media.capacity import WINDOW, Capacity
 from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
 from server.nodes.errands import Shut
+from server.nodes.places import Places
 from server.nodes.together import Together
 from server.offline import EndsAnyway
 from server.outages import Outages
@@ -245,6 +247,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         owed=lambda: archiver.wake(),
         learned=lambda room: many.carrier.learned(room),
         outages=(await stack.enter_async_context(Outages(store.documents, clock))).known,
+        place=lambda room: many.media.place(room),
     )
     rooms = EndsAnyway(
         door,
@@ -264,6 +267,11 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         called=lambda room, letter: many.called(room, letter),
     )
     stack.push_async_callback(bus.close)
+    lag = Lag()
+    await stack.enter_async_context(running(lag.run(), "loop lag"))
+    capacity = Capacity(
+        settings.media_capacity, connected=lambda: media.counts().connected, lags=lambda: lag.recent(WINDOW)
+    )
     many = Together(
         bus,
         store.nodes,
@@ -275,6 +283,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         seen=lambda room: hub.seen(room),
         deliver=lambda room, events: hub.deliver(room, events),
         gap=lambda: hub.gap(),
+        free=capacity.free,
         shut=lambda shut: _shut(hub, door, shut),
     )
     performer = Performer(
@@ -362,7 +371,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         operator_key=operator_key,
         static=STATIC,
         ready=partial(_ready, store, hub),
-        metrics=(await _telemetry(stack, store, ledger, hub=hub, door=door, media=media, rooms=rooms)).text,
+        metrics=(await _telemetry(stack, store, ledger, lag, hub, door, media, many.places, rooms)).text,
         signed_out=lambda sign_in: many.shutting.everywhere(Shut("sign_in", sign_in, Close.REVOKED)),
     )
     https = url.startswith("https")
@@ -379,21 +388,22 @@ async def _telemetry(
     stack: AsyncExitStack,
     store: RedisStore,
     ledger: Ledger,
-    *,
+    lag: Lag,
     hub: Hub,
     door: Dispatcher,
     media: MediaNode,
+    places: Places,
     rooms: EndsAnyway,
 ) -> Telemetry:
     """Begin to measure, and return what `/metrics` shows."""
-    lag, owed = Lag(), Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
-    await stack.enter_async_context(running(lag.run(), "loop lag"))
+    owed = Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
     await stack.enter_async_context(running(owed.run(), "backlog"))
     return Telemetry(
         {
             "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
             "rooms": figures_of(lambda: door.counts),
             "media": figures_of(media.counts, ("visits", "peers", "connected")),
+            "places": lambda: {"taken": places.load().visits, "free": places.load().free},
             "owed": lambda: owed.figures() | {"ends": rooms.waiting},
             "loop": lag.figures,
         }

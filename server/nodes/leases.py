@@ -115,6 +115,11 @@ class Leases:
 
     # --- Finding a carrier
 
+    async def found(self, visit: str) -> Carried | None:
+        """Return who carries a visit, or carried it until they died; None: nobody. Raise `StoreAway`."""
+        known = self._mine.get(visit) or self._known(visit)
+        return known or (await self._nodes.carriers([visit])).get(visit)
+
     async def where(self, visit: str, room: str, *, floor: int = 0, anew: bool = False) -> Carried:
         """Return who carries a visit: this node, if nobody did, or if who did is dead. Raise `StoreAway`.
 

@@ -14,8 +14,9 @@ from server.nodes.errands import Answered, Errand, Errands, Shut
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
 from server.nodes.passing import Passing, Tell
+from server.nodes.places import Places
 from server.nodes.shutting import Shutting
-from server.ports import Bus, Clock, Deliver, Gap, Media, Nodes, Post, Rooms
+from server.ports import IDLE, Bus, Clock, Deliver, Gap, Media, Nodes, Post, Rooms
 
 
 class Air(Bus, Post, Protocol):
@@ -42,6 +43,7 @@ class Together:
         seen: Callable[[str], int],
         deliver: Deliver,
         gap: Gap,
+        free: Callable[[int], int] = lambda visits: IDLE.free,
         shut: Callable[[Shut], object] = lambda shut: None,
         new_id: Callable[[], str] = _new_id,
         steady: Callable[[], float] = time.monotonic,
@@ -49,6 +51,7 @@ class Together:
         """`here` tells people at this node; `seen` is the newest event number that the hub has seen of a room.
 
         `deliver` and `gap` are the hub's: what the bus brings is for it, too. `shut` ends connections here.
+        `free` returns how many more visits' media this node takes when it has so many.
         `steady` is seconds that never jump.
         """
         self._deliver = deliver
@@ -60,6 +63,7 @@ class Together:
             taken=lambda visit, room, lease: self.carrier.take(visit, room, lease),
             lost=lambda visit: self.carrier.lose(visit),
             here=self.listening.has_people,
+            load=lambda: self.places.load(),
             steady=steady,
         )
         self.passing = Passing(air, node=node, rooms=rooms, here=here, seen=lambda room: self.carrier.seen(room))
@@ -74,7 +78,10 @@ class Together:
             seen=seen,
         )
         self.errands = Errands(air, node=node, serve=self._serve, new_id=new_id)
-        self.media = MediaAnywhere(self.errands, node=node, leases=self.leases, carrier=self.carrier)
+        self.places = Places(self.carrier.carried, free=free, steady=steady)
+        self.media = MediaAnywhere(
+            self.errands, node=node, leases=self.leases, carrier=self.carrier, places=self.places
+        )
         self.shutting = Shutting(self.errands, here=shut, others=self.leases.others)
 
     async def __aenter__(self) -> Self:
@@ -85,6 +92,7 @@ class Together:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.shutting.close()
+        await self.media.close()
         await self.errands.close()
         await self.passing.close()
         await self.carrier.close()

@@ -46,6 +46,7 @@ from server.offline import EndsAnyway
 from server.outages import Outages
 from server.perform import Performer
 from server.ports import StoreAway
+from server.quality import Reports
 from server.redis_link.address import BadStoreUrl
 from server.redis_link.faults import StoreFault
 from server.registry import Registry
@@ -286,6 +287,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         free=capacity.free,
         shut=lambda shut: _shut(hub, door, shut),
     )
+    reports = Reports(clock=clock, rooms=rooms, passing=many.passing)
     performer = Performer(
         many.media,
         many.carrier,
@@ -293,6 +295,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         rooms=rooms,
         passing=many.passing,
         here=here,
+        reports=reports,
         ice_servers=ice_servers,
     )
     hub = Hub(
@@ -337,7 +340,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         kept=KeptHeads(store.documents),
         then=courier.wake,
     )
-    for part in (many, hub, courier, archiver):
+    for part in (many, hub, reports, courier, archiver):
         await stack.enter_async_context(part)
 
     alarms = Alarms(
@@ -361,6 +364,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     await stack.enter_async_context(running(alarms.run(), "alarms"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
+    telemetry = await _telemetry(stack, store, ledger, lag, hub, door, media, many.places, rooms, reports)
     services = Services(
         registry=registry,
         rooms=rooms,
@@ -371,7 +375,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         operator_key=operator_key,
         static=STATIC,
         ready=partial(_ready, store, hub),
-        metrics=(await _telemetry(stack, store, ledger, lag, hub, door, media, many.places, rooms)).text,
+        metrics=telemetry.text,
         signed_out=lambda sign_in: many.shutting.everywhere(Shut("sign_in", sign_in, Close.REVOKED)),
     )
     https = url.startswith("https")
@@ -394,6 +398,7 @@ async def _telemetry(
     media: MediaNode,
     places: Places,
     rooms: EndsAnyway,
+    reports: Reports,
 ) -> Telemetry:
     """Begin to measure, and return what `/metrics` shows."""
     owed = Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
@@ -404,6 +409,7 @@ async def _telemetry(
             "rooms": figures_of(lambda: door.counts),
             "media": figures_of(media.counts, ("visits", "peers", "connected")),
             "places": lambda: {"taken": places.load().visits, "free": places.load().free},
+            "quality": figures_of(lambda: reports.counts, labels={"reports": "level", "minutes": "level"}),
             "owed": lambda: owed.figures() | {"ends": rooms.waiting},
             "loop": lag.figures,
         }

@@ -14,6 +14,7 @@ from server.nodes.errands import Offered, Trickled
 from server.nodes.fresh import fresh
 from server.nodes.passing import Passing, Tell, everybody_in
 from server.ports import Clock, Rooms
+from server.quality import Reports
 from signaling.effects import ClosePeers, Effect, MediaModeChanged
 from signaling.errors import NotFound, Refused
 from signaling.events import Asked
@@ -67,15 +68,17 @@ class Performer:
         rooms: Rooms,
         passing: Passing,
         here: Tell,
+        reports: Reports,
         ice_servers: Callable[[], tuple[dict[str, Any], ...]] = tuple,
     ) -> None:
-        """`passing` tells people wherever they are, `here` those at this node."""
+        """`passing` tells people wherever they are, `here` those at this node. `reports` takes what they measure."""
         self._media = media
         self._carrier = carrier
         self._clock = clock
         self._rooms = rooms
         self._passing = passing
         self._here = here
+        self._reports = reports
         self._ice_servers = ice_servers
 
     # --- effects of a step
@@ -86,6 +89,8 @@ class Performer:
             match effect:
                 case ClosePeers(visit, participant):
                     self._carrier.stop(visit, participant)
+                    if participant is None:
+                        self._reports.over(visit)
                 case MediaModeChanged(visit, participant, audio_only):
                     self._carrier.set_mode(visit, participant, audio_only=audio_only)
                     self._tell_mode(room, visit, participant)
@@ -115,7 +120,7 @@ class Performer:
             case MediaCandidates():
                 await self._candidates(room, by, request)
             case MediaStats():
-                pass  # nothing keeps them yet
+                self._measured(room, by, request)
             case Chat():
                 self._chat(room, by, request)
             case TellWaiting():
@@ -184,6 +189,11 @@ class Performer:
                 candidates=request.candidates,
             )
         )
+
+    def _measured(self, room: Room, by: Who, request: MediaStats) -> None:
+        visit = admitted(room, by)
+        if visit is not None:  # else it is late: the visit has ended meanwhile
+            self._reports.take(room, visit, by.participant, request)
 
     def _chat(self, room: Room, by: Who, request: Chat) -> None:
         visit = admitted(room, by)

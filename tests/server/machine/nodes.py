@@ -11,6 +11,7 @@ from server.alarms import Alarms
 from server.dispatch import Dispatcher
 from server.nodes.together import Together
 from server.perform import Performer
+from server.quality import Reports
 from server.web.closes import Close
 from server.web.hub import Hub
 from server.web.stored_event import encode
@@ -113,6 +114,7 @@ class Node:
             new_id=self._fresh,
             steady=lambda: world.now / 1000,
         )
+        self.reports = Reports(clock=self.clock, rooms=door, passing=self.many.passing)
         self.performer = Performer(
             self.many.media,
             self.many.carrier,
@@ -120,6 +122,7 @@ class Node:
             rooms=door,
             passing=self.many.passing,
             here=self._here,
+            reports=self.reports,
             ice_servers=lambda: ICE,
         )
         self.hub = Hub(

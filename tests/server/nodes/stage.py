@@ -12,6 +12,7 @@ from server.media.contract import Answer, Track
 from server.nodes.errands import Shut
 from server.nodes.together import Together
 from server.perform import Performer
+from server.quality import Reports
 from server.web.door import Caller
 from signaling.errors import SignalingError
 from signaling.messages import Message, Ok
@@ -101,6 +102,7 @@ class Place:
             new_id=lambda: f"{name}-{next(ids)}",
             steady=lambda: self.steady,
         )
+        self.reports = Reports(clock=lambda: house.now, rooms=self.node.door, passing=self.many.passing)
         self.performer = Performer(
             self.many.media,
             self.many.carrier,
@@ -108,6 +110,7 @@ class Place:
             rooms=self.node.door,
             passing=self.many.passing,
             here=self._here,
+            reports=self.reports,
             ice_servers=lambda: ({"urls": ["stun:stun.example"]},),
         )
         self.node.performs, self.node.learns = self.performer.perform, self.many.carrier.learned

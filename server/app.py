@@ -268,11 +268,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         called=lambda room, letter: many.called(room, letter),
     )
     stack.push_async_callback(bus.close)
-    lag = Lag()
-    await stack.enter_async_context(running(lag.run(), "loop lag"))
-    capacity = Capacity(
-        settings.media_capacity, connected=lambda: media.counts().connected, lags=lambda: lag.recent(WINDOW)
-    )
+    lag, capacity = await _measured(stack, settings.media_capacity, media)
     many = Together(
         bus,
         store.nodes,
@@ -386,6 +382,13 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         # For `run.py load` beside it.
         files.keep(data_dir / "service.json", json.dumps({"url": url, "operator_key": operator_key}))
     return Node(settings, port, url, operator_key, hub, many, media, app, shown, embedded)
+
+
+async def _measured(stack: AsyncExitStack, most: int, media: MediaNode) -> tuple[Lag, Capacity]:
+    """Begin to measure how late the loop is, and so what this process bears; it takes `most` visits."""
+    lag = Lag()
+    await stack.enter_async_context(running(lag.run(), "loop lag"))
+    return lag, Capacity(most, connected=lambda: media.counts().connected, lags=lambda: lag.recent(WINDOW))
 
 
 async def _telemetry(

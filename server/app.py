@@ -236,6 +236,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         clock=clock,
         fact=lambda fact: many.carrier.media_fact(fact),
         ask=lambda wish: many.carrier.renegotiate(wish),
+        left=lambda room, participant, peer: many.alone.left(room, participant, peer),
         private=settings.allow_private_candidates,
     )
     stack.push_async_callback(media.close)
@@ -287,6 +288,8 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     performer = Performer(
         many.media,
         many.carrier,
+        many.alone,
+        seen=many.seen,
         clock=clock,
         rooms=rooms,
         passing=many.passing,
@@ -410,7 +413,7 @@ async def _telemetry(
         {
             "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
             "rooms": figures_of(lambda: door.counts),
-            "media": figures_of(media.counts, ("visits", "peers", "connected")),
+            "media": figures_of(media.counts, ("visits", "peers", "connected", "warm", "checks")),
             "places": lambda: {"taken": places.load().visits, "free": places.load().free},
             "quality": figures_of(lambda: reports.counts, labels={"reports": "level", "minutes": "level"}),
             "owed": lambda: owed.figures() | {"ends": rooms.waiting},

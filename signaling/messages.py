@@ -249,6 +249,7 @@ class MediaOffer(Request, frozen=True, kw_only=True, tag="media.offer"):
     sdp: str
     audio_only: bool = False
     purpose: Purpose = "visit"
+    """`warm` waits, without a track, and is the visit's by its next round; `not_found` then: make a new peer."""
 
 
 class MediaCandidates(Request, frozen=True, kw_only=True, tag="media.candidates"):

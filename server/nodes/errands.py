@@ -44,6 +44,8 @@ class Offered(Struct, frozen=True, tag=True):
     sdp: str
     audio_only: bool
     device: str = ""
+    warm: bool = False
+    """The peer was connected beforehand: it is answered by the node that has it, and by no other."""
 
 
 class Trickled(Struct, frozen=True, tag=True):
@@ -56,6 +58,29 @@ class Trickled(Struct, frozen=True, tag=True):
     visit: str
     peer: str
     round: int
+    candidates: tuple[dict[str, Any], ...]
+
+
+class OfferedAlone(Struct, frozen=True, tag=True):
+    """A browser's offer of a peer with the server alone, for the home of its room's media. It names no visit."""
+
+    room: str
+    seq: int
+    """As with `Offered`."""
+    by: Who
+    purpose: Literal["warm", "check"]
+    peer: str
+    round: int
+    sdp: str
+    device: str
+
+
+class TrickledAlone(Struct, frozen=True, tag=True):
+    """Candidates of such a peer."""
+
+    room: str
+    by: Who
+    peer: str
     candidates: tuple[dict[str, Any], ...]
 
 
@@ -90,7 +115,7 @@ class Begun(Struct, frozen=True, tag=True):
     fence: int
 
 
-Errand = Offered | Trickled | HandedOver | Awaited | Begun | Shut
+Errand = Offered | Trickled | OfferedAlone | TrickledAlone | HandedOver | Awaited | Begun | Shut
 
 
 class Line(Struct, frozen=True):

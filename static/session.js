@@ -7,6 +7,7 @@ import { shownOthers, silentLeads } from "./lib/group.js";
 import { Call } from "./lib/media.js";
 import { Measuring } from "./lib/quality.js";
 import { Speaking } from "./lib/speaking.js";
+import { Warm } from "./lib/warm.js";
 
 /** @typedef {import("./lib/connection.js").Connection} Connection */
 /** @typedef {import("./lib/self.js").Self} Self */
@@ -22,11 +23,30 @@ const LISTEN = 250;
 const DOUBT = 4;
 const DOUBT_STILL = 20;
 
+/** ms after which a page that nobody looks at lets its waiting connection go. */
+const HIDDEN = 5 * 60_000;
+
 /** Every session of this page: a provider has one for each room. @type {Set<Session>} */
 const sessions = new Set();
 
 // A support hook: getStats() of a running session, from the browser's console or a test.
-Object.assign(globalThis, { carelobby: Object.freeze({ peers: () => [...sessions].flatMap(({ call }) => call.peers) }) });
+const peers = () => [...sessions].flatMap(({ call }) => call.peers);
+const warm = () => [...sessions].flatMap((session) => session.warmPeers);
+Object.assign(globalThis, { carelobby: Object.freeze({ peers, warm }) });
+
+let unseen = false;
+let callOffUnseen = () => {};
+document.addEventListener("visibilitychange", () => {
+  callOffUnseen();
+  if (document.hidden) callOffUnseen = systemClock.after(HIDDEN, () => look(true));
+  else look(false);
+});
+
+/** @param {boolean} now  whether nobody looks at this page, and has not for long */
+function look(now) {
+  unseen = now;
+  for (const session of sessions) session.keepWarm();
+}
 
 export class Session {
   call;
@@ -44,6 +64,9 @@ export class Session {
   /** Whether what is open is audio only: what the others were told. */
   #audioOnly = false;
 
+  #warm;
+  /** Whether a session is likely to begin soon. */
+  #awaited = false;
   #chat;
   #speaking = new Speaking();
   #measuring;
@@ -61,14 +84,15 @@ export class Session {
     this.#chat = new Chat(connection);
     sessions.add(this);
     signal?.addEventListener("abort", () => sessions.delete(this), { once: true });
-    this.call = new Call({
+    const making = {
       signaling: connection,
-      makePeer: (config) => new RTCPeerConnection(config),
-      makeStream: () => new MediaStream(),
+      makePeer: (/** @type {RTCConfiguration} */ config) => new RTCPeerConnection(config),
       newId,
       clock: systemClock,
       random: Math.random,
-    });
+    };
+    this.#warm = new Warm(making);
+    this.call = new Call({ ...making, makeStream: () => new MediaStream() });
     this.#measuring = new Measuring({ peers: () => this.call.peers, tell: (quality) => connection.tell("media.stats", quality), clock: systemClock });
     this.call.on("state", () => this.#tell());
     this.call.on("remotes", () => this.#tell());
@@ -84,12 +108,14 @@ export class Session {
       () => {
         this.#followMode();
         this.#tellState();
+        this.keepWarm();
         this.#tell();
       },
       { signal },
     );
     connection.on("message", (message) => {
       this.call.handle(message);
+      this.#warm.handle(message);
       this.#chat.handle(message, this.#participants);
       if (message.type === "media.quality") {
         this.#qualities.set(message.participant, /** @type {any} */ (message));
@@ -100,6 +126,7 @@ export class Session {
       if (state === "open") {
         this.#told = ""; // another node may not know it
         this.call.resume();
+        this.#warm.resume();
         this.#tellState();
       }
       this.#tell();
@@ -150,8 +177,22 @@ export class Session {
     this.tell(participants);
     this.#listen();
     this.#measuring.begin();
-    void this.#start(`${visit}/${segment}`, iceServers);
+    this.#start(`${visit}/${segment}`, iceServers);
     return stage;
+  }
+
+  get warmPeers() {
+    return this.#warm.peers;
+  }
+
+  /** A session is likely to begin soon, or not: then a connection waits for it, which carries nothing. @param {boolean} awaited */
+  awaits(awaited) {
+    this.#awaited = awaited;
+    this.keepWarm();
+  }
+
+  keepWarm() {
+    this.#warm.keep(this.#awaited && !unseen && !this.#open, this.#self.audioOnly);
   }
 
   /** @param {Participant[]} participants */
@@ -192,15 +233,15 @@ export class Session {
     return shownOthers(this.#participants, this.call.remotes);
   }
 
-  /** @param {string} open @param {RTCIceServer[] | undefined} iceServers */
-  async #start(open, iceServers) {
+  /** Devices that are still to open keep nobody waiting: what they give is sent when it is there. @param {string} open @param {RTCIceServer[] | undefined} iceServers */
+  #start(open, iceServers) {
     if (this.#open === open) return;
     this.#open = open;
-    if (!this.#self.ready) await this.#self.open();
-    if (this.#open !== open) return;
+    if (!this.#self.ready) void this.#self.open();
     this.#audioOnly = this.#self.audioOnly;
+    const warm = this.#warm.take(this.#audioOnly);
     this.#tellState();
-    await this.call.open({ iceServers, tracks: this.#self.tracks, audioOnly: this.#audioOnly });
+    void this.call.open({ iceServers, tracks: this.#self.tracks, audioOnly: this.#audioOnly, warm });
   }
 
   /** @param {boolean} audioOnly */
@@ -220,7 +261,7 @@ export class Session {
   }
 
   #tellState() {
-    if (!this.#open) return;
+    if (!this.#open || this.#self.opening) return;
     const now = JSON.stringify(this.#self.told);
     if (now === this.#told) return;
     if (this.#connection.tell("media.state", this.#self.told)) this.#told = now;

@@ -14,6 +14,17 @@ import { codeOf, Refusal } from "./refusal.js";
  * @property {(type: string, fields?: Record<string, unknown>) => boolean} tell
  */
 
+/**
+ * @typedef {Object} Making  what peers are made with
+ * @property {Signaling} signaling
+ * @property {(config: RTCConfiguration) => RTCPeerConnection} makePeer
+ * @property {() => string} newId
+ * @property {import("./clock.js").Clock} clock
+ * @property {() => number} random  0 to 1
+ */
+
+/** @typedef {"visit" | "check" | "warm"} Purpose  the latter two are with the server alone */
+
 /** ms an offer may go unanswered until another is made; the server itself refuses what takes it 10 s. */
 const ANSWER = 12_000;
 /** ms until an offer is repeated that was refused for a while: a visit finds another node within a few seconds. */
@@ -34,6 +45,8 @@ const PICTURE = [{ priority: "low", maxBitrate: 1_500_000 }];
 export class Peer extends Emitter {
   round = 0;
   audioOnly;
+  /** @type {Purpose} */
+  purpose;
   id;
   pc;
 
@@ -58,6 +71,14 @@ export class Peer extends Emitter {
   #callOff = () => {};
 
   /**
+   * @param {Making} making
+   * @param {{iceServers: RTCIceServer[], tracks: Tracks, audioOnly: boolean, purpose?: Purpose}} how
+   */
+  static make({ makePeer, newId, ...needs }, { iceServers, ...how }) {
+    return new Peer({ ...needs, ...how, id: newId(), pc: makePeer({ iceServers, bundlePolicy: "max-bundle" }) });
+  }
+
+  /**
    * @param {Object} needs
    * @param {string} needs.id
    * @param {RTCPeerConnection} needs.pc
@@ -66,12 +87,14 @@ export class Peer extends Emitter {
    * @param {() => number} needs.random  0 to 1
    * @param {Tracks} needs.tracks
    * @param {boolean} needs.audioOnly
+   * @param {Purpose} [needs.purpose]
    */
-  constructor({ id, pc, signaling, clock, random, tracks, audioOnly }) {
+  constructor({ id, pc, signaling, clock, random, tracks, audioOnly, purpose = "visit" }) {
     super();
     this.id = id;
     this.pc = pc;
     this.audioOnly = audioOnly;
+    this.purpose = purpose;
     this.#signaling = signaling;
     this.#clock = clock;
     this.#random = random;
@@ -81,6 +104,13 @@ export class Peer extends Emitter {
     pc.onconnectionstatechange = () => {
       if (!this.#closed) this.emit("state", pc.connectionState);
     };
+  }
+
+  /** Be the visit's from now on: the offer opens the gate, and what is sent meanwhile waits at it. @param {Tracks} tracks */
+  enter(tracks) {
+    this.purpose = "visit";
+    this.negotiate();
+    return this.send(tracks);
   }
 
   /** Send other tracks on the lines there are; no new offer is needed. @param {Tracks} tracks */
@@ -165,7 +195,7 @@ export class Peer extends Emitter {
         round,
         sdp: this.pc.localDescription?.sdp,
         audio_only: this.audioOnly,
-        purpose: "visit",
+        purpose: this.purpose,
       });
       this.#offered = true; // candidates follow their offer, never overtake it
       this.#flush();
@@ -182,6 +212,7 @@ export class Peer extends Emitter {
 
   /** Offer anew after a while: what the visit's media are on is about to change. @param {number} [told]  s, by the server */
   #pause(told) {
+    if (this.purpose !== "visit") return this.#fail("unavailable"); // nobody waits for it
     this.#withdraw("paused");
     const wait = told ? told * 1000 * (1 + this.#random() / 2) : growing(this.#tries, this.#random, PAUSES);
     this.#tries += 1;

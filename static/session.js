@@ -151,6 +151,7 @@ export class Session {
    * @returns {CallStage}
    */
   enter({ t, visit, segment, iceServers, participants, onEnd, onStepOut, ...rest }) {
+    this.#start(`${visit}/${segment}`, iceServers); // first of all: the rest is done while the answer is on its way
     const stage = new CallStage();
     stage.show({
       ...rest,
@@ -177,7 +178,6 @@ export class Session {
     this.tell(participants);
     this.#listen();
     this.#measuring.begin();
-    this.#start(`${visit}/${segment}`, iceServers);
     return stage;
   }
 
@@ -240,8 +240,8 @@ export class Session {
     if (!this.#self.ready) void this.#self.open();
     this.#audioOnly = this.#self.audioOnly;
     const warm = this.#warm.take(this.#audioOnly);
-    this.#tellState();
     void this.call.open({ iceServers, tracks: this.#self.tracks, audioOnly: this.#audioOnly, warm });
+    this.#tellState(); // behind the offer, which is answered before anything else is saved
   }
 
   /** @param {boolean} audioOnly */

@@ -58,6 +58,8 @@ export class Peer extends Emitter {
   #video = null;
   /** Asking: an offer awaits its answer, and no other is made. @type {"idle" | "asking" | "paused" | "lost"} */
   #offer = "idle";
+  /** What is offered now holds already. */
+  #settled = false;
   /** Offers in a row that were refused for a while, or not answered. */
   #tries = 0;
   #again = false;
@@ -106,10 +108,15 @@ export class Peer extends Emitter {
     };
   }
 
-  /** Be the visit's from now on: the offer opens the gate, and what is sent meanwhile waits at it. @param {Tracks} tracks */
+  /**
+   * Be the visit's from now on: the offer opens the gate, and what is sent meanwhile waits at it. The lines are agreed on
+   * already, so it is the same description once more, and its answer changes nothing here: that saves the browser's time.
+   * @param {Tracks} tracks
+   */
   enter(tracks) {
     this.purpose = "visit";
-    this.negotiate();
+    const settled = this.#offer === "idle" && this.pc.signalingState === "stable";
+    void this.#ask(settled ? this.pc.localDescription?.sdp : undefined);
     return this.send(tracks);
   }
 
@@ -179,8 +186,10 @@ export class Peer extends Emitter {
     } else this.#flush();
   }
 
-  async #ask() {
+  /** @param {string} [settled]  the description that holds, to be offered as it is */
+  async #ask(settled) {
     this.#offer = "asking";
+    this.#settled = settled !== undefined;
     this.#again = false;
     this.#offered = false;
     const round = ++this.round;
@@ -188,12 +197,12 @@ export class Peer extends Emitter {
     this.#callOff();
     this.#callOff = this.#clock.after(ANSWER, () => this.#pause());
     try {
-      await this.pc.setLocalDescription(await this.pc.createOffer());
+      if (settled === undefined) await this.pc.setLocalDescription(await this.pc.createOffer());
       if (!awaited()) return;
       const answered = this.#signaling.ask("media.offer", {
         peer: this.id,
         round,
-        sdp: this.pc.localDescription?.sdp,
+        sdp: settled ?? this.pc.localDescription?.sdp,
         audio_only: this.audioOnly,
         purpose: this.purpose,
       });
@@ -204,7 +213,7 @@ export class Peer extends Emitter {
       if (!awaited()) return;
       this.#callOff();
       const code = codeOf(error);
-      if (code === "lost") this.#withdraw("lost");
+      if (code === "lost" && this.purpose === "visit") this.#withdraw("lost");
       else if (error instanceof Refusal && error.temporary) this.#pause(error.retryAfter);
       else this.#fail(code);
     }
@@ -227,9 +236,10 @@ export class Peer extends Emitter {
 
   /** @param {Message} message  `media.answer`; one to an older round changes nothing */
   async answer({ round, sdp, tracks }) {
-    if (this.#closed || round !== this.round || this.pc.signalingState !== "have-local-offer") return;
+    if (this.#closed || round !== this.round) return;
+    if (!this.#settled && this.pc.signalingState !== "have-local-offer") return;
     try {
-      await this.pc.setRemoteDescription({ type: "answer", sdp });
+      if (!this.#settled) await this.pc.setRemoteDescription({ type: "answer", sdp });
     } catch {
       if (round === this.round) this.#fail("bad_answer");
       return;

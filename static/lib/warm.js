@@ -8,6 +8,8 @@ import { Peer } from "./peer.js";
 const AGAIN = 20_000;
 /** ms after which it is offered again: the server gives up what nobody renews. */
 const RENEW = 4 * 60_000;
+/** ms that it is kept when it seems not to be needed any more: who is let in leaves the queue a moment before. */
+const LINGER = 3_000;
 /** ms within which pages that were all cut off at once come again. */
 const SPREAD = 2_000;
 
@@ -19,14 +21,14 @@ export class Warm {
   #audioOnly = false;
   /** @type {Peer | null} */
   #peer = null;
-  /** Whether its offer was answered: only then is it of use. */
-  #answered = false;
   /** Counts the tries: what belongs to an older one changes nothing. */
   #try = 0;
   /** When the next may be made. */
   #from = 0;
   /** @type {() => void} */
   #callOff = () => {};
+  /** @type {() => void} */
+  #callOffLinger = () => {};
 
   /** @param {import("./peer.js").Making} needs */
   constructor(needs) {
@@ -40,11 +42,18 @@ export class Warm {
 
   /** Have one from now on, with these lines, or none. @param {boolean} wanted @param {boolean} audioOnly */
   keep(wanted, audioOnly) {
-    if (wanted === this.#wanted && (audioOnly === this.#audioOnly || !wanted)) return;
+    const other = audioOnly !== this.#audioOnly;
+    if (wanted === this.#wanted && !(wanted && other)) return;
     this.#wanted = wanted;
+    this.#callOffLinger();
+    if (!wanted) {
+      this.#callOffLinger = this.#needs.clock.after(LINGER, () => this.#drop());
+      return;
+    }
     this.#audioOnly = audioOnly;
+    if (this.#peer && !other) return; // it lingered
     this.#drop();
-    if (wanted) this.#later(Math.max(0, this.#from - this.#needs.clock.now()));
+    this.#later(Math.max(0, this.#from - this.#needs.clock.now()));
   }
 
   /**
@@ -54,9 +63,10 @@ export class Warm {
    */
   take(audioOnly) {
     const peer = this.#peer;
-    const good = peer !== null && this.#answered && peer.audioOnly === audioOnly && peer.pc.connectionState === "connected";
+    const good = peer !== null && peer.audioOnly === audioOnly && peer.pc.connectionState === "connected";
     if (good) this.#peer = null; // not to be closed
     this.#wanted = false;
+    this.#callOffLinger();
     this.#drop();
     this.#from = 0;
     return good ? peer : null;
@@ -79,7 +89,6 @@ export class Warm {
     this.#callOff();
     this.#peer?.close();
     this.#peer = null;
-    this.#answered = false;
   }
 
   /** @param {number} wait  ms */
@@ -91,7 +100,7 @@ export class Warm {
   /** It will not do: another follows by and by, and nobody is told. */
   #fail() {
     this.#drop();
-    this.#later(AGAIN * (1 + this.#needs.random() / 4));
+    if (this.#wanted) this.#later(AGAIN * (1 + this.#needs.random() / 4));
   }
 
   async #make() {
@@ -112,7 +121,6 @@ export class Warm {
     const current = () => peer === this.#peer;
     peer.on("answered", () => {
       if (!current()) return;
-      this.#answered = true;
       this.#callOff();
       this.#callOff = clock.after(RENEW, () => peer.negotiate());
     });

@@ -280,6 +280,7 @@ class MediaNode:
                 self._drop(person, name)
                 continue
             peer.find_way()
+            peer.congestion.look(now)
             for line in peer.lines.values():
                 if line.source.wanted and line.source.live:
                     line.source.ask_keyframe(now)

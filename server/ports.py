@@ -446,8 +446,33 @@ class Renegotiate(Protocol):
     def reason(self) -> str: ...
 
 
+class MediaAlone(Protocol):
+    """Peers of this node that belong to no visit: nothing that they send is heard by anybody else."""
+
+    async def offer(
+        self, *, purpose: Literal["warm", "check"], room: str, participant: str, peer: str, round: int, sdp: str
+    ) -> Answer:
+        """Answer an offer; `warm` waits for its visit, `check` is an echo. Raise as `Media.offer` does."""
+        ...
+
+    async def candidates(
+        self, *, room: str, participant: str, peer: str, candidates: Sequence[dict[str, Any]]
+    ) -> None: ...
+
+    def has(self, room: str, participant: str, peer: str) -> bool:
+        """Tell whether a peer is here, and still alone."""
+        ...
+
+    def stop(self, room: str, participant: str, peer: str) -> None:
+        """Close a peer, if it is here."""
+        ...
+
+
 class Media(Protocol):
     """The media plane of this node: the browser offers, it answers, packets are forwarded."""
+
+    @property
+    def alone(self) -> MediaAlone: ...
 
     async def offer(
         self,
@@ -459,10 +484,13 @@ class Media(Protocol):
         sdp: str,
         audio_only: bool,
         others: Sequence[str] = (),
+        room: str = "",
+        warm: bool = False,
     ) -> Answer:
         """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else.
 
         `others`: who else is expected; if it is one, the answer's tracks name them before they have come.
+        `warm`: the browser connected this peer beforehand, in `room`; raise `NotFound` if it is not here.
         """
         ...
 

@@ -19,8 +19,9 @@ WATCHED = 4.0
 LEAST_FRAMES = 20
 """That are decoded meanwhile, at least: of a fake camera's 20 to 30 a second."""
 
-ROOM = 1_000_000
-"""Bits a second that a browser takes a network without limits for, at least. The one without feedback has 60,000."""
+ROOM = 250_000
+"""Bits a second that a browser may send, as it thinks, at least: 3,000,000 on a machine at rest, 106,000 if it is told
+nothing."""
 
 ESTIMATE = """async () => {
   let most = 0;

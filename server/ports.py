@@ -417,14 +417,14 @@ class Answer(Protocol):
 
 
 class MediaFact(Protocol):
-    """A participant's transport or video came or went, at `at` ms of the store's clock."""
+    """A participant's transport or video came or went, or is in doubt, at `at` ms of the store's clock."""
 
     @property
     def visit(self) -> str: ...
     @property
     def participant(self) -> str: ...
     @property
-    def kind(self) -> Literal["media_up", "media_down", "video_up", "video_down"]: ...
+    def kind(self) -> Literal["media_up", "media_down", "media_silent", "media_heard", "video_up", "video_down"]: ...
     @property
     def at(self) -> int: ...
 

@@ -99,11 +99,14 @@ class Configured(Struct, frozen=True):
 
 
 class MediaChanged(Struct, frozen=True):
-    """The media node saw a participant's transport or video come or go, at its own estimate of the store's time."""
+    """The media node saw a participant's transport or video come or go, at its own estimate of the store's time.
+
+    `media_silent` is a doubt, for people to see, and `media_heard` its end; minutes are made of the others.
+    """
 
     visit: str
     participant: str
-    kind: Literal["media_up", "media_down", "video_up", "video_down"]
+    kind: Literal["media_up", "media_down", "media_silent", "media_heard", "video_up", "video_down"]
     at: int
     node: str = ""
     peer: str = ""

@@ -111,13 +111,18 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
     log = visit.media.get(event.participant, MediaLog())
     match event.kind:
         case "media_up":
-            log = replace(log, up=_begun(log.up, at))
+            log = replace(log, up=_begun(log.up, at), lost=False)
         case "media_down":
-            log = MediaLog(ended(log.up, at), ended(log.video, at))
+            log = replace(log, up=ended(log.up, at), video=ended(log.video, at))  # who goes on purpose is not lost
+        case "media_silent":
+            log = replace(log, lost=bool(log.up))
+        case "media_heard":
+            log = replace(log, lost=False)
         case "video_up":
             log = replace(log, video=_begun(log.video, at))
         case "video_down":
             log = replace(log, video=ended(log.video, at))
+    changed = log.lost != visit.media.get(event.participant, MediaLog()).lost
     after = replace(
         visit,
         media_node=event.node or visit.media_node,
@@ -128,7 +133,9 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
         lost = {id: peer for id, peer in visit.lost_peers.items() if id != event.participant}
         after = replace(after, peers={**visit.peers, event.participant: event.peer}, lost_peers=lost)
     if after != visit:
-        draft.put_visit(after)
+        after = draft.put_visit(after)
+    if changed:
+        tell_participant(draft, after, event.participant)
 
 
 def _begun(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
@@ -158,5 +165,5 @@ def media_moved(draft: Draft, event: MediaMoved) -> None:
 def _cut(visit: Visit, at: int) -> Visit:
     """Return the visit with everybody's media ended at `at`, and their peers to be replaced."""
     at = max(at, visit.segments[-1].started_at if visit.segments else 0)
-    media = {id: MediaLog(ended(log.up, at), ended(log.video, at)) for id, log in visit.media.items()}
+    media = {id: replace(log, up=ended(log.up, at), video=ended(log.video, at)) for id, log in visit.media.items()}
     return replace(visit, media=media, lost_peers={id: peer for id, peer in visit.peers.items() if peer})

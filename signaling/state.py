@@ -146,6 +146,8 @@ class MediaLog(Struct, frozen=True):
 
     up: tuple[Interval, ...] = ()
     video: tuple[Interval, ...] = ()
+    lost: bool = False
+    """Nothing is heard of them, and nothing was heard of their going."""
 
 
 class Minute(Struct, frozen=True, array_like=True):

@@ -16,7 +16,7 @@ from aiortc import RTCIceServer
 from server.media import answering, ice
 from server.media.alive import Turn
 from server.media.alone import Alone
-from server.media.contract import KINDS, Answer, Counts, MediaFact, Renegotiate, Track
+from server.media.contract import KINDS, Answer, Counts, FactKind, MediaFact, Renegotiate, Track
 from server.media.peer import Peer
 from server.media.visit import Attached, Participant, Visit, tracks
 from signaling.errors import NotFound, SignalingError, TooMany
@@ -299,6 +299,7 @@ class MediaNode:
                 continue
             peer.find_way()
             peer.congestion.look(now)
+            peer.knock(now)
             for line in peer.lines.values():
                 if line.source.wanted and line.source.live:
                     line.source.ask_keyframe(now)
@@ -308,8 +309,15 @@ class MediaNode:
             self._wire(here)
 
     def _feel(self, here: Visit, person: Participant) -> None:
-        """Tell what has begun or ended for a participant."""
-        self._tell(here, person, *person.feel(self._monotonic()))
+        """Tell what has begun or ended for a participant, or is in doubt."""
+        now = self._monotonic()
+        turns = person.feel(now)
+        doubtful = person.transport.doubtful(now)
+        if doubtful != person.doubtful:
+            person.doubtful = doubtful
+            kind: FactKind = "media_silent" if doubtful else "media_heard"
+            self._fact(MediaFact(here.name, person.name, kind, self._clock()))
+        self._tell(here, person, *turns)
 
     def _tell(self, here: Visit, person: Participant, transport: list[Turn], video: list[Turn]) -> None:
         """Tell it in the node's time; of one thing never backwards, should the clock have been corrected."""

@@ -13,7 +13,7 @@ from aiortc import RTCDtlsTransport, RTCIceServer, RTCSessionDescription
 from pylibsrtp import Error as SrtpError
 
 from server.media import feedback, ice, offer, rtp, seam
-from server.media.alive import PATIENCE
+from server.media.alive import KNOCK, PATIENCE
 from server.media.congestion import Congestion
 from server.media.guard import Guard
 from server.media.relay import Path, Sink, Source, is_whole
@@ -231,6 +231,11 @@ class Peer:
         if way is not None:
             self.path.sendto, self.path.address = way
         self.path.open = way is not None
+
+    def knock(self, now: float) -> None:
+        """Ask for a sign of life, if there was none lately."""
+        if self._dtls is not None and self.path.open and now - self.heard_at >= KNOCK:
+            seam.knock(self._dtls)
 
     def halt(self) -> None:
         """From now on, nothing of this peer is forwarded and nothing is sent to it."""

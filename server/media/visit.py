@@ -38,6 +38,8 @@ class Participant:
     """By id, oldest first."""
     transport: Pulse = field(default_factory=Pulse)
     video: Pulse = field(default_factory=Pulse)
+    doubtful: bool = False
+    """Whether it was told that nothing is heard of them."""
     told_at: list[int] = field(default_factory=lambda: [0, 0])
     """The time of the last fact about each of the two, in ms."""
 

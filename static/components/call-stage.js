@@ -157,7 +157,7 @@ export class CallStage extends Screen {
     this.#tiles.dataset.count = String(others.length);
     this.#tiles.classList.toggle("many", others.length > 1);
     this.#arrange();
-    const gone = others.length === 1 ? others.find(({ presence }) => presence === "gone") : undefined; // of many, the tile says it
+    const gone = others.length === 1 ? others.find(({ presence, reconnecting }) => reconnecting || presence === "gone") : undefined; // of many, the tile says it
     const words =
       line !== "open" ? "session.line_lost"
       : call === "failing" ? "session.media_failing"

@@ -40,9 +40,11 @@ export class CallTile extends HTMLElement {
     setText(this.#name, name);
     setText(this.#initials, initials(name));
     this.#redraw = () => {
-      const gone = one.presence === "gone";
-      const picture = !gone && !audioOnly && one.mode !== "audio" && one.camera !== false && this.video.videoWidth > 0;
+      const gone = one.presence === "gone" || one.reconnecting === true;
+      // Whose messages alone do not come may be seen all the same: picture and sound have a way of their own.
+      const picture = !one.reconnecting && !audioOnly && one.mode !== "audio" && one.camera !== false && this.video.videoWidth > 0;
       this.classList.toggle("no-picture", !picture);
+      this.classList.toggle("doubtful", gone);
       const words = gone ? "badge.reconnecting" : one.mode === "audio" ? "session.other_audio" : one.camera === false ? "session.other_camera_off" : audioOnly ? "session.you_audio" : "session.other_coming";
       setText(this.#words, picture ? "" : t.say(words, { name }));
       const badges = [one.mode === "audio" ? t.say("badge.audio_only") : "", one.microphone === false ? t.say("badge.muted") : "", gone ? t.say("badge.reconnecting") : ""];

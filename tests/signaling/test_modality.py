@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from msgspec.structs import replace
@@ -14,12 +14,13 @@ from signaling.messages import End, MediaMode, MediaState, ParticipantChanged, Q
 from signaling.modality import admitted
 from signaling.policy import MINUTE, Policy
 from signaling.state import AudioOnly, Interval, Who
+from signaling.view import view
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, GIA, GUS, GWEN, HOST, POLICY, SOON, WALT
 from tests.signaling.play import Played, asks, client, play, provider, waiting, walk_in
 
 BEGIN = SOON + MINUTE
 LATER = BEGIN + 5 * MINUTE
-Kind = Literal["media_up", "media_down", "video_up", "video_down"]
+Kind = Literal["media_up", "media_down", "media_silent", "media_heard", "video_up", "video_down"]
 
 
 def live(policy: Policy = POLICY) -> Played:
@@ -136,6 +137,65 @@ def test_media_become_spans_and_the_end_cuts_them() -> None:
 
     log = played.visit().media["par_ann"]
     assert (log.up, log.video) == ((Interval(BEGIN + 5, LATER),), (Interval(BEGIN + 6, BEGIN + 99),))
+
+
+def shown_to_host(played: Played) -> dict[str, Any]:
+    """Return Ann as her host's view shows her."""
+    (visit,) = view(played.room, HOST).visits  # type: ignore[union-attr]
+    (ann,) = [one for one in visit["participants"] if one["id"] == "par_ann"]
+    return dict(ann)
+
+
+def test_who_falls_silent_is_shown_as_reconnecting_until_they_are_heard_again() -> None:
+    played = live().then((BEGIN, media(ANN, "media_up", BEGIN)))
+
+    silent = played.then((LATER, media(ANN, "media_silent", LATER)))
+    assert [one.participant["reconnecting"] for one in silent.told(ParticipantChanged, HOST)[-1:]] == [True]
+    assert shown_to_host(silent)["reconnecting"]
+    assert shown_to_host(silent)["presence"] == "connected"
+
+    for kind in ("media_heard", "media_up"):
+        again = silent.then((LATER + 1, media(ANN, kind, LATER + 1)))  # type: ignore[arg-type]
+        assert not again.told(ParticipantChanged, HOST)[-1].participant["reconnecting"]
+        assert not shown_to_host(again)["reconnecting"]
+
+
+def test_who_is_down_after_a_silence_is_reconnecting_still_and_who_goes_on_purpose_is_not() -> None:
+    played = live().then((BEGIN, media(ANN, "media_up", BEGIN)))
+
+    silent = played.then((LATER, media(ANN, "media_silent", LATER)), (LATER, media(ANN, "media_down", LATER)))
+    gone = played.then((LATER, media(ANN, "media_down", LATER)))
+
+    assert shown_to_host(silent)["reconnecting"]
+    assert not shown_to_host(gone)["reconnecting"]
+    assert silent.visit().media["par_ann"].up == gone.visit().media["par_ann"].up
+
+
+def test_a_silence_is_no_minute_less_and_nobody_hears_of_it_twice() -> None:
+    played = live().then((BEGIN, media(ANN, "media_up", BEGIN)))
+    before = len(played.told(ParticipantChanged, HOST))
+
+    silent = played.then(
+        (LATER, media(ANN, "media_silent", LATER)),
+        (LATER + 1, media(ANN, "media_silent", LATER + 1)),
+        (LATER + 2, media(ANN, "media_heard", LATER + 2)),
+        (LATER + 3, media(ANN, "media_heard", LATER + 3)),
+    )
+
+    assert len(silent.told(ParticipantChanged, HOST)) == before + 2
+    assert silent.visit().media == played.visit().media
+
+
+def test_a_silence_ends_with_its_segment() -> None:
+    played = live().then(
+        (BEGIN, media(ANN, "media_up", BEGIN)),
+        (LATER, media(ANN, "media_silent", LATER)),
+        (LATER, provider(End(visit="vis_ann"))),
+        (LATER, client(Rejoin(visit="vis_ann"))),
+        (LATER, provider(Rejoin(visit="vis_ann"))),
+    )
+
+    assert not shown_to_host(played)["reconnecting"]
 
 
 def test_a_transport_that_went_took_its_video_with_it() -> None:

@@ -209,7 +209,7 @@ async def test_the_home_looks_itself_who_may(city: City) -> None:
     there, other = at_home(city)
 
     for by in (BOB, HOST):
-        forged = OfferedAlone(ROOM, 0, by, "warm", "px", 1, "v=0", device="nowhere")
+        forged = OfferedAlone(ROOM, by, "warm", "px", 1, "v=0", device="nowhere")
         with pytest.raises(Refused):
             await other.many.errands.ask(there.name, forged)
 

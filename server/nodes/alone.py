@@ -110,9 +110,7 @@ class Alone:
             if not known:
                 # Listening comes first: what changes once the gate was passed is heard.
                 await self._listening.begin(asked.room, mine.name)
-            room = await self._room(asked)
-            demand_alone(room, asked.by, asked.purpose)
-            mine.version = room.version
+            mine.version = await self._let_in(asked)
             answer = await self._media.offer(
                 purpose=asked.purpose,
                 room=asked.room,
@@ -130,6 +128,14 @@ class Alone:
             self._media.stop(*key)
             raise Refused("no such peer any more")
         return Answered(answer.sdp)
+
+    async def _let_in(self, asked: OfferedAlone) -> int:
+        """Return the version of the room that lets a peer in. Raise `SignalingError` or `StoreAway`."""
+        room = await self._room(asked)
+        demand_alone(room, asked.by, asked.purpose)
+        if not _is_there(room, asked):
+            raise Refused("another device of this participant is active")
+        return room.version
 
     async def _room(self, asked: OfferedAlone) -> Room:
         room = await self._rooms.present(asked.room)  # as it is: that somebody has connected is no event
@@ -174,5 +180,11 @@ class Alone:
 
 def _keeps(room: Room, asked: OfferedAlone) -> bool:
     """Tell whether a peer may stay: by the room's rules, and while the device that made it is connected."""
-    mine = [c for c in room.connections.values() if c.who.participant == asked.by.participant]
-    return any(c.device == asked.device for c in mine) and keeps_alone(room, asked.by, asked.purpose)
+    return _is_there(room, asked) and keeps_alone(room, asked.by, asked.purpose)
+
+
+def _is_there(room: Room, asked: OfferedAlone) -> bool:
+    theirs = [
+        connection for connection in room.connections.values() if connection.who.participant == asked.by.participant
+    ]
+    return any(connection.device == asked.device for connection in theirs)

@@ -301,6 +301,7 @@ class MediaNode:
                 self._drop(person, name)
                 continue
             peer.find_way()
+            peer.congestion.look(now)
             peer.knock(now)
             for line in peer.lines.values():
                 if line.source.wanted and line.source.live:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from signaling.draft import Draft
@@ -51,7 +53,7 @@ def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = No
     # Judged before the queue is emptied: who waits to this very moment did not leave.
     outcomes = {id: _outcome(visit, seat, cancelled, draft.now) for id, seat in visit.seats.items()}
     visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)
-    draft.hand_off(record_of(visit, outcomes, draft.now))
+    draft.hand_off(partial(record_of, visit, outcomes, draft.now))
     whole = overall(list(outcomes.values()))
     draft.tell(provider_ids(visit), VisitClosed(visit=visit.id, rev=visit.rev, outcome=whole))
     for id, outcome in outcomes.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from msgspec.structs import force_setattr, replace
@@ -14,6 +14,7 @@ from signaling.effects import (
     Effect,
     Entry,
     HandOff,
+    Later,
     MediaModeChanged,
     Notify,
     Own,
@@ -182,17 +183,21 @@ class Draft:
         message: StateEvent,
         *,
         own: Own | None = None,
+        later: Later | None = None,
         connection: str | None = None,
         close: int | None = None,
     ) -> None:
-        """Number `message` and address it: to each of `to` once. Nothing is told to nobody."""
+        """Number `message` and address it: to each of `to` once. Nothing is told to nobody.
+
+        `later` fills one field of it, made of what does not change any more in this step, nor in another.
+        """
         audience = tuple(to)
         if not audience:
             return
         self.seq += 1
         room = self.before
         stamped = replace(message, epoch=room.epoch, seq=self.seq, at=self.now, version=room.version + 1)
-        self.entries.append(Told(audience, stamped, connection, close, own))
+        self.entries.append(Told(audience, stamped, connection, close, own, later))
 
     def audit(self, action: str, by: str, target: str = "", detail: str = "") -> None:
         """Note it in the trail: ids and codes only."""
@@ -206,8 +211,8 @@ class Draft:
         """Owe the practice's webhooks an event: ids only."""
         self.entries.append(Notify(type, data))
 
-    def hand_off(self, record: Record) -> None:
-        """Owe billing a record."""
+    def hand_off(self, record: Callable[[], Record]) -> None:
+        """Owe billing a record, made later: of what does not change any more."""
         self.entries.append(HandOff(record))
 
     def close_appointment(self, appointment: str, outcome: str) -> None:

@@ -1,11 +1,17 @@
-"""What a step brings: entries, saved with the room in one transaction, and effects, which may be lost."""
+"""What a step brings: entries, saved with the room in one transaction, and effects, which may be lost.
+
+Deciding is one thing and saying it another: how somebody looks to somebody else, and the record for billing, are made
+when they are first read, which is when the commit packs them. They are made of frozen values as they were when it was
+decided, so it does not matter when.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from signaling.messages import Ok, StateEvent
 from signaling.record import Record
@@ -20,18 +26,44 @@ class Own(Struct, frozen=True):
     """By participant. For those who are not named, the message holds as it is."""
 
 
+class Later(Struct, frozen=True):
+    """What of an event is not made yet: one field of its message."""
+
+    field: str
+    make: Callable[[], Any]
+    """Pure, of values that do not change any more: whenever it is called, it returns the same."""
+
+
 class Told(Struct, frozen=True):
-    """A state event and who may get it."""
+    """A state event and who may get it. Two are equal if they tell the same, made or not."""
 
     to: tuple[str, ...]
     """Participants. Nobody else ever sees it, at delivery or at replay."""
-    message: StateEvent
+    known: StateEvent
+    """The message, numbered and stamped, but for what is made `later`."""
     connection: str | None = None
     """Only this one of their connections."""
     close: int | None = None
     """After it, their connections (or that one) are closed with this code."""
     own: Own | None = None
     """Nobody sees anybody else's."""
+    later: Later | None = None
+
+    @property
+    def message(self) -> StateEvent:
+        """The message as a whole; made once."""
+        if self.later is not None:
+            force_setattr(self, "known", replace(self.known, **{self.later.field: self.later.make()}))
+            force_setattr(self, "later", None)
+        return self.known
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Told) and self._as_told() == other._as_told()
+
+    __hash__ = None  # type: ignore[assignment]  # a message may hold what has none
+
+    def _as_told(self) -> tuple[object, ...]:
+        return self.to, self.message, self.connection, self.close, self.own
 
     def told(self, participant: str) -> StateEvent:
         """Return the message as one of its audience gets it."""
@@ -41,9 +73,23 @@ class Told(Struct, frozen=True):
 
 
 class HandOff(Struct, frozen=True):
-    """A closed visit's record, on its way to billing."""
+    """A closed visit's record, on its way to billing. Two are equal if their records are."""
 
-    record: Record
+    known: Record | Callable[[], Record]
+    """The record, or how it is made: of values that do not change any more."""
+
+    @property
+    def record(self) -> Record:
+        """The record; made once."""
+        if not isinstance(self.known, Record):
+            force_setattr(self, "known", self.known())
+        assert isinstance(self.known, Record)
+        return self.known
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HandOff) and self.record == other.record
+
+    __hash__ = None  # type: ignore[assignment]  # its facts have none
 
 
 class Notify(Struct, frozen=True):

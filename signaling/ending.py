@@ -20,18 +20,14 @@ from signaling.matching import unmatch
 from signaling.messages import (
     End,
     Leave,
-    QueueEntered,
     Remove,
     Request,
     ReturnToWaiting,
     VisitEnded,
 )
 from signaling.permissions import Situation, demand
-from signaling.seats import leave_queue, leave_waiting, move_seat, seat_meant
+from signaling.seats import leave_queue, leave_waiting, move_seat, seat_meant, tell_entered
 from signaling.segment import stop_media_log, stop_segment, tell_participant, with_company
-from signaling.shown import (
-    shown_entry,
-)
 from signaling.state import (
     CLIENT,
     ENDED,
@@ -171,7 +167,7 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
     draft.tell((entry.participant,), replace(told, text=request.reason))
     if last_one:
         draft.tell(provider_ids(visit), told)
-    draft.tell(provider_ids(visit), QueueEntered(entry=shown_entry(entry, visit)))
+    tell_entered(draft, provider_ids(visit), entry, visit)
     tell_waiting_status(draft, behind=entry)
     if not last_one:
         tell_participant(draft, visit, entry.participant)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec.structs import replace
 
 from signaling.closing import close
 from signaling.draft import Draft
-from signaling.effects import Told
+from signaling.effects import Later, Told
 from signaling.errors import TooMany
 from signaling.events import Appointment
 from signaling.lookup import (
@@ -18,7 +19,6 @@ from signaling.lookup import (
 from signaling.messages import (
     ClientReady,
     Outcome,
-    QueueEntered,
     QueueLeft,
     VisitChanged,
     VisitClosed,
@@ -28,10 +28,10 @@ from signaling.outages import FAULT, failed_during
 from signaling.policy import Policy
 from signaling.proposals import GROUP_LIMIT
 from signaling.rejoining import tell_agreed
+from signaling.seats import tell_entered
 from signaling.segment import join_segment, with_company
 from signaling.shown import (
     shown_appointment,
-    shown_entry,
 )
 from signaling.state import CLOSED, ENDED, IN_PROGRESS, REJOIN_PENDING, SCHEDULED, Interval, Seat, Visit
 
@@ -69,7 +69,8 @@ def demand_size(appointment: Appointment) -> None:
 
 
 def _tell(draft: Draft, visit: Visit) -> None:
-    draft.tell(provider_ids(visit), VisitChanged(appointment=shown_appointment(draft.room, visit)))
+    shown = partial(shown_appointment, draft.index.connected, visit)
+    draft.tell(provider_ids(visit), VisitChanged(appointment={}), later=Later("appointment", shown))
 
 
 def tell_rev(draft: Draft) -> None:
@@ -89,8 +90,8 @@ def tell_rev(draft: Draft) -> None:
 def _told_rev(draft: Draft, visit: str) -> int | None:
     """Return the `rev` of a visit that this step told last: one that came late may hold several changes."""
     for entry in reversed(draft.entries):
-        if type(entry) is Told and getattr(entry.message, "visit", None) == visit:
-            return getattr(entry.message, "rev", None)
+        if type(entry) is Told and getattr(entry.known, "visit", None) == visit:
+            return getattr(entry.known, "rev", None)
     return None
 
 
@@ -145,7 +146,7 @@ def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
     new = [id for id in provider_ids(visit) if id not in provider_ids(before)]
     gone = [id for id in provider_ids(before) if id not in provider_ids(visit)]
     for entry in entries:
-        draft.tell(new, QueueEntered(entry=shown_entry(entry, visit)))
+        tell_entered(draft, new, entry, visit)
         if not entry.acknowledged:
             draft.tell(new, ClientReady(entry=entry.id))  # the arrival is news to them
         draft.tell(gone, QueueLeft(entry=entry.id, reason="closed"))

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import Busy, Refused, TooMany
 from signaling.lookup import (
-    inside,
     live_visit,
     may_rejoin,
     present_seats,
@@ -27,10 +26,9 @@ from signaling.messages import (
 from signaling.permissions import demand
 from signaling.proposals import GROUP_LIMIT
 from signaling.seats import move_seat
-from signaling.segment import begin_segment, join_segment
+from signaling.segment import begin_segment, join_segment, tell_inside
 from signaling.shown import (
     agreed_roles,
-    shown_to_each,
 )
 from signaling.state import CLIENT, ENDED, IN, IN_PROGRESS, REJOIN_PENDING, Visit, Who
 from signaling.visit import advance
@@ -75,17 +73,14 @@ def _resume(draft: Draft, visit: Visit) -> Visit:
             visit = move_seat(draft, visit, seat, IN)
     visit = advance(replace(visit, rev=rev), Rejoin, IN_PROGRESS)
     visit = begin_segment(draft, visit)
-    for id, participants in shown_to_each(draft.room, visit, inside(visit)):
-        draft.tell(
-            (id,),
-            VisitResumed(
-                visit=visit.id,
-                segment=len(visit.segments),
-                rev=visit.rev,
-                participants=participants,
-                ice_servers=(),
-            ),
-        )
+    told = VisitResumed(
+        visit=visit.id,
+        segment=len(visit.segments),
+        rev=visit.rev,
+        participants=(),
+        ice_servers=(),
+    )
+    tell_inside(draft, visit, told)
     # Who stays out learns that it goes on, and of nobody who is in it.
     outside = [seat.participant for seat in visit.seats.values() if may_rejoin(seat)]
     draft.tell(outside, VisitRejoinPending(visit=visit.id, rev=visit.rev, agreed=(), live=True))

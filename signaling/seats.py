@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 from msgspec.structs import replace
 
 from signaling.deadlines import kept_waiting_until
 from signaling.draft import Draft
+from signaling.effects import Later
 from signaling.errors import ConsentRequired, NotFound, PolicyForbids, Refused, RoomFull
 from signaling.lookup import (
     entry_of,
@@ -43,6 +47,11 @@ ROOM_LIMIT = 200
 def watchers(room: Room, visit: Visit | None) -> tuple[str, ...]:
     """Return who is told of a waiting entry: the visit's providers, or the host alone for a walk-in."""
     return provider_ids(visit) if visit is not None else (room.host.id,)
+
+
+def tell_entered(draft: Draft, to: Iterable[str], entry: Entry, visit: Visit | None) -> None:
+    """Show providers somebody who waits."""
+    draft.tell(to, QueueEntered(entry={}), later=Later("entry", partial(shown_entry, entry, visit)))
 
 
 def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
@@ -94,7 +103,7 @@ def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
     if visit is not None and seat is not None:
         visit = move_seat(draft, visit, replace(seat, checked_in=said, entry=entry.id), WAITING)
     to = watchers(room, visit)
-    draft.tell(to, QueueEntered(entry=shown_entry(entry, visit)))
+    tell_entered(draft, to, entry, visit)
     draft.tell(to, ClientReady(entry=entry.id))
     draft.notify("client.ready", entry=entry.id, visit=visit.id if visit else None)
     draft.audit("check_in", by.participant, visit.id if visit else entry.id)
@@ -109,7 +118,7 @@ def _check_in_again(
     if visit is not None:
         seat = replace(visit.seats[entry.participant], checked_in=said)
         visit = draft.put_visit(replace(visit, seats={**visit.seats, seat.participant: seat}))
-    draft.tell(watchers(draft.room, visit), QueueChanged(entry=shown_entry(entry, visit)))
+    _tell_changed(draft, entry, visit)
 
 
 def demand_audio_allowed(rule: AudioOnlyRule, reason: AudioReason | None) -> None:
@@ -163,7 +172,12 @@ def change_entry(draft: Draft, entry: Entry) -> None:
     """Replace a waiting entry and show its providers."""
     draft.put_entry(entry)
     visit = draft.room.visits.get(entry.visit or "")
-    draft.tell(watchers(draft.room, visit), QueueChanged(entry=shown_entry(entry, visit)))
+    _tell_changed(draft, entry, visit)
+
+
+def _tell_changed(draft: Draft, entry: Entry, visit: Visit | None) -> None:
+    shown = Later("entry", partial(shown_entry, entry, visit))
+    draft.tell(watchers(draft.room, visit), QueueChanged(entry={}), later=shown)
 
 
 def _entry_of(room: Room, who: Who) -> Entry:

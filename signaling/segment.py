@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from signaling.draft import Draft
+from signaling.effects import Later
 from signaling.lookup import inside
 from signaling.messages import (
     ParticipantChanged,
@@ -13,6 +16,7 @@ from signaling.messages import (
 )
 from signaling.seats import ended as spans_ended
 from signaling.shown import (
+    Company,
     role_in,
     shown_participant,
     shown_participants,
@@ -56,10 +60,11 @@ def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = 
         appointment=visit.appointment,
         segment=len(visit.segments),
         rev=visit.rev,
-        participants=shown_participants(draft.room, visit, participant),
+        participants=(),
         ice_servers=(),
     )
-    draft.tell((participant,), resumed(told) if again else told)
+    shown = Later("participants", partial(shown_participants, draft.index.connected, visit, participant))
+    draft.tell((participant,), resumed(told) if again else told, later=shown)
     tell_participant(draft, visit, participant, besides=participant)
     return visit
 
@@ -73,6 +78,13 @@ def resumed(told: VisitStarted) -> VisitResumed:
         participants=told.participants,
         ice_servers=told.ice_servers,
     )
+
+
+def tell_inside(draft: Draft, visit: Visit, told: VisitStarted | VisitResumed) -> None:
+    """Tell everybody in the visit that a segment runs, each with all of them as they may see them."""
+    company = Company(draft.index.connected, visit)
+    for id in inside(visit):
+        draft.tell((id,), told, later=Later("participants", partial(company.seen_by, id)))
 
 
 def stop_segment(visit: Visit, now: int, by: str | None, reason: str) -> Visit:
@@ -131,5 +143,5 @@ def tell_participant(draft: Draft, visit: Visit, participant: str, *, besides: s
         if id != besides:
             alike.setdefault((id == participant, id in visit.seats), []).append(id)
     for to in alike.values():
-        shown = shown_participant(draft.room, visit, participant, to[0])
-        draft.tell(to, ParticipantChanged(visit=visit.id, participant=shown))
+        shown = partial(shown_participant, draft.index.connected, visit, participant, to[0])
+        draft.tell(to, ParticipantChanged(visit=visit.id, participant={}), later=Later("participant", shown))

@@ -9,7 +9,6 @@ from signaling.errors import Busy, NotFound, NotReady, Refused, TooMany
 from signaling.lookup import (
     entry_of,
     hosts,
-    inside,
     live_visit,
     present_seats,
     situation_of,
@@ -26,10 +25,7 @@ from signaling.permissions import demand
 from signaling.proposals import GROUP_LIMIT
 from signaling.rejoining import withdraw_elsewhere
 from signaling.seats import entry_for, leave_queue
-from signaling.segment import begin_segment, join_segment
-from signaling.shown import (
-    shown_to_each,
-)
+from signaling.segment import begin_segment, join_segment, tell_inside
 from signaling.state import IN, IN_PROGRESS, WAITING, Attendee, Entry, Interval, Seat, Visit, Who
 from signaling.visit import advance, demand_rev
 
@@ -56,18 +52,15 @@ def start(draft: Draft, by: Who, request: Start) -> Visit:
         visit = _let_in(draft, visit, seat)
     # One click is one step of `rev`, however many clients it let in.
     visit = begin_segment(draft, advance(replace(visit, rev=rev), Start, IN_PROGRESS))
-    for id, participants in shown_to_each(draft.room, visit, inside(visit)):
-        draft.tell(
-            (id,),
-            VisitStarted(
-                visit=visit.id,
-                appointment=visit.appointment,
-                segment=len(visit.segments),
-                rev=visit.rev,
-                participants=participants,
-                ice_servers=(),
-            ),
-        )
+    told = VisitStarted(
+        visit=visit.id,
+        appointment=visit.appointment,
+        segment=len(visit.segments),
+        rev=visit.rev,
+        participants=(),
+        ice_servers=(),
+    )
+    tell_inside(draft, visit, told)
     withdraw_elsewhere(draft, visit)
     draft.notify("visit.started", visit=visit.id, appointment=visit.appointment)
     draft.audit("start", by.participant, visit.id, _override(request.override))

@@ -65,7 +65,7 @@ def demand_rev(draft: Draft, by: Who, visit: Visit, expect: int | None) -> None:
     if expect is None or expect == visit.rev:
         return
     if hosts(visit, by):
-        raise Stale("the visit has moved on", shown_appointment(draft.room, visit))
+        raise Stale("the visit has moved on", shown_appointment(draft.index.connected, visit))
     # A client is told where they stand themselves, and of nobody else.
     phase = situation_of(draft.room, by, visit).value
     raise Stale("the visit has moved on", {"visit": visit.id, "rev": visit.rev, "phase": phase})

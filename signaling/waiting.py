@@ -48,7 +48,7 @@ def tell_status(draft: Draft) -> None:
     status = shown_status(draft.room)
     same = shown_status(draft.before) == status
     # By exact type: asked in every step of every entry, and `isinstance` takes its time to say no.
-    said = [(e.to, e.message) for e in draft.entries if type(e) is Told and type(e.message) is WaitingChanged]
+    said = [(e.to, e.known) for e in draft.entries if type(e) is Told and type(e.known) is WaitingChanged]
     if same and all(_says(told, status) for _, told in said):
         return
     ignorant: Collection[str] = draft.index.waiting

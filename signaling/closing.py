@@ -49,7 +49,6 @@ def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = No
     Billing hears of it only now: a visit that resumes after a mistaken click is still one visit, with two segments.
     """
     rev = visit.rev
-    draft.put_visit(visit)
     # Judged before the queue is emptied: who waits to this very moment did not leave.
     outcomes = {id: _outcome(visit, seat, cancelled, draft.now) for id, seat in visit.seats.items()}
     visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)

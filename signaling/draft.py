@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal
 
 from msgspec.structs import force_setattr, replace
@@ -22,7 +22,7 @@ from signaling.effects import (
     Told,
 )
 from signaling.index import derived, index_of, keep
-from signaling.messages import Ok, StateEvent
+from signaling.messages import Ok, StateEvent, WaitingChanged
 from signaling.record import Record
 from signaling.state import Connection, Room, Visit
 from signaling.state import Entry as QueueEntry
@@ -41,9 +41,11 @@ class Draft:
         "index",
         "now",
         "room",
+        "said",
         "seq",
         "stirred",
         "touched",
+        "version",
     )
 
     def __init__(self, room: Room, fresh: str = "") -> None:
@@ -54,10 +56,14 @@ class Draft:
         """Of the room as it is now."""
         self.now = room.time
         self.seq = room.seq
+        self.version = room.version + 1
+        """Of the room as it will be, if it changes."""
         self.fresh = fresh
         self.changed = False
         self.stirred = False
         """Whether what those who wait are shown of their provider may have changed, if only for a moment."""
+        self.said: list[tuple[Collection[str], WaitingChanged]] = []
+        """What of that was told in this step, and to whom."""
         self.entries: list[Entry] = []
         self.effects: list[Effect] = []
         self.touched: dict[str, None] = {}
@@ -179,7 +185,7 @@ class Draft:
 
     def tell(
         self,
-        to: Iterable[str],
+        to: Collection[str],
         message: StateEvent,
         *,
         own: Own | None = None,
@@ -191,13 +197,10 @@ class Draft:
 
         `later` fills one field of it, made of what does not change any more in this step, nor in another.
         """
-        audience = tuple(to)
-        if not audience:
-            return
-        self.seq += 1
-        room = self.before
-        stamped = replace(message, epoch=room.epoch, seq=self.seq, at=self.now, version=room.version + 1)
-        self.entries.append(Told(audience, stamped, connection, close, own, later))
+        if to:
+            self.seq += 1
+            stamped = replace(message, epoch=self.before.epoch, seq=self.seq, at=self.now, version=self.version)
+            self.entries.append(Told(tuple(to), stamped, connection, close, own, later))
 
     def audit(self, action: str, by: str, target: str = "", detail: str = "") -> None:
         """Note it in the trail: ids and codes only."""
@@ -236,6 +239,6 @@ class Draft:
         if not self.changed and not self.entries:
             return Step(self.before, (), tuple(self.effects), Ok(version=self.before.version, visit=id, rev=rev))
         self.due()
-        room = replace(self.room, version=self.before.version + 1, seq=self.seq, time=self.now)
+        room = replace(self.room, version=self.version, seq=self.seq, time=self.now)
         keep(room, self.index)
         return Step(room, tuple(self.entries), tuple(self.effects), Ok(version=room.version, visit=id, rev=rev))

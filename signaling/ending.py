@@ -161,7 +161,7 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
         dropped_at=None if is_connected(draft.room, participant) else now,
     )
     draft.put_entry(entry)
-    visit = move_seat(draft, replace(visit, rev=rev), replace(seat, entry=entry.id, sent_back=True), WAITING)
+    visit = move_seat(draft, replace(visit, rev=rev), replace(seat, sent_back=True), WAITING, entry.id)
     draft.close_peers(visit.id, None if last_one else participant)
     told = _ended_for(visit, "returned", by)
     draft.tell((entry.participant,), replace(told, text=request.reason))

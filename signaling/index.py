@@ -126,8 +126,9 @@ class Index(Struct):
 
 def index_of(room: Room) -> Index:
     """Return a room's index."""
-    known: Index | None = room.__dict__.get(_NAME)
-    if known is None:
+    try:
+        known: Index = room.__dict__[_NAME]
+    except KeyError:
         known = derived(room)
         keep(room, known)
     return known

@@ -75,7 +75,7 @@ def _tell(draft: Draft, visit: Visit) -> None:
 
 def tell_rev(draft: Draft) -> None:
     """Tell providers each `rev` that their next request is judged by, where no event of a changed phase does."""
-    for id in list(draft.touched):
+    for id in draft.touched:
         before, visit = draft.before.visits.get(id), draft.room.visits.get(id)
         if (
             before is not None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from msgspec.structs import replace
 
 from signaling.draft import Draft
 from signaling.effects import Later
-from signaling.lookup import inside
+from signaling.lookup import clients_inside, provider_ids
 from signaling.messages import (
     ParticipantChanged,
     VisitResumed,
@@ -24,23 +25,31 @@ from signaling.shown import (
 from signaling.state import AS_THEY_COME, IN, OUT, Attendee, AudioOnly, MediaLog, Segment, Visit
 
 
-def begin_segment(draft: Draft, visit: Visit) -> Visit:
-    """Let a segment run from now on: spans begin, agreements are used up."""
-    now = draft.now
-    attendees = dict(visit.attendees)
-    for id in inside(visit):
+def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
+    """Let a segment run from now on: spans begin, agreements are used up. Everybody in it is told who is."""
+    now, there = draft.now, draft.index.connected
+    providers, clients = provider_ids(visit), clients_inside(visit)
+    everybody = (*providers, *clients)
+    attendees = visit.attendees.copy()
+    for id in everybody:
         attendees[id] = _audio_only_from(visit, id, now)
-    visit = replace(
-        visit,
-        segments=(*visit.segments, Segment(now)),
-        attendees=attendees,
-        agreed=(),
-        rejoin_until=None,
-        media_node=None,
-        peers={},
-        lost_peers={},
+    visit = draft.put_visit(
+        replace(
+            visit,
+            segments=(*visit.segments, Segment(now)),
+            attendees=attendees,
+            agreed=(),
+            rejoin_until=None,
+            media_node=None,
+            peers={},
+            lost_peers={},
+            alone_since=now if _apart(there, providers, clients) else None,
+        )
     )
-    return draft.put_visit(with_company(draft, visit))
+    told, company = _running(visit, again=again), Company(there, visit, everybody)
+    for id in everybody:
+        draft.tell((id,), told, later=Later("participants", partial(company.seen_by, id)))
+    return visit
 
 
 def _audio_only_from(visit: Visit, participant: str, now: int) -> Attendee:
@@ -55,36 +64,19 @@ def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = 
     """Tell a client who came later, or came back (`again`), that they are in, and the others that somebody came."""
     attendees = {**visit.attendees, participant: _audio_only_from(visit, participant, draft.now)}
     visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
-    told = VisitStarted(
-        visit=visit.id,
-        appointment=visit.appointment,
-        segment=len(visit.segments),
-        rev=visit.rev,
-        participants=(),
-        ice_servers=(),
-    )
     shown = Later("participants", partial(shown_participants, draft.index.connected, visit, participant))
-    draft.tell((participant,), resumed(told) if again else told, later=shown)
-    tell_participant(draft, visit, participant, besides=participant)
+    draft.tell((participant,), _running(visit, again=again), later=shown)
+    tell_participant(draft, visit, participant, themselves=False)
     return visit
 
 
-def resumed(told: VisitStarted) -> VisitResumed:
-    """Return the same news for somebody who chose to rejoin."""
-    return VisitResumed(
-        visit=told.visit,
-        segment=told.segment,
-        rev=told.rev,
-        participants=told.participants,
-        ice_servers=told.ice_servers,
-    )
-
-
-def tell_inside(draft: Draft, visit: Visit, told: VisitStarted | VisitResumed) -> None:
-    """Tell everybody in the visit that a segment runs, each with all of them as they may see them."""
-    company = Company(draft.index.connected, visit)
-    for id in inside(visit):
-        draft.tell((id,), told, later=Later("participants", partial(company.seen_by, id)))
+def _running(visit: Visit, *, again: bool) -> VisitStarted | VisitResumed:
+    """Return the news that a visit runs, but for who is in it; `again`: for somebody who chose to rejoin."""
+    id, segment, rev = visit.id, len(visit.segments), visit.rev
+    if again:
+        return VisitResumed(visit=id, segment=segment, rev=rev, participants=(), ice_servers=())
+    appointment = visit.appointment
+    return VisitStarted(visit=id, appointment=appointment, segment=segment, rev=rev, participants=(), ice_servers=())
 
 
 def stop_segment(visit: Visit, now: int, by: str | None, reason: str) -> Visit:
@@ -128,20 +120,25 @@ def _flag_ended(attendee: Attendee, now: int) -> Attendee:
 
 def with_company(draft: Draft, visit: Visit) -> Visit:
     """Return a visit in progress with `alone_since` told from who is connected now."""
-    there = draft.index.connected
-    providers = [provider for provider in visit.providers if provider.id in there]
-    clients = [seat for seat in visit.seats.values() if seat.stand is IN and seat.participant in there]
-    if providers and clients:
-        return replace(visit, alone_since=None) if visit.alone_since is not None else visit
-    return replace(visit, alone_since=draft.now) if visit.alone_since is None else visit
+    apart = _apart(draft.index.connected, provider_ids(visit), clients_inside(visit))
+    if apart == (visit.alone_since is not None):
+        return visit
+    return replace(visit, alone_since=draft.now if apart else None)
 
 
-def tell_participant(draft: Draft, visit: Visit, participant: str, *, besides: str | None = None) -> None:
-    """Tell everybody in the visit how one participant is now: at once those who see the same."""
-    alike: dict[tuple[bool, bool], list[str]] = {}
-    for id in inside(visit):
-        if id != besides:
-            alike.setdefault((id == participant, id in visit.seats), []).append(id)
-    for to in alike.values():
-        shown = partial(shown_participant, draft.index.connected, visit, participant, to[0])
-        draft.tell(to, ParticipantChanged(visit=visit.id, participant={}), later=Later("participant", shown))
+def _apart(there: Mapping[str, object], providers: Iterable[str], clients: Iterable[str]) -> bool:
+    """Tell whether of one side nobody is connected."""
+    return there.keys().isdisjoint(providers) or there.keys().isdisjoint(clients)
+
+
+def tell_participant(draft: Draft, visit: Visit, participant: str, *, themselves: bool = True) -> None:
+    """Tell everybody in the visit how one participant is now, `themselves` too: at once those who see the same."""
+    told = ParticipantChanged(visit=visit.id, participant={})
+    for side in (provider_ids(visit), clients_inside(visit)):
+        alike = [tuple([id for id in side if id != participant])]
+        if themselves and participant in side:
+            alike.insert(0 if side[0] == participant else 1, (participant,))
+        for to in alike:
+            if to:
+                shown = partial(shown_participant, draft.index.connected, visit, participant, to[0])
+                draft.tell(to, told, later=Later("participant", shown))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from signaling.lookup import inside, roster
@@ -63,23 +64,24 @@ def shown_participants(there: Container[str], visit: Visit, viewer: str) -> tupl
     return tuple([shown_participant(there, visit, id, viewer) for id in ids])
 
 
-class Company:
+class Company(Struct):
     """Everybody in a visit, as each of them may see them.
 
     What all see alike of somebody is made once, and what two of one side see of a third; when it is first asked for.
     """
 
-    def __init__(self, there: Container[str], visit: Visit) -> None:
-        self._there = there
-        self._visit = visit
-        self._of: dict[str, dict[str, Any]] = {}
-        self._alike: dict[bool, dict[str, dict[str, Any]]] = {True: {}, False: {}}
+    there: Container[str]
+    visit: Visit
+    everybody: tuple[str, ...]
+    _of: dict[str, dict[str, Any]] = {}
+    _alike: dict[bool, dict[str, dict[str, Any]]] = {}
 
     def seen_by(self, viewer: str) -> tuple[dict[str, Any], ...]:
         """Return everybody as one of them may see them."""
-        visit = self._visit
-        of = self._of = self._of or {id: _of(self._there, visit, id) for id in inside(visit)}
-        seen = self._alike[viewer in visit.seats]
+        visit, of = self.visit, self._of
+        if not of:
+            of.update({id: _of(self.there, visit, id) for id in self.everybody})
+        seen = self._alike.setdefault(viewer in visit.seats, {})
         for id in of:
             if id not in seen and id != viewer:
                 seen[id] = _seen_by(visit, viewer, of[id].copy())

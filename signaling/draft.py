@@ -149,8 +149,11 @@ class Draft:
 
     def hear_of_outage(self, until: int) -> None:
         """Note the outage that has been dealt with; by itself that is no change worth saving."""
-        self.room = replace(self.room, outages_until=until)
-        keep(self.room, self.index)
+        if self.changed:
+            force_setattr(self.room, "outages_until", until)
+        else:
+            self.room = replace(self.room, outages_until=until)
+            keep(self.room, self.index)
 
     def put_connection(self, id: str, connection: Connection) -> None:
         """Note a live connection."""
@@ -239,6 +242,8 @@ class Draft:
         if not self.changed and not self.entries:
             return Step(self.before, (), tuple(self.effects), Ok(version=self.before.version, visit=id, rev=rev))
         self.due()
-        room = replace(self.room, version=self.version, seq=self.seq, time=self.now)
-        keep(room, self.index)
+        room = self._own()
+        force_setattr(room, "version", self.version)
+        force_setattr(room, "seq", self.seq)
+        force_setattr(room, "time", self.now)
         return Step(room, tuple(self.entries), tuple(self.effects), Ok(version=room.version, visit=id, rev=rev))

@@ -285,7 +285,7 @@ class Dispatcher:
 def _owed(room: Room, entry: HandOff | Notify | Audit) -> Owed:
     data: dict[str, Any]
     match entry:
-        case HandOff(record=record):
+        case HandOff(record):
             return Owed("record", room.practice, room.id, room.time, msgspec.to_builtins(record))
         case Notify(type, data):
             return Owed("notify", room.practice, room.id, room.time, {"type": type, "data": data})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from msgspec.structs import replace
 
 from signaling.draft import Draft
@@ -22,7 +20,6 @@ from signaling.messages import (
 from signaling.outcomes import facts_of, outcome_of, overall
 from signaling.permissions import demand
 from signaling.policy import DAY
-from signaling.record import record_of
 from signaling.seats import forget_waiting
 from signaling.state import CLOSED, Seat, Visit, Who
 from signaling.visit import advance
@@ -52,7 +49,7 @@ def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = No
     # Judged before the queue is emptied: who waits to this very moment did not leave.
     outcomes = {id: _outcome(visit, seat, cancelled, draft.now) for id, seat in visit.seats.items()}
     visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)
-    draft.hand_off(partial(record_of, visit, outcomes, draft.now))
+    draft.hand_off(visit, outcomes)
     whole = overall(list(outcomes.values()))
     draft.tell(provider_ids(visit), VisitClosed(visit=visit.id, rev=visit.rev, outcome=whole))
     for id, outcome in outcomes.items():

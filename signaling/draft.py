@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
 from msgspec.structs import force_setattr, replace
@@ -11,19 +11,18 @@ from signaling.effects import (
     AppointmentClosed,
     Audit,
     ClosePeers,
+    Decided,
     Effect,
-    Entry,
-    HandOff,
     Later,
     MediaModeChanged,
     Notify,
     Own,
     Step,
-    Told,
+    ToHandOff,
+    ToTell,
 )
 from signaling.index import derived, index_of, keep
-from signaling.messages import Ok, StateEvent, WaitingChanged
-from signaling.record import Record
+from signaling.messages import Ok, Outcome, StateEvent, WaitingChanged
 from signaling.state import Connection, Room, Visit
 from signaling.state import Entry as QueueEntry
 
@@ -45,7 +44,6 @@ class Draft:
         "seq",
         "stirred",
         "touched",
-        "version",
     )
 
     def __init__(self, room: Room, fresh: str = "") -> None:
@@ -56,15 +54,13 @@ class Draft:
         """Of the room as it is now."""
         self.now = room.time
         self.seq = room.seq
-        self.version = room.version + 1
-        """Of the room as it will be, if it changes."""
         self.fresh = fresh
         self.changed = False
         self.stirred = False
         """Whether what those who wait are shown of their provider may have changed, if only for a moment."""
         self.said: list[tuple[Collection[str], WaitingChanged]] = []
         """What of that was told in this step, and to whom."""
-        self.entries: list[Entry] = []
+        self.entries: list[Decided] = []
         self.effects: list[Effect] = []
         self.touched: dict[str, None] = {}
         """Visits that were put or dropped, in order."""
@@ -198,12 +194,11 @@ class Draft:
     ) -> None:
         """Number `message` and address it: to each of `to` once. Nothing is told to nobody.
 
-        `later` fills one field of it, made of what does not change any more in this step, nor in another.
+        `to`, and what fills one field of it `later`, are values that do not change any more, in this step or another.
         """
         if to:
             self.seq += 1
-            stamped = replace(message, epoch=self.before.epoch, seq=self.seq, at=self.now, version=self.version)
-            self.entries.append(Told(tuple(to), stamped, connection, close, own, later))
+            self.entries.append(ToTell(to, message, self.seq, self.now, later, own, connection, close))
 
     def audit(self, action: str, by: str, target: str = "", detail: str = "") -> None:
         """Note it in the trail: ids and codes only."""
@@ -217,9 +212,9 @@ class Draft:
         """Owe the practice's webhooks an event: ids only."""
         self.entries.append(Notify(type, data))
 
-    def hand_off(self, record: Callable[[], Record]) -> None:
-        """Owe billing a record, made later: of what does not change any more."""
-        self.entries.append(HandOff(record))
+    def hand_off(self, visit: Visit, outcomes: Mapping[str, Outcome]) -> None:
+        """Owe billing the record of a visit as it is now."""
+        self.entries.append(ToHandOff(visit, outcomes, self.now))
 
     def close_appointment(self, appointment: str, outcome: str) -> None:
         """Have the appointment's document say that its visit is over."""
@@ -243,7 +238,7 @@ class Draft:
             return Step(self.before, (), tuple(self.effects), Ok(version=self.before.version, visit=id, rev=rev))
         self.due()
         room = self._own()
-        force_setattr(room, "version", self.version)
+        force_setattr(room, "version", self.before.version + 1)
         force_setattr(room, "seq", self.seq)
         force_setattr(room, "time", self.now)
         return Step(room, tuple(self.entries), tuple(self.effects), Ok(version=room.version, visit=id, rev=rev))

@@ -1,21 +1,21 @@
 """What a step brings: entries, saved with the room in one transaction, and effects, which may be lost.
 
-Deciding is one thing and saying it another: how somebody looks to somebody else, and the record for billing, are made
-when they are first read, which is when the commit packs them. They are made of frozen values as they were when it was
+Deciding is one thing and saying it another. How somebody looks to somebody else, and the record for billing, are made
+when a step's entries are first read, which is when the commit packs them: of frozen values as they were when it was
 decided, so it does not matter when.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
-from signaling.messages import Ok, StateEvent
-from signaling.record import Record
-from signaling.state import Room
+from signaling.messages import Ok, Outcome, StateEvent
+from signaling.record import Record, record_of
+from signaling.state import Room, Visit
 
 
 class Own(Struct, frozen=True):
@@ -26,44 +26,18 @@ class Own(Struct, frozen=True):
     """By participant. For those who are not named, the message holds as it is."""
 
 
-class Later(Struct, frozen=True):
-    """What of an event is not made yet: one field of its message."""
-
-    field: str
-    make: Callable[[], Any]
-    """Pure, of values that do not change any more: whenever it is called, it returns the same."""
-
-
 class Told(Struct, frozen=True):
-    """A state event and who may get it. Two are equal if they tell the same, made or not."""
+    """A state event and who may get it."""
 
     to: tuple[str, ...]
     """Participants. Nobody else ever sees it, at delivery or at replay."""
-    known: StateEvent
-    """The message, numbered and stamped, but for what is made `later`."""
+    message: StateEvent
     connection: str | None = None
     """Only this one of their connections."""
     close: int | None = None
     """After it, their connections (or that one) are closed with this code."""
     own: Own | None = None
     """Nobody sees anybody else's."""
-    later: Later | None = None
-
-    @property
-    def message(self) -> StateEvent:
-        """The message as a whole; made once."""
-        if self.later is not None:
-            force_setattr(self, "known", replace(self.known, **{self.later.field: self.later.make()}))
-            force_setattr(self, "later", None)
-        return self.known
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Told) and self._as_told() == other._as_told()
-
-    __hash__ = None  # type: ignore[assignment]  # a message may hold what has none
-
-    def _as_told(self) -> tuple[object, ...]:
-        return self.to, self.message, self.connection, self.close, self.own
 
     def told(self, participant: str) -> StateEvent:
         """Return the message as one of its audience gets it."""
@@ -73,23 +47,54 @@ class Told(Struct, frozen=True):
 
 
 class HandOff(Struct, frozen=True):
-    """A closed visit's record, on its way to billing. Two are equal if their records are."""
+    """A closed visit's record, on its way to billing."""
 
-    known: Record | Callable[[], Record]
-    """The record, or how it is made: of values that do not change any more."""
+    record: Record
 
-    @property
-    def record(self) -> Record:
-        """The record; made once."""
-        if not isinstance(self.known, Record):
-            force_setattr(self, "known", self.known())
-        assert isinstance(self.known, Record)
-        return self.known
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, HandOff) and self.record == other.record
+class Later(Struct, frozen=True):
+    """What of a message is made later: one field."""
 
-    __hash__ = None  # type: ignore[assignment]  # its facts have none
+    field: str
+    make: Callable[[], Any]
+    """Pure, of values that do not change any more: whenever it is called, it returns the same."""
+
+
+class ToTell(Struct, frozen=True):
+    """A state event that was decided, and is not made yet."""
+
+    to: Collection[str]
+    """Participants, each once; it does not change any more."""
+    message: StateEvent
+    """As far as it is known: without its stamp, and without what is made `later`."""
+    seq: int
+    at: int
+    later: Later | None = None
+    own: Own | None = None
+    connection: str | None = None
+    close: int | None = None
+
+    def made(self, room: Room) -> Told:
+        """Return the event, stamped as one of `room` as it is after the step."""
+        later, epoch, version = self.later, room.epoch, room.version
+        if later is None:
+            message = replace(self.message, epoch=epoch, seq=self.seq, at=self.at, version=version)
+        else:
+            field = {later.field: later.make()}
+            message = replace(self.message, epoch=epoch, seq=self.seq, at=self.at, version=version, **field)
+        return Told(tuple(self.to), message, self.connection, self.close, self.own)
+
+
+class ToHandOff(Struct, frozen=True):
+    """A visit that closed, whose record is not made yet."""
+
+    visit: Visit
+    outcomes: Mapping[str, Outcome]
+    at: int
+
+    def made(self, _: Room) -> HandOff:
+        """Return its record."""
+        return HandOff(record_of(self.visit, self.outcomes, self.at))
 
 
 class Notify(Struct, frozen=True):
@@ -118,6 +123,9 @@ class AppointmentClosed(Struct, frozen=True):
 
 Entry = Told | HandOff | Notify | Audit | AppointmentClosed
 """Saved with the room."""
+Decided = ToTell | ToHandOff | Entry
+"""The same, some of it not made yet."""
+_TO_BE_MADE: Final = (ToTell, ToHandOff)
 
 
 class ClosePeers(Struct, frozen=True):
@@ -143,6 +151,25 @@ class Step(Struct, frozen=True):
     """What `handle` decided. `room is` the very same object when nothing changed."""
 
     room: Room
-    entries: tuple[Entry, ...] = ()
+    decided: tuple[Decided, ...] = ()
     effects: tuple[Effect, ...] = ()
     reply: Ok = Ok()
+    made: tuple[Entry, ...] | None = None
+    """`entries`, once they were read."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is saved with the room; made when it is first read."""
+        if self.made is None:
+            room = self.room
+            made = [one.made(room) if isinstance(one, _TO_BE_MADE) else one for one in self.decided]
+            force_setattr(self, "made", tuple(made))
+        return self.made or ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Step) and self._as_read() == other._as_read()
+
+    __hash__ = None  # type: ignore[assignment]  # a room has none either
+
+    def _as_read(self) -> tuple[object, ...]:
+        return self.room, self.entries, self.effects, self.reply

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from signaling.closing import close
 from signaling.draft import Draft
-from signaling.effects import Later, Told
+from signaling.effects import Later, ToTell
 from signaling.errors import TooMany
 from signaling.events import Appointment
 from signaling.lookup import (
@@ -90,8 +90,8 @@ def tell_rev(draft: Draft) -> None:
 def _told_rev(draft: Draft, visit: str) -> int | None:
     """Return the `rev` of a visit that this step told last: one that came late may hold several changes."""
     for entry in reversed(draft.entries):
-        if type(entry) is Told and getattr(entry.known, "visit", None) == visit:
-            return getattr(entry.known, "rev", None)
+        if type(entry) is ToTell and getattr(entry.message, "visit", None) == visit:
+            return getattr(entry.message, "rev", None)
     return None
 
 

@@ -32,7 +32,8 @@ def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
     everybody = (*providers, *clients)
     attendees = visit.attendees.copy()
     for id in everybody:
-        attendees[id] = _audio_only_from(visit, id, now)
+        attendee = attendees.get(id, AS_THEY_COME)
+        attendees[id] = attendee if attendee.mode == "video" else _audio_only_from(visit, attendee, id, now)
     visit = draft.put_visit(
         replace(
             visit,
@@ -52,17 +53,17 @@ def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
     return visit
 
 
-def _audio_only_from(visit: Visit, participant: str, now: int) -> Attendee:
-    attendee = visit.attendees.get(participant, AS_THEY_COME)
-    if attendee.mode == "video":
-        return attendee
+def _audio_only_from(visit: Visit, attendee: Attendee, participant: str, now: int) -> Attendee:
     span = AudioOnly(now, attendee.reason, role_in(visit, participant).value)
     return replace(attendee, audio_only=(*attendee.audio_only, span))
 
 
 def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = False) -> Visit:
     """Tell a client who came later, or came back (`again`), that they are in, and the others that somebody came."""
-    attendees = {**visit.attendees, participant: _audio_only_from(visit, participant, draft.now)}
+    attendee = visit.attendees.get(participant, AS_THEY_COME)
+    if attendee.mode == "audio":
+        attendee = _audio_only_from(visit, attendee, participant, draft.now)
+    attendees = {**visit.attendees, participant: attendee}
     visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
     shown = Later("participants", partial(shown_participants, draft.index.connected, visit, participant))
     draft.tell((participant,), _running(visit, again=again), later=shown)

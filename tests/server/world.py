@@ -242,7 +242,7 @@ class Rooms:
                 case AppointmentClosed(appointment, outcome):
                     value = msgspec.msgpack.encode({"outcome": outcome, "at": self.world.now})
                     self.world.documents.setdefault((room, "closed"), {})[appointment] = Document(1, value)
-                case HandOff(record=record):
+                case HandOff(record):
                     self.world.records.append(msgspec.to_builtins(record))
 
     async def present(self, room: str, *, seq: int = 0) -> Room | None:

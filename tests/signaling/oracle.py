@@ -331,7 +331,7 @@ class Oracle:
         self.came |= {(e.visit, e.participant) for e in room.entries.values() if e.visit is not None}
         for entry in step.entries:
             match entry:
-                case Told(to=to, message=message, own=own):
+                case Told(to, message, own=own):
                     assert own is None or own.values.keys() <= set(to), "what is told to each is told to them"
                     for participant in to:
                         self._may_hear(before, room, participant, entry.told(participant))

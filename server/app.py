@@ -44,6 +44,7 @@ from server.offline import EndsAnyway
 from server.outages import Outages
 from server.perform import Performer
 from server.ports import StoreAway
+from server.quality import Reports
 from server.redis_link.address import BadStoreUrl
 from server.redis_link.faults import StoreFault
 from server.registry import Registry
@@ -233,6 +234,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         clock=clock,
         fact=lambda fact: many.carrier.media_fact(fact),
         ask=lambda wish: many.carrier.renegotiate(wish),
+        left=lambda room, participant, peer: many.alone.left(room, participant, peer),
         private=settings.allow_private_candidates,
     )
     stack.push_async_callback(media.close)
@@ -277,13 +279,17 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         gap=lambda: hub.gap(),
         shut=lambda shut: _shut(hub, door, shut),
     )
+    reports = Reports(clock=clock, rooms=rooms, passing=many.passing)
     performer = Performer(
         many.media,
         many.carrier,
+        many.alone,
+        seen=many.seen,
         clock=clock,
         rooms=rooms,
         passing=many.passing,
         here=here,
+        reports=reports,
         ice_servers=ice_servers,
     )
     hub = Hub(
@@ -328,7 +334,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         kept=KeptHeads(store.documents),
         then=courier.wake,
     )
-    for part in (many, hub, courier, archiver):
+    for part in (many, hub, reports, courier, archiver):
         await stack.enter_async_context(part)
 
     alarms = Alarms(
@@ -352,6 +358,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     await stack.enter_async_context(running(alarms.run(), "alarms"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
+    telemetry = await _telemetry(stack, store, ledger, hub=hub, door=door, media=media, rooms=rooms, reports=reports)
     services = Services(
         registry=registry,
         rooms=rooms,
@@ -362,7 +369,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         operator_key=operator_key,
         static=STATIC,
         ready=partial(_ready, store, hub),
-        metrics=(await _telemetry(stack, store, ledger, hub=hub, door=door, media=media, rooms=rooms)).text,
+        metrics=telemetry.text,
         signed_out=lambda sign_in: many.shutting.everywhere(Shut("sign_in", sign_in, Close.REVOKED)),
     )
     https = url.startswith("https")
@@ -384,6 +391,7 @@ async def _telemetry(
     door: Dispatcher,
     media: MediaNode,
     rooms: EndsAnyway,
+    reports: Reports,
 ) -> Telemetry:
     """Begin to measure, and return what `/metrics` shows."""
     lag, owed = Lag(), Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
@@ -393,7 +401,8 @@ async def _telemetry(
         {
             "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
             "rooms": figures_of(lambda: door.counts),
-            "media": figures_of(media.counts, ("visits", "peers", "connected")),
+            "media": figures_of(media.counts, ("visits", "peers", "connected", "warm", "checks")),
+            "quality": figures_of(lambda: reports.counts, labels={"reports": "level", "minutes": "level"}),
             "owed": lambda: owed.figures() | {"ends": rooms.waiting},
             "loop": lag.figures,
         }

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from signaling.messages import RoomRequest
 from signaling.policy import Policy
-from signaling.state import Person, Seat, Who
+from signaling.state import Minute, Person, Seat, Who
 
 
 class Asked(Struct, frozen=True):
@@ -126,6 +126,14 @@ class MediaMoved(Struct, frozen=True):
     """The node before died; else it hands over what it carries, and that is no fault."""
 
 
+class QualityMeasured(Struct, frozen=True):
+    """Browsers of a visit told how a minute was; each node tells of its own."""
+
+    visit: str
+    minutes: dict[str, Minute]
+    """By participant."""
+
+
 class EndedOffline(Struct, frozen=True):
     """Somebody in the visit ended it while the store was away, at `at`; from then on no media flowed.
 
@@ -153,6 +161,7 @@ Fact = (
     | Configured
     | MediaChanged
     | MediaMoved
+    | QualityMeasured
     | EndedOffline
     | DeadlinePassed
 )

@@ -18,6 +18,7 @@ from signaling.messages import Outcome
 from signaling.minutes import flowing
 from signaling.outcomes import outcome_of
 from signaling.proposals import NO_FEE
+from signaling.quality import network_faults, summed_up
 from signaling.spans import length, spans
 from signaling.state import Attendee, Seat, Visit
 
@@ -53,11 +54,14 @@ def record_of(visit: Visit, outcomes: Mapping[str, Outcome], now: int, revision:
             }
             for segment in visit.segments
         ],
-        "providers": [{"id": provider.id, "name": provider.name} for provider in visit.providers],
+        "providers": [
+            {"id": provider.id, "name": provider.name, "connection": summed_up(visit, provider.id)}
+            for provider in visit.providers
+        ],
         "clients": clients,
         "group": visit.group,
         "group_size": group_size(clients),
-        "faults": list(visit.faults),
+        "faults": [*visit.faults, *network_faults(visit)],
     }
     proposals, flags = judged(facts)
     return Record(
@@ -103,6 +107,7 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
             }
             for span in visit.attendees.get(seat.participant, Attendee()).audio_only
         ],
+        "connection": summed_up(visit, seat.participant),
         "waited_ms": length(spans(seat.waited, now)),
         "attended": [{"from": start, "to": end} for start, end in spans(seat.attended, now)],
     }

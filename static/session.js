@@ -5,6 +5,7 @@ import { Chat } from "./lib/chat.js";
 import { newId, systemClock } from "./lib/clock.js";
 import { shownOthers, silentLeads } from "./lib/group.js";
 import { Call } from "./lib/media.js";
+import { Measuring } from "./lib/quality.js";
 import { Speaking } from "./lib/speaking.js";
 
 /** @typedef {import("./lib/connection.js").Connection} Connection */
@@ -45,6 +46,9 @@ export class Session {
 
   #chat;
   #speaking = new Speaking();
+  #measuring;
+  /** How the connections of this visit's people are, as a provider is told. @type {Map<string, import("./lib/types.js").Connectedness>} */
+  #qualities = new Map();
   /** What is not plain about who is there, and for how many looks. */
   #doubt = { about: "", for: 0 };
   /** @type {() => void} */
@@ -65,6 +69,7 @@ export class Session {
       clock: systemClock,
       random: Math.random,
     });
+    this.#measuring = new Measuring({ peers: () => this.call.peers, tell: (quality) => connection.tell("media.stats", quality), clock: systemClock });
     this.call.on("state", () => this.#tell());
     this.call.on("remotes", () => this.#tell());
     self.on(
@@ -86,6 +91,10 @@ export class Session {
     connection.on("message", (message) => {
       this.call.handle(message);
       this.#chat.handle(message, this.#participants);
+      if (message.type === "media.quality") {
+        this.#qualities.set(message.participant, /** @type {any} */ (message));
+        this.#tell();
+      }
     });
     connection.on("state", (state) => {
       if (state === "open") {
@@ -140,6 +149,7 @@ export class Session {
     this.#chat.of(visit);
     this.tell(participants);
     this.#listen();
+    this.#measuring.begin();
     void this.#start(`${visit}/${segment}`, iceServers);
     return stage;
   }
@@ -156,6 +166,8 @@ export class Session {
     this.#told = "";
     this.#stage = null;
     this.#callOffListening();
+    this.#measuring.end();
+    this.#qualities.clear();
     this.call.close();
   }
 
@@ -223,6 +235,7 @@ export class Session {
         call: this.call.state,
         line: this.#connection.state,
         audioOnly: this.#self.audioOnly,
+        qualities: this.#qualities,
       },
       this.#t,
     );

@@ -63,3 +63,9 @@ class Counts:
     packets_received: int
     packets_forwarded: int
     datagrams_dropped: int
+    packets_held: int
+    """Of those received, what came on peers that wait for admission; nobody heard it."""
+    warm: int
+    """Peers that wait."""
+    checks: int
+    """Peers of device checks."""

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 from aiortc import RTCIceServer
 
-from server.media import ice, offer
+from server.media import answering, ice
 from server.media.alive import Turn
+from server.media.alone import Alone
 from server.media.contract import KINDS, Answer, Counts, MediaFact, Renegotiate, Track
 from server.media.peer import Peer
 from server.media.visit import Attached, Participant, Visit, tracks
-from signaling.errors import BadSdp, SignalingError, StaleRound, TooMany
+from signaling.errors import NotFound, SignalingError, TooMany
 
 __all__ = ["Answer", "Counts", "MediaFact", "MediaNode", "Renegotiate", "Track"]
 
@@ -43,6 +44,7 @@ class MediaNode:
         clock: Callable[[], int],
         fact: Callable[[MediaFact], None],
         ask: Callable[[Renegotiate], None],
+        left: Callable[[str, str, str], None] = lambda room, participant, peer: None,
         ice_servers: Sequence[RTCIceServer] = (),
         interval: float = 0.5,
         loopback: bool = False,
@@ -52,6 +54,7 @@ class MediaNode:
     ) -> None:
         """`clock`: ms, as facts are to be dated. `interval`: seconds between two looks at who is alive.
 
+        `left` hears (room, participant, peer) of each peer that is no longer alone with this server.
         `loopback`: offer 127.0.0.1 as well (a machine without another address always does). `private`: accept
         candidates that are not globally routable.
         """
@@ -65,6 +68,7 @@ class MediaNode:
         self._monotonic = monotonic
         self._chance = chance or random.SystemRandom()
         self._visits: dict[str, Visit] = {}
+        self.alone = Alone(make=self._make, drop=self._close_behind, left=left, wake=self._wake, now=monotonic)
         self._early: OrderedDict[tuple[str, str, str], tuple[float, list[str]]] = OrderedDict()
         self._closings: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -86,34 +90,34 @@ class MediaNode:
         sdp: str,
         audio_only: bool,
         others: Sequence[str] = (),
+        room: str = "",
+        warm: bool = False,
     ) -> Answer:
         """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else whatever the offer says.
 
         `others`: who else is expected in the visit. If it is one, the answer says so of lines that carry nobody yet.
+        `warm`: the browser connected this peer beforehand, as one of `room`. Raise `NotFound` if that is not here, or
+        gone: what it offers can be answered by no other.
         """
-        offered = _read(sdp)
+        offered = answering.read(sdp)
         here = self._visits.setdefault(visit, Visit(visit))
         person = here.people.setdefault(participant, Participant(participant))
-        attached = person.peers.get(peer) or self._attach(here, person, peer)
+        try:
+            attached = self._attached(here, person, peer, room=room, round=round, warm=warm)
+        except SignalingError:
+            self._tidy(here, person)
+            raise
         this = attached.peer
         this.expect(round)
         self._wake()
-        async with this.lock:
-            this.insist(round)
-            this.since = self._monotonic()
-            try:
-                text = await this.answer(offered)
-            except SignalingError:
-                self._forget_unanswered(here, person, peer, this)
-                raise
-            except Exception as error:  # noqa: BLE001 - nothing in a description may raise anything else
-                stale = this.gone or round != this.round
-                self._forget_unanswered(here, person, peer, this)
-                logger.info("%s could not be answered: %s", this.name, type(error).__name__)
-                raise (StaleRound() if stale else BadSdp(type(error).__name__)) from None
-            for candidate in self._early.pop((visit, participant, peer), (0.0, []))[1]:
-                await this.add(candidate)
-        this.insist(round)
+        text = await answering.answer(
+            this,
+            round,
+            offered,
+            now=self._monotonic,
+            forget=lambda: self._forget_unanswered(here, person, peer, this),
+            early=lambda: self._early.pop((visit, participant, peer), (0.0, []))[1],
+        )
         self.set_mode(visit=visit, participant=participant, audio_only=audio_only)
         self._wire(here, answering=this)
         attached.told = dict(attached.carried)
@@ -160,26 +164,36 @@ class MediaNode:
             source.first_at = source.last_at = None  # what comes from now on is another run
         self._wire(here)
 
-    def _attach(self, here: Visit, person: Participant, peer: str) -> Attached:
+    def _attached(self, here: Visit, person: Participant, peer: str, *, room: str, round: int, warm: bool) -> Attached:
+        """Return a participant's peer: one they have, one that waited for this, or a new one."""
+        known = person.peers.get(peer)
+        if known is not None:
+            return known
+        this = self.alone.adopted(room, person.name, peer, round)
+        if this is None and warm:
+            raise NotFound("no such peer")
         while len(person.peers) >= MOST_PEERS:
             # A page that was reloaded leaves peers behind that notice it late: the oldest is the likeliest to be dead.
             self._drop(person, next(iter(person.peers)))
-        made = Peer(
+        made = this or self._make()
+        made.changed = lambda this: self._changed(here, person, peer, this)
+        person.peers[peer] = Attached(made)
+        logger.debug("%s is of %s in %s", made.name, person.name, here.name)
+        return person.peers[peer]
+
+    def _make(self) -> Peer:
+        return Peer(
             next(self._numbers),
             monotonic=self._monotonic,
-            changed=lambda: self._changed(here, person, peer, made),
             ice_servers=self._ice_servers,
             loopback=self._loopback,
             private=self._private,
             chance=self._chance,
         )
-        person.peers[peer] = Attached(made)
-        logger.debug("%s is made for %s in %s", made.name, person.name, here.name)
-        return person.peers[peer]
 
     def _forget_unanswered(self, here: Visit, person: Participant, peer: str, this: Peer) -> None:
         """Let go of a peer whose first offer could not be answered."""
-        if not this.lines and not this.gone:
+        if (this.held or not this.lines) and not this.gone:
             self._drop(person, peer)
             self._tidy(here, person)
 
@@ -205,14 +219,17 @@ class MediaNode:
         """Stop everything, and return when all peers are closed."""
         for visit in list(self._visits):
             self.stop(visit)
+        self.alone.stop_all()
         self._early.clear()
         self._rest()
         while self._closings:
             await asyncio.wait(self._closings)
 
     def _drop(self, person: Participant, peer: str) -> None:
+        self._close_behind(person.peers.pop(peer).peer)
+
+    def _close_behind(self, this: Peer) -> None:
         """Halt a peer now and close it behind."""
-        this = person.peers.pop(peer).peer
         this.halt()
         for place, number in enumerate(_numbers(this)):
             self._gone[place] += number
@@ -256,7 +273,7 @@ class MediaNode:
             self._timer = asyncio.get_running_loop().call_later(self._interval, self._sweep)
 
     def _rest(self) -> None:
-        if self._timer is not None and not self._visits and not self._early:
+        if self._timer is not None and not (self._visits or self._early or self.alone):
             self._timer.cancel()
             self._timer = None
 
@@ -270,6 +287,7 @@ class MediaNode:
         for here in list(self._visits.values()):
             for person in list(here.people.values()):
                 self._look_after(here, person, now)
+        self.alone.look_after(now, connect_within=CONNECT_WITHIN)
         self._rest()
 
     def _look_after(self, here: Visit, person: Participant, now: float) -> None:
@@ -307,17 +325,19 @@ class MediaNode:
         """Return what there is and what has happened."""
         people = [person for here in self._visits.values() for person in here.people.values()]
         peers = [attached.peer for person in people for attached in person.peers.values()]
-        totals = [sum(numbers) for numbers in zip(self._gone, *map(_numbers, peers), strict=True)]
-        return Counts(len(self._visits), len(peers), sum(p.state == "connected" for p in peers), *totals)
-
-
-def _read(sdp: str) -> offer.Offer:
-    try:
-        return offer.read(sdp)
-    except SignalingError:
-        raise
-    except Exception as error:  # noqa: BLE001 - nothing in a description may raise anything else
-        raise BadSdp(type(error).__name__) from None
+        numbers = map(_numbers, (*peers, *self.alone))
+        received, forwarded, dropped = (sum(each) for each in zip(self._gone, *numbers, strict=True))
+        return Counts(
+            visits=len(self._visits),
+            peers=len(peers),
+            connected=sum(p.state == "connected" for p in peers),
+            packets_received=received,
+            packets_forwarded=forwarded,
+            datagrams_dropped=dropped,
+            packets_held=self.alone.packets_held,
+            warm=len(self.alone.warm),
+            checks=len(self.alone.checks),
+        )
 
 
 def _numbers(peer: Peer) -> tuple[int, int, int]:

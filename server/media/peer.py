@@ -56,13 +56,14 @@ class Peer:
         number: int,
         *,
         monotonic: Callable[[], float],
-        changed: Callable[[], None],
         ice_servers: Sequence[RTCIceServer] = (),
         loopback: bool = False,
         private: bool = True,
         chance: random.Random,
     ) -> None:
-        """`number` is for the log: the peer's id is its client's choice. `changed` is told when `state` has changed."""
+        """`number` is for the log: the peer's id is its client's choice."""
+        self.changed: Callable[[Peer], None] = lambda this: None
+        """Told when `state` has changed; whoever has the peer sets it."""
         self.name = name = f"peer {number}"
         self._number = number
         self.state: State = "new"
@@ -71,6 +72,8 @@ class Peer:
         self.lock = asyncio.Lock()
         self.lines: dict[str, Line] = {}
         """By mid, in the order of their appearance."""
+        self.held = False
+        """Whether it waits: it was answered, but nothing that it sends is heard, and nothing is sent to it."""
         self.newest = True
         """Whether no newer peer of the same participant is connected."""
         self.since = monotonic()
@@ -81,7 +84,6 @@ class Peer:
         self.guard = Guard(name)
         self.path = Path(name)
         self._monotonic = monotonic
-        self._changed = changed
         self._chance = chance
         self._loopback = loopback
         self._private = private
@@ -115,8 +117,11 @@ class Peer:
         if number != self.round or self.gone:
             raise StaleRound
 
-    async def answer(self, offered: offer.Offer) -> str:
-        """Take an offer and return the answer's text. Raise `BadSdp`. One at a time (`lock`)."""
+    async def answer(self, offered: offer.Offer, *, hold: bool = False) -> str:
+        """Take an offer and return the answer's text. Raise `BadSdp`. One at a time (`lock`).
+
+        `hold`: all is agreed on as ever, but no line carries anything until the next answer.
+        """
         text = self._book.write(offered)
         await self._connection.setRemoteDescription(RTCSessionDescription(text, "offer"))
         if self.gone:
@@ -135,6 +140,7 @@ class Peer:
         if self.gone:
             raise StaleRound
         local = self._connection.localDescription.sdp
+        self.held = hold
         self._settle(offered, offer.agreed(local))
         return offer.finish(local, offered)
 
@@ -164,8 +170,8 @@ class Peer:
             line.source.formats = line.sink.formats = given.formats
             line.sink.cname = given.cname
             line.offered = asked is not None
-            line.sends = asked is not None and asked.sends
-            line.receives = asked is not None and asked.receives
+            line.sends = asked is not None and asked.sends and not self.held
+            line.receives = asked is not None and asked.receives and not self.held
             if asked is not None and line.sends:
                 self._announce(line.source, asked.ssrc, asked.rtx_ssrc)
 
@@ -204,13 +210,13 @@ class Peer:
             self.state = "connected"
             self.heard_since = self.heard_at = self._monotonic()
             self.find_way()
-            self._changed()
+            self.changed(self)
             early, self._early = self._early, []
             for data in early:
                 self._media(data)
         elif reached in {"failed", "closed"} and self.state != "closed":
             self.halt()
-            self._changed()
+            self.changed(self)
 
     def find_way(self) -> None:
         """Follow ICE to the pair that it uses now."""

@@ -23,7 +23,7 @@ from typing import Final, Self
 from weakref import WeakValueDictionary
 
 from server import tasks
-from server.ports import Carried, Nodes, Pulses, StoreAway
+from server.ports import IDLE, Carried, Load, Nodes, Pulses, StoreAway
 from signaling.errors import SignalingError
 
 logger = logging.getLogger("carelobby.leases")
@@ -51,17 +51,20 @@ class Leases:
         taken: Callable[[str, str, Carried], Awaitable[None]],
         lost: Callable[[str], None],
         here: Callable[[str], bool],
+        load: Callable[[], Load] = lambda: IDLE,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """`taken` is awaited with (visit, room, lease) before anything is done for a visit that came to this node.
 
         `lost` hears of a visit that another node has taken. `here`: whether this node has people of a room.
+        `load`: what this node tells all others of itself.
         """
         self._nodes = nodes
         self._node = node
         self._taken = taken
         self._lost = lost
         self._here = here
+        self._load = load
         self._steady = steady
         self._mine: dict[str, Carried] = {}
         self._elsewhere: OrderedDict[str, tuple[str, Carried]] = OrderedDict()
@@ -90,6 +93,11 @@ class Leases:
     def others(self) -> list[str]:
         """Return the other nodes that pulse, by name."""
         return sorted(node for node in self._pulses.last if node != self._node and not self.is_dead(node))
+
+    def loads(self) -> dict[str, Load]:
+        """Return how much every node that lives has to do, this one included."""
+        told = self._pulses.loads
+        return {node: told.get(node, IDLE) for node in self.others()} | {self._node: self._load()}
 
     def is_dead(self, node: str) -> bool:
         """Tell whether a node is certainly silent, and not merely unheard."""
@@ -216,7 +224,7 @@ class Leases:
 
     async def tick(self) -> None:
         """Pulse once; let go of what was lost, and begin to take over what the dead have left. Raise `StoreAway`."""
-        pulses = await self._nodes.pulse(self._node)
+        pulses = await self._nodes.pulse(self._node, self._load())
         now = self._steady()
         if self._answered is None or now - self._answered > NOTICED:
             self._blind_until = now + WAIT_AFTER_OUTAGE

@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
+from server.nodes.alone import Alone
 from server.nodes.anywhere import MediaAnywhere
 from server.nodes.carrier import Carrier
-from server.nodes.errands import Answered, Errand, Errands, Shut
+from server.nodes.errands import Answered, Errand, Errands, OfferedAlone, Shut, TrickledAlone
+from server.nodes.following import Following
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
 from server.nodes.passing import Passing, Tell
@@ -53,6 +55,7 @@ class Together:
         """
         self._deliver = deliver
         self._gap = gap
+        self._seen = seen
         self.listening = Listening(air, nodes, node=node)
         self.leases = Leases(
             nodes,
@@ -62,7 +65,7 @@ class Together:
             here=self.listening.has_people,
             steady=steady,
         )
-        self.passing = Passing(air, node=node, rooms=rooms, here=here, seen=lambda room: self.carrier.seen(room))
+        self.passing = Passing(air, node=node, rooms=rooms, here=here, seen=self.seen)
         self.carrier = Carrier(
             media,
             node=node,
@@ -71,10 +74,29 @@ class Together:
             leases=self.leases,
             listening=self.listening,
             passing=self.passing,
-            seen=seen,
+            seen=self.seen,
+            forget=lambda room: self.following.forget(room),
+        )
+        self.following = Following(
+            rooms,
+            here=lambda room: self.carrier.follows(room) or self.alone.follows(room),
+            saw=lambda room: self.alone.saw(room),
+            gone=self._gone,
+            spawn=self.carrier.spawn,
         )
         self.errands = Errands(air, node=node, serve=self._serve, new_id=new_id)
         self.media = MediaAnywhere(self.errands, node=node, leases=self.leases, carrier=self.carrier)
+        self.alone = Alone(
+            media.alone,
+            node=node,
+            rooms=rooms,
+            leases=self.leases,
+            listening=self.listening,
+            errands=self.errands,
+            seen=self.seen,
+            forget=self.following.forget,
+            spawn=self.carrier.spawn,
+        )
         self.shutting = Shutting(self.errands, here=shut, others=self.leases.others)
 
     async def __aenter__(self) -> Self:
@@ -93,12 +115,20 @@ class Together:
     def deliver(self, room: str, events: Sequence[tuple[int, bytes | None]]) -> None:
         """Take events of a room."""
         self._deliver(room, events)
-        self.carrier.hear(room, events)
+        self.following.hear(room, events)
 
     def gap(self) -> None:
         """Look again at what may have changed unheard."""
         self._gap()
-        self.carrier.gap()
+        self.following.look_at(self.carrier.rooms() | self.alone.rooms())
+
+    def seen(self, room: str) -> int:
+        """Return the newest event number that this node has seen of a room; 0 if it does not listen to it."""
+        return max(self._seen(room), self.following.heard(room))
+
+    def _gone(self, room: str) -> None:
+        self.carrier.gone(room)
+        self.alone.gone(room)
 
     def called(self, room: str, letter: bytes) -> None:
         """Take what was called to a room."""
@@ -112,6 +142,8 @@ class Together:
         if isinstance(errand, Shut):
             self.shutting.here(errand)
             return Answered()
+        if isinstance(errand, OfferedAlone | TrickledAlone):
+            return await self.alone.serve(errand)
         return await self.media.serve(errand, by)
 
     def buried(self) -> None:

@@ -25,6 +25,7 @@ import { toggle } from "./waiting-room.js";
  * @property {import("../lib/media.js").CallState} call
  * @property {import("../lib/connection.js").ConnectionState} line
  * @property {boolean} audioOnly            of oneself: then no picture comes either
+ * @property {Map<string, import("../lib/types.js").Connectedness>} qualities  a provider's: how each one's connection is
  */
 
 /** px between tiles, as the style sheet has it. */
@@ -138,7 +139,7 @@ export class CallStage extends Screen {
   }
 
   /** @param {Stage} stage @param {Translator} t */
-  tell({ others, remotes, call, line, audioOnly }, t) {
+  tell({ others, remotes, call, line, audioOnly, qualities }, t) {
     const ids = new Set(others.map(({ id }) => id));
     this.#shared = others.some(({ role }) => role !== "client");
     for (const [id, tile] of this.#seen) {
@@ -151,6 +152,7 @@ export class CallStage extends Screen {
       if (!tile.isConnected) this.#selfBox.before(tile); // a picture that was there stays where it is
       this.#seen.set(one.id, tile);
       tile.tell(one, this.#streamOf(one, tile, remotes, others.length), t, audioOnly, (video) => this.#start(video));
+      tile.connection(one.presence === "gone" ? undefined : qualities.get(one.id), t);
     }
     this.#tiles.dataset.count = String(others.length);
     this.#tiles.classList.toggle("many", others.length > 1);

@@ -11,6 +11,7 @@ export class CallTile extends HTMLElement {
   #words = h("p", { class: "placeholder-words" });
   #name = h("bdi", { class: "tile-name" });
   #badges = h("span", { class: "badges" });
+  #signal = h("span", { class: "signal", role: "img", hidden: true }, h("i"), h("i"), h("i"));
   /** @type {() => void} */
   #redraw = () => {};
 
@@ -28,7 +29,7 @@ export class CallTile extends HTMLElement {
    */
   tell(one, stream, t, audioOnly, play) {
     if (!this.firstChild) {
-      this.append(this.video, h("div", { class: "stand-in" }, this.#initials, this.#words), h("p", { class: "caption" }, this.#name, this.#badges));
+      this.append(this.video, h("div", { class: "stand-in" }, this.#initials, this.#words), h("p", { class: "caption" }, this.#name, this.#signal, this.#badges));
     }
     const name = shownName(one.name, t);
     this.video.setAttribute("aria-label", t.say("session.picture_of", { name }));
@@ -49,6 +50,18 @@ export class CallTile extends HTMLElement {
       if (this.#badges.textContent !== shown.join("")) this.#badges.replaceChildren(...shown.map((text) => h("span", { class: "badge" }, text)));
     };
     this.#redraw();
+  }
+
+  /** Three bars, and in words what they mean. @param {import("../lib/types.js").Connectedness | undefined} quality @param {Translator} t */
+  connection(quality, t) {
+    this.#signal.hidden = !quality;
+    if (!quality) return;
+    const { level, rtt_ms: rtt, loss, freezes } = quality;
+    const words = t.say(`connection.${level}`);
+    const more = t.say("connection.more", { rtt, loss: Math.round(loss * 1000) / 10, freezes });
+    this.#signal.dataset.level = level;
+    this.#signal.setAttribute("aria-label", `${words} ${more}`);
+    this.#signal.title = `${words} ${more}`;
   }
 }
 customElements.define("call-tile", CallTile);

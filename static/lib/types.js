@@ -39,6 +39,12 @@
  * @property {string} [mode_reason]
  * @property {boolean} [you]
  *
+ * @typedef {Object} Connectedness     how somebody's connection is now, as their browser told
+ * @property {"good"|"fair"|"poor"} level
+ * @property {number} rtt_ms
+ * @property {number} loss             the part of the packets to them that never came, 0 to 1
+ * @property {number} freezes          of their picture, in the last minute
+ *
  * @typedef {Object} ClientView        the whole state as one client may see it
  * @property {Phase} phase
  * @property {number} [rev]

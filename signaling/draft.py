@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
+from typing import Any, Final, Literal
 
 from msgspec.structs import force_setattr, replace
 
@@ -11,20 +12,24 @@ from signaling.effects import (
     AppointmentClosed,
     Audit,
     ClosePeers,
-    Decided,
     Effect,
+    Entry,
+    HandOff,
     Later,
     MediaModeChanged,
     Notify,
     Own,
     Step,
-    ToHandOff,
-    ToTell,
+    Told,
 )
 from signaling.index import derived, index_of, keep
 from signaling.messages import Ok, Outcome, StateEvent, WaitingChanged
+from signaling.record import Record, record_of
 from signaling.state import Connection, Room, Visit
 from signaling.state import Entry as QueueEntry
+
+_LATER: Final = Record("", "", 0, {})
+"""In the place of one that is made later."""
 
 
 class Draft:
@@ -38,6 +43,7 @@ class Draft:
         "entries",
         "fresh",
         "index",
+        "later",
         "now",
         "room",
         "said",
@@ -60,7 +66,8 @@ class Draft:
         """Whether what those who wait are shown of their provider may have changed, if only for a moment."""
         self.said: list[tuple[Collection[str], WaitingChanged]] = []
         """What of that was told in this step, and to whom."""
-        self.entries: list[Decided] = []
+        self.entries: list[Entry] = []
+        self.later: list[Later] = []
         self.effects: list[Effect] = []
         self.touched: dict[str, None] = {}
         """Visits that were put or dropped, in order."""
@@ -188,17 +195,21 @@ class Draft:
         message: StateEvent,
         *,
         own: Own | None = None,
-        later: Later | None = None,
+        later: tuple[str, Callable[[], Any]] | None = None,
         connection: str | None = None,
         close: int | None = None,
     ) -> None:
         """Number `message` and address it: to each of `to` once. Nothing is told to nobody.
 
-        `to`, and what fills one field of it `later`, are values that do not change any more, in this step or another.
+        `later` names a field of it, and how that is made: of values that do not change any more.
         """
         if to:
             self.seq += 1
-            self.entries.append(ToTell(to, message, self.seq, self.now, later, own, connection, close))
+            room = self.before
+            stamped = replace(message, epoch=room.epoch, seq=self.seq, at=self.now, version=room.version + 1)
+            self.entries.append(Told(tuple(to), stamped, connection, close, own))
+            if later is not None:
+                self.later.append((stamped, *later))
 
     def audit(self, action: str, by: str, target: str = "", detail: str = "") -> None:
         """Note it in the trail: ids and codes only."""
@@ -214,7 +225,9 @@ class Draft:
 
     def hand_off(self, visit: Visit, outcomes: Mapping[str, Outcome]) -> None:
         """Owe billing the record of a visit as it is now."""
-        self.entries.append(ToHandOff(visit, outcomes, self.now))
+        owed = HandOff(_LATER)
+        self.entries.append(owed)
+        self.later.append((owed, "record", partial(record_of, visit, outcomes, self.now)))
 
     def close_appointment(self, appointment: str, outcome: str) -> None:
         """Have the appointment's document say that its visit is over."""
@@ -241,4 +254,5 @@ class Draft:
         force_setattr(room, "version", self.before.version + 1)
         force_setattr(room, "seq", self.seq)
         force_setattr(room, "time", self.now)
-        return Step(room, tuple(self.entries), tuple(self.effects), Ok(version=room.version, visit=id, rev=rev))
+        reply = Ok(version=room.version, visit=id, rev=rev)
+        return Step(room, tuple(self.entries), tuple(self.effects), reply, tuple(self.later))

@@ -7,15 +7,15 @@ decided, so it does not matter when.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
-from signaling.messages import Ok, Outcome, StateEvent
-from signaling.record import Record, record_of
-from signaling.state import Room, Visit
+from signaling.messages import Ok, StateEvent
+from signaling.record import Record
+from signaling.state import Room
 
 
 class Own(Struct, frozen=True):
@@ -52,51 +52,6 @@ class HandOff(Struct, frozen=True):
     record: Record
 
 
-class Later(Struct, frozen=True):
-    """What of a message is made later: one field."""
-
-    field: str
-    make: Callable[[], Any]
-    """Pure, of values that do not change any more: whenever it is called, it returns the same."""
-
-
-class ToTell(Struct, frozen=True):
-    """A state event that was decided, and is not made yet."""
-
-    to: Collection[str]
-    """Participants, each once; it does not change any more."""
-    message: StateEvent
-    """As far as it is known: without its stamp, and without what is made `later`."""
-    seq: int
-    at: int
-    later: Later | None = None
-    own: Own | None = None
-    connection: str | None = None
-    close: int | None = None
-
-    def made(self, room: Room) -> Told:
-        """Return the event, stamped as one of `room` as it is after the step."""
-        later, epoch, version = self.later, room.epoch, room.version
-        if later is None:
-            message = replace(self.message, epoch=epoch, seq=self.seq, at=self.at, version=version)
-        else:
-            field = {later.field: later.make()}
-            message = replace(self.message, epoch=epoch, seq=self.seq, at=self.at, version=version, **field)
-        return Told(tuple(self.to), message, self.connection, self.close, self.own)
-
-
-class ToHandOff(Struct, frozen=True):
-    """A visit that closed, whose record is not made yet."""
-
-    visit: Visit
-    outcomes: Mapping[str, Outcome]
-    at: int
-
-    def made(self, _: Room) -> HandOff:
-        """Return its record."""
-        return HandOff(record_of(self.visit, self.outcomes, self.at))
-
-
 class Notify(Struct, frozen=True):
     """A webhook event; ids only."""
 
@@ -123,9 +78,6 @@ class AppointmentClosed(Struct, frozen=True):
 
 Entry = Told | HandOff | Notify | Audit | AppointmentClosed
 """Saved with the room."""
-Decided = ToTell | ToHandOff | Entry
-"""The same, some of it not made yet."""
-_TO_BE_MADE: Final = (ToTell, ToHandOff)
 
 
 class ClosePeers(Struct, frozen=True):
@@ -147,24 +99,32 @@ Effect = ClosePeers | MediaModeChanged
 """Derivable from the state again, so it may be lost."""
 
 
+Later = tuple[Struct, str, Callable[[], Any]]
+"""A value of this step that nobody has seen yet, a field of it, and how that is made.
+
+Making it is pure, and of values that do not change any more: whenever it is done, it comes out the same.
+"""
+
+
 class Step(Struct, frozen=True):
     """What `handle` decided. `room is` the very same object when nothing changed."""
 
     room: Room
-    decided: tuple[Decided, ...] = ()
+    said: tuple[Entry, ...] = ()
+    """The entries, but for what is made `later`."""
     effects: tuple[Effect, ...] = ()
     reply: Ok = Ok()
-    made: tuple[Entry, ...] | None = None
-    """`entries`, once they were read."""
+    later: tuple[Later, ...] = ()
+    """What nobody has asked for yet."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """What is saved with the room; made when it is first read."""
-        if self.made is None:
-            room = self.room
-            made = [one.made(room) if isinstance(one, _TO_BE_MADE) else one for one in self.decided]
-            force_setattr(self, "made", tuple(made))
-        return self.made or ()
+        if self.later:
+            for value, field, make in self.later:
+                force_setattr(value, field, make())
+            force_setattr(self, "later", ())
+        return self.said
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Step) and self._as_read() == other._as_read()

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from signaling.closing import close
 from signaling.draft import Draft
-from signaling.effects import Later, ToTell
+from signaling.effects import Told
 from signaling.errors import TooMany
 from signaling.events import Appointment
 from signaling.lookup import (
@@ -70,7 +70,7 @@ def demand_size(appointment: Appointment) -> None:
 
 def _tell(draft: Draft, visit: Visit) -> None:
     shown = partial(shown_appointment, draft.index.connected, visit)
-    draft.tell(provider_ids(visit), VisitChanged(appointment={}), later=Later("appointment", shown))
+    draft.tell(provider_ids(visit), VisitChanged(appointment={}), later=("appointment", shown))
 
 
 def tell_rev(draft: Draft) -> None:
@@ -90,7 +90,7 @@ def tell_rev(draft: Draft) -> None:
 def _told_rev(draft: Draft, visit: str) -> int | None:
     """Return the `rev` of a visit that this step told last: one that came late may hold several changes."""
     for entry in reversed(draft.entries):
-        if type(entry) is ToTell and getattr(entry.message, "visit", None) == visit:
+        if type(entry) is Told and getattr(entry.message, "visit", None) == visit:
             return getattr(entry.message, "rev", None)
     return None
 

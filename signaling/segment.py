@@ -8,7 +8,6 @@ from functools import partial
 from msgspec.structs import replace
 
 from signaling.draft import Draft
-from signaling.effects import Later
 from signaling.lookup import clients_inside, provider_ids
 from signaling.messages import (
     ParticipantChanged,
@@ -49,7 +48,7 @@ def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
     )
     told, company = _running(visit, again=again), Company(there, visit, everybody)
     for id in everybody:
-        draft.tell((id,), told, later=Later("participants", partial(company.seen_by, id)))
+        draft.tell((id,), told, later=("participants", partial(company.seen_by, id)))
     return visit
 
 
@@ -65,7 +64,7 @@ def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = 
         attendee = _audio_only_from(visit, attendee, participant, draft.now)
     attendees = {**visit.attendees, participant: attendee}
     visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
-    shown = Later("participants", partial(shown_participants, draft.index.connected, visit, participant))
+    shown = ("participants", partial(shown_participants, draft.index.connected, visit, participant))
     draft.tell((participant,), _running(visit, again=again), later=shown)
     tell_participant(draft, visit, participant, themselves=False)
     return visit
@@ -142,4 +141,4 @@ def tell_participant(draft: Draft, visit: Visit, participant: str, *, themselves
         for to in alike:
             if to:
                 shown = partial(shown_participant, draft.index.connected, visit, participant, to[0])
-                draft.tell(to, told, later=Later("participant", shown))
+                draft.tell(to, told, later=("participant", shown))

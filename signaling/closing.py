@@ -59,9 +59,9 @@ def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = No
     draft.audit("close", by, visit.id, whole)
     if visit.appointment is not None:
         draft.close_appointment(visit.appointment, whole)
-    draft.drop_visit(visit.id)
     late = {id: at for id, at in draft.room.closed.items() if at > draft.now - DAY}
-    draft.change(closed={**late, visit.id: draft.now})
+    late[visit.id] = draft.now
+    draft.drop_visit(visit.id, late)
     return visit
 
 

@@ -106,16 +106,19 @@ class Draft:
         index = self.index
         if old is None:
             index.opened(visit)
-        elif old.policy is not visit.policy:
-            self._judge_anew()
-        if old is None or old.phase is not visit.phase:
-            index.moved(visit.id, visit.phase)
-            self.stirred = True
+        else:
+            if old.policy is not visit.policy:
+                self._judge_anew()
+            if old.phase is visit.phase:
+                return visit
+        index.moved(visit.id, visit.phase)
+        self.stirred = True
         return visit
 
-    def drop_visit(self, id: str) -> None:
-        """Take a visit out of the room."""
+    def drop_visit(self, id: str, closed: dict[str, int]) -> None:
+        """Take a visit out of the room, which remembers those that are `closed` from now on."""
         gone = self._own_visits(id).pop(id)
+        force_setattr(self.room, "closed", closed)
         self.index.closed(gone)
         self.stirred = True
 

@@ -14,6 +14,7 @@ from signaling.lookup import (
     entry_of,
     hosts,
     is_connected,
+    live_visit,
     provider_ids,
     seat_of,
     situation_of,
@@ -267,7 +268,9 @@ def seat_meant(
     if entry is not None:
         found = entry_for(room, by, entry)
         return room.visits.get(found.visit or ""), found, found.participant
-    for visit in room.visits.values():
+    live = live_visit(room)
+    # The one in progress first: it is mostly meant, and a participant has one seat in all.
+    for visit in (live, *room.visits.values()) if live is not None else room.visits.values():
         if participant is not None and participant in visit.seats:
             visit_for(room, by, visit.id)
             return visit, entry_of(room, participant), participant

@@ -252,10 +252,10 @@ class Draft:
         id, rev = (visit.id, visit.rev) if visit is not None else (None, None)
         if not self.changed and not self.entries:
             return Step(self.before, (), tuple(self.effects), Ok(version=self.before.version, visit=id, rev=rev))
-        self.due()
-        room = self._own()
-        force_setattr(room, "version", self.before.version + 1)
+        assert not self._stale, "what was due has happened before"
+        room, version = self._own(), self.before.version + 1
+        force_setattr(room, "version", version)
         force_setattr(room, "seq", self.seq)
         force_setattr(room, "time", self.now)
-        reply = Ok(version=room.version, visit=id, rev=rev)
+        reply = Ok(version=version, visit=id, rev=rev)
         return Step(room, tuple(self.entries), tuple(self.effects), reply, tuple(self.later))

@@ -77,13 +77,9 @@ def tell_rev(draft: Draft) -> None:
     """Tell providers each `rev` that their next request is judged by, where no event of a changed phase does."""
     for id in draft.touched:
         before, visit = draft.before.visits.get(id), draft.room.visits.get(id)
-        if (
-            before is not None
-            and visit is not None
-            and visit.appointment
-            and visit.rev != before.rev
-            and (visit.phase is before.phase or _told_rev(draft, id) != visit.rev)
-        ):
+        if before is None or visit is None or visit.rev == before.rev or not visit.appointment:
+            continue
+        if visit.phase is before.phase or _told_rev(draft, id) != visit.rev:
             _tell(draft, visit)
 
 

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import Busy, NotFound, NotReady, Refused, TooMany
 from signaling.lookup import (
-    entry_of,
     hosts,
     live_visit,
     present_seats,
@@ -110,12 +109,13 @@ def _visit_of_walk_in(draft: Draft, entry: Entry) -> Visit:
 def _let_in(draft: Draft, visit: Visit, waiting: Iterable[Seat]) -> Visit:
     """Take seats out of the queue; return the visit with them in, and the audio-only flags of their check-ins."""
     providers, seats, attendees = provider_ids(visit), visit.seats.copy(), visit.attendees.copy()
+    entries, now = draft.room.entries, draft.now
     for seat in waiting:
         id = seat.participant
-        entry = entry_of(draft.room, id)
-        assert entry is not None, "a waiting seat has an entry"
+        assert seat.entry is not None, "a waiting seat has an entry"
+        entry = entries[seat.entry]
         leave_line(draft, entry, providers, "admitted")
-        seats[id] = moved(seat, IN, draft.now)
+        seats[id] = moved(seat, IN, now)
         camera = seat.checked_in is None or (seat.checked_in.devices.camera and entry.media == "video")
         attendee = attendees.get(id, AS_THEY_COME)
         attendees[id] = replace(attendee, mode=entry.media, reason=entry.media_reason, camera=camera)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import partial
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, Literal
 
 from msgspec.structs import force_setattr, replace
@@ -198,19 +197,23 @@ class Draft:
         message: StateEvent,
         *,
         own: Own | None = None,
-        later: tuple[str, Callable[[], Any]] | None = None,
+        later: tuple[Any, ...] | None = None,
         connection: str | None = None,
         close: int | None = None,
     ) -> None:
         """Number `message` and address it: to each of `to` once. Nothing is told to nobody.
 
-        `later` names a field of it, and how that is made: of values that do not change any more.
+        `later` is (a field of it, the pure function that makes it, its arguments): like `to`, values that do not
+        change any more.
         """
         if to:
             self.seq += 1
             room = self.before
             stamped = replace(message, epoch=room.epoch, seq=self.seq, at=self.now, version=room.version + 1)
-            self.entries.append(Told(tuple(to), stamped, connection, close, own))
+            told = Told(to, stamped, connection, close, own)  # type: ignore[arg-type]  # a tuple once it is read
+            self.entries.append(told)
+            if type(to) is not tuple:
+                self.later.append((told, "to", tuple, to))
             if later is not None:
                 self.later.append((stamped, *later))
 
@@ -230,7 +233,7 @@ class Draft:
         """Owe billing the record of a visit as it is now."""
         owed = HandOff(_LATER)
         self.entries.append(owed)
-        self.later.append((owed, "record", partial(record_of, visit, outcomes, self.now)))
+        self.later.append((owed, "record", record_of, visit, outcomes, self.now))
 
     def close_appointment(self, appointment: str, outcome: str) -> None:
         """Have the appointment's document say that its visit is over."""

@@ -7,7 +7,6 @@ decided, so it does not matter when.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -18,7 +17,7 @@ from signaling.record import Record
 from signaling.state import Room
 
 
-class Own(Struct, frozen=True):
+class Own(Struct, frozen=True, gc=False):
     """What of an event is told to each apart: one field of its message."""
 
     field: str
@@ -26,7 +25,7 @@ class Own(Struct, frozen=True):
     """By participant. For those who are not named, the message holds as it is."""
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, gc=False):
     """A state event and who may get it."""
 
     to: tuple[str, ...]
@@ -46,20 +45,20 @@ class Told(Struct, frozen=True):
         return replace(self.message, **{self.own.field: self.own.values[participant]})
 
 
-class HandOff(Struct, frozen=True):
+class HandOff(Struct, frozen=True, gc=False):
     """A closed visit's record, on its way to billing."""
 
     record: Record
 
 
-class Notify(Struct, frozen=True):
+class Notify(Struct, frozen=True, gc=False):
     """A webhook event; ids only."""
 
     type: Literal["client.ready", "client.left", "visit.started", "visit.ended", "visit.resumed", "visit.closed"]
     data: dict[str, Any]
 
 
-class Audit(Struct, frozen=True):
+class Audit(Struct, frozen=True, gc=False):
     """Who did what to whom, for the trail; ids and codes only."""
 
     action: str
@@ -69,7 +68,7 @@ class Audit(Struct, frozen=True):
     detail: str = ""
 
 
-class AppointmentClosed(Struct, frozen=True):
+class AppointmentClosed(Struct, frozen=True, gc=False):
     """The appointment's document is to say that its visit is over."""
 
     appointment: str
@@ -80,14 +79,14 @@ Entry = Told | HandOff | Notify | Audit | AppointmentClosed
 """Saved with the room."""
 
 
-class ClosePeers(Struct, frozen=True):
+class ClosePeers(Struct, frozen=True, gc=False):
     """Stop forwarding at once and close the peers: of one participant, or of the whole visit."""
 
     visit: str
     participant: str | None = None
 
 
-class MediaModeChanged(Struct, frozen=True):
+class MediaModeChanged(Struct, frozen=True, gc=False):
     """A participant's audio-only flag changed: forward their video, or do not."""
 
     visit: str
@@ -99,10 +98,10 @@ Effect = ClosePeers | MediaModeChanged
 """Derivable from the state again, so it may be lost."""
 
 
-Later = tuple[Struct, str, Callable[[], Any]]
-"""A value of this step that nobody has seen yet, a field of it, and how that is made.
+Later = tuple[Any, ...]
+"""(A value of this step that nobody has seen yet, a field of it, the function that makes it, its arguments).
 
-Making it is pure, and of values that do not change any more: whenever it is done, it comes out the same.
+The function is pure, and its arguments do not change any more: whenever it is called, it returns the same.
 """
 
 
@@ -121,8 +120,8 @@ class Step(Struct, frozen=True):
     def entries(self) -> tuple[Entry, ...]:
         """What is saved with the room; made when it is first read."""
         if self.later:
-            for value, field, make in self.later:
-                force_setattr(value, field, make())
+            for value, field, make, *of in self.later:
+                force_setattr(value, field, make(*of))
             force_setattr(self, "later", ())
         return self.said
 

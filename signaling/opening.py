@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from msgspec.structs import replace
 
@@ -69,8 +68,8 @@ def demand_size(appointment: Appointment) -> None:
 
 
 def _tell(draft: Draft, visit: Visit) -> None:
-    shown = partial(shown_appointment, draft.index.connected, visit)
-    draft.tell(provider_ids(visit), VisitChanged(appointment={}), later=("appointment", shown))
+    shown = ("appointment", shown_appointment, draft.index.connected, visit)
+    draft.tell(provider_ids(visit), VisitChanged(appointment={}), later=shown)
 
 
 def tell_rev(draft: Draft) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 from msgspec.structs import replace
 
@@ -48,7 +47,7 @@ def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
     )
     told, company = _running(visit, again=again), Company(there, visit, everybody)
     for id in everybody:
-        draft.tell((id,), told, later=("participants", partial(company.seen_by, id)))
+        draft.tell((id,), told, later=("participants", company.seen_by, id))
     return visit
 
 
@@ -64,7 +63,7 @@ def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = 
         attendee = _audio_only_from(visit, attendee, participant, draft.now)
     attendees = {**visit.attendees, participant: attendee}
     visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
-    shown = ("participants", partial(shown_participants, draft.index.connected, visit, participant))
+    shown = ("participants", shown_participants, draft.index.connected, visit, participant)
     draft.tell((participant,), _running(visit, again=again), later=shown)
     tell_participant(draft, visit, participant, themselves=False)
     return visit
@@ -140,5 +139,5 @@ def tell_participant(draft: Draft, visit: Visit, participant: str, *, themselves
             alike.insert(0 if side[0] == participant else 1, (participant,))
         for to in alike:
             if to:
-                shown = partial(shown_participant, draft.index.connected, visit, participant, to[0])
-                draft.tell(to, told, later=("participant", shown))
+                shown = ("participant", shown_participant, draft.index.connected, visit, participant, to[0])
+                draft.tell(to, told, later=shown)

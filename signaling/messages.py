@@ -349,7 +349,7 @@ RoomRequest = (
 # --- From the server --------------------------------------------------------------------------------
 
 
-class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
     """Anything the server sends."""
 
 

@@ -18,7 +18,6 @@ from signaling.lookup import (
 from signaling.messages import (
     ClientReady,
     Outcome,
-    QueueEntered,
     QueueLeft,
     VisitChanged,
     VisitClosed,
@@ -28,10 +27,10 @@ from signaling.outages import FAULT, failed_during
 from signaling.policy import Policy
 from signaling.proposals import GROUP_LIMIT
 from signaling.rejoining import tell_agreed
+from signaling.seats import tell_entered
 from signaling.segment import join_segment, with_company
 from signaling.shown import (
     shown_appointment,
-    shown_entry,
 )
 from signaling.state import CLOSED, ENDED, IN_PROGRESS, REJOIN_PENDING, SCHEDULED, Interval, Seat, Visit
 
@@ -69,20 +68,17 @@ def demand_size(appointment: Appointment) -> None:
 
 
 def _tell(draft: Draft, visit: Visit) -> None:
-    draft.tell(provider_ids(visit), VisitChanged(appointment=shown_appointment(draft.room, visit)))
+    shown = ("appointment", shown_appointment, draft.index.connected, visit)
+    draft.tell(provider_ids(visit), VisitChanged(appointment={}), later=shown)
 
 
 def tell_rev(draft: Draft) -> None:
     """Tell providers each `rev` that their next request is judged by, where no event of a changed phase does."""
-    for id in list(draft.touched):
+    for id in draft.touched:
         before, visit = draft.before.visits.get(id), draft.room.visits.get(id)
-        if (
-            before is not None
-            and visit is not None
-            and visit.appointment
-            and visit.rev != before.rev
-            and (visit.phase is before.phase or _told_rev(draft, id) != visit.rev)
-        ):
+        if before is None or visit is None or visit.rev == before.rev or not visit.appointment:
+            continue
+        if visit.phase is before.phase or _told_rev(draft, id) != visit.rev:
             _tell(draft, visit)
 
 
@@ -145,7 +141,7 @@ def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
     new = [id for id in provider_ids(visit) if id not in provider_ids(before)]
     gone = [id for id in provider_ids(before) if id not in provider_ids(visit)]
     for entry in entries:
-        draft.tell(new, QueueEntered(entry=shown_entry(entry, visit)))
+        tell_entered(draft, new, entry, visit)
         if not entry.acknowledged:
             draft.tell(new, ClientReady(entry=entry.id))  # the arrival is news to them
         draft.tell(gone, QueueLeft(entry=entry.id, reason="closed"))

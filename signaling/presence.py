@@ -102,7 +102,7 @@ def _presence_changed(draft: Draft, participant: str) -> None:
     visit = live_visit(draft.room)
     if visit is not None and _is_in(visit, participant):
         draft.put_visit(with_company(draft, visit))
-        tell_participant(draft, visit, participant, besides=participant)
+        tell_participant(draft, visit, participant, themselves=False)
 
 
 def _is_in(visit: Visit, participant: str) -> bool:

@@ -166,7 +166,8 @@ def settle(draft: Draft, now: int) -> None:
         # An alarm that rings late must not lengthen a segment, nor a window: billing would hear of it.
         draft.at(due)
         _settle_one(draft)
-    draft.at(now)
+    if now > draft.now:
+        draft.at(now)
 
 
 def _settle_one(draft: Draft) -> None:

@@ -76,6 +76,7 @@ class Media:
         sdp: str,
         audio_only: bool,
         others: Sequence[str] = (),
+        leads: Sequence[str] = (),
         room: str = "",
         warm: bool = False,
     ) -> Answer:

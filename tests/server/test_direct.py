@@ -1,4 +1,4 @@
-"""Two browsers without a server between them: their words go from one to the other, over any nodes, and nowhere else."""
+"""Two browsers without a server between them: their words go from one to the other, at any nodes, and nowhere else."""
 
 from __future__ import annotations
 

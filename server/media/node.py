@@ -8,12 +8,12 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from aiortc import RTCIceServer
 
-from server.media import answering, ice
+from server.media import answering, feedback, fitting, ice
 from server.media.alive import Turn
 from server.media.alone import Alone
 from server.media.contract import KINDS, Answer, Counts, FactKind, MediaFact, Renegotiate, Track
@@ -90,17 +90,20 @@ class MediaNode:
         sdp: str,
         audio_only: bool,
         others: Sequence[str] = (),
+        leads: Collection[str] = (),
         room: str = "",
         warm: bool = False,
     ) -> Answer:
         """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else whatever the offer says.
 
         `others`: who else is expected in the visit. If it is one, the answer says so of lines that carry nobody yet.
+        `leads`: the visit's providers, who are shown before the others where not everybody can be.
         `warm`: the browser connected this peer beforehand, as one of `room`. Raise `NotFound` if that is not here, or
         gone: what it offers can be answered by no other.
         """
         offered = answering.read(sdp)
         here = self._visits.setdefault(visit, Visit(visit))
+        here.leads = frozenset(leads)
         person = here.people.setdefault(participant, Participant(participant))
         try:
             attached = self._attached(here, person, peer, room=room, round=round, warm=warm)
@@ -204,7 +207,9 @@ class MediaNode:
         here = self._visits.get(visit)
         people = here.people if here else {}
         for name in list(people) if participant is None else [participant]:
-            if (person := people.pop(name, None)) is not None:
+            if here is not None and (person := people.pop(name, None)) is not None:
+                # Somebody may stay in the visit, at another device, and their network is looked at anew.
+                self._tell(here, person, [], [], fitting.rest(person, self._monotonic()))
                 for peer in list(person.peers):
                     self._drop(person, peer)
         for key in [key for key in self._early if key[0] == visit and participant in {None, key[1]}]:
@@ -256,7 +261,7 @@ class MediaNode:
         """Forget a participant without peers, and a visit without participants."""
         if person.peers or here.people.get(person.name) is not person:
             return
-        self._tell(here, person, person.transport.end(), person.video.end())
+        self._tell(here, person, person.transport.end(), person.video.end(), fitting.rest(person, self._monotonic()))
         del here.people[person.name]
         if not here.people and self._visits.get(here.name) is here:
             del self._visits[here.name]
@@ -278,7 +283,7 @@ class MediaNode:
             self._timer = None
 
     def _sweep(self) -> None:
-        """Look after everything once: facts, peers that never connected, keyframes that could not be asked for yet."""
+        """Look after everything once: facts, networks, peers that never connected, keyframes still to be asked for."""
         self._timer = None
         self._wake()
         now = self._monotonic()
@@ -287,6 +292,7 @@ class MediaNode:
         for here in list(self._visits.values()):
             for person in list(here.people.values()):
                 self._look_after(here, person, now)
+            self._fit(here, now)
         self.alone.look_after(now, connect_within=CONNECT_WITHIN)
         self._rest()
 
@@ -298,6 +304,7 @@ class MediaNode:
                 self._drop(person, name)
                 continue
             peer.find_way()
+            peer.congestion.look(now)
             peer.knock(now)
             for line in peer.lines.values():
                 if line.source.wanted and line.source.live:
@@ -306,6 +313,16 @@ class MediaNode:
         if len(person.peers) < known:
             self._tidy(here, person)
             self._wire(here)
+
+    def _fit(self, here: Visit, now: float) -> None:
+        """Withhold pictures from networks that do not carry them, and tell so."""
+        turns, changed = fitting.look(here, now)
+        if changed:
+            self._wire(here)
+        for person, turn in turns:
+            self._tell(here, person, [], [], [turn])
+        for sources, rate in fitting.limits(here, now):
+            feedback.limit(sources, rate)
 
     def _feel(self, here: Visit, person: Participant) -> None:
         """Tell what has begun or ended for a participant, or is in doubt."""
@@ -318,12 +335,12 @@ class MediaNode:
             self._fact(MediaFact(here.name, person.name, kind, self._clock()))
         self._tell(here, person, *turns)
 
-    def _tell(self, here: Visit, person: Participant, transport: list[Turn], video: list[Turn]) -> None:
-        """Tell it in the node's time; of one thing never backwards, should the clock have been corrected."""
+    def _tell(self, here: Visit, person: Participant, *changes: list[Turn]) -> None:
+        """Tell changes of each of the `KINDS`, in the node's time; of one thing never backwards, if a clock was set."""
         between = self._clock() - self._monotonic() * 1000
         if abs(between - self._between) > SAME_TIME:
             self._between = between
-        for kind, turns in enumerate((transport, video)):
+        for kind, turns in enumerate(changes):
             for turn in turns:
                 at = max(person.told_at[kind], round(turn.at * 1000 + self._between))
                 person.told_at[kind] = at

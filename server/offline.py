@@ -218,10 +218,9 @@ class EndsAnyway:
         """Keep here what nodes that are no more have left."""
         found = {path: self._read(path) for path in self._left}
         self._kept += [kept for ends in found.values() for kept in ends if kept not in self._kept]
-        if any(found.values()):
-            await self._write()
-        for path in found:
-            path.unlink(missing_ok=True)
+        if any(found.values()) and await self._write():
+            for path in found:
+                path.unlink(missing_ok=True)
 
     def _read(self, path: Path) -> list[Kept]:
         try:
@@ -235,7 +234,8 @@ class EndsAnyway:
             logger.error("%s cannot be read and was put aside: it tells of visits that ended", aside)  # noqa: TRY400
             return []
 
-    async def _write(self) -> None:
+    async def _write(self) -> bool:
+        """Write down what is kept; tell whether that went well."""
         async with self._writing:
             sealed = self._sealer.seal(0, _NAME, 0, msgspec.msgpack.encode(self._kept)) if self._kept else None
             try:
@@ -243,6 +243,8 @@ class EndsAnyway:
             except OSError as error:
                 # A full disk must keep nobody in a visit; what was ended is still saved unless we die before.
                 logger.error("%s cannot be written: %s", self._path, error.strerror)  # noqa: TRY400
+                return False
+            return True
 
 
 def _answered(asking: asyncio.Future[Ok]) -> bool:

@@ -208,6 +208,25 @@ async def test_what_a_node_left_that_is_no_more_is_kept_and_saved_by_another(sce
     assert len(await scene.segments()) == 1
 
 
+async def test_what_cannot_be_written_anew_stays_where_another_left_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.away()
+    await scene.ask(HOST, END)
+    (scene.path.parent / "heir").mkdir()
+    heir = Scene(scene.house, scene.path.parent / "heir", left=[scene.path])
+    heir.away()
+
+    def full(path: Path, content: bytes | None) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(offline, "_replace", full)
+    async with heir.ends:
+        assert heir.ends.waiting == 1
+
+    assert scene.path.exists()
+
+
 async def test_a_file_that_cannot_be_read_is_put_aside(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     scene.away()
     await scene.ask(HOST, END)

@@ -104,6 +104,9 @@ def _of(room: Room, visit: Visit, participant: str) -> dict[str, Any]:
     }
     if attendee.mode == "audio" and attendee.reason is not None:
         shown["mode_reason"] = attendee.reason
+    log = visit.media.get(participant)
+    if log is not None and log.weak:
+        shown["network"] = "weak"
     return shown
 
 

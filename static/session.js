@@ -5,6 +5,7 @@ import { Chat } from "./lib/chat.js";
 import { newId, systemClock } from "./lib/clock.js";
 import { shownOthers, silentLeads } from "./lib/group.js";
 import { Call } from "./lib/media.js";
+import { Moving } from "./lib/moving.js";
 import { Measuring } from "./lib/quality.js";
 import { Speaking } from "./lib/speaking.js";
 
@@ -46,6 +47,7 @@ export class Session {
 
   #chat;
   #speaking = new Speaking();
+  #moving = new Moving();
   #measuring;
   /** How the connections of this visit's people are, as a provider is told. @type {Map<string, import("./lib/types.js").Connectedness>} */
   #qualities = new Map();
@@ -171,10 +173,12 @@ export class Session {
     this.call.close();
   }
 
-  /** Who speaks is looked at by and by: a frame around the picture, and no picture moves. */
+  /** Who speaks, and whose picture stands still, is looked at by and by: no picture moves for it. */
   #listen() {
     this.#callOffListening();
-    this.#stage?.speaking(this.#speaking.hear(this.call.levels(), systemClock.now()));
+    const now = systemClock.now();
+    this.#stage?.speaking(this.#speaking.hear(this.call.levels(), now));
+    if (this.#stage && !document.hidden) this.#stage.still(this.#moving.look(this.#stage.frames, now));
     this.#callOffListening = systemClock.after(LISTEN, () => this.#listen());
     this.#learn();
   }
@@ -235,6 +239,7 @@ export class Session {
         call: this.call.state,
         line: this.#connection.state,
         audioOnly: this.#self.audioOnly,
+        weak: this.#participants.some(({ you, network }) => you && network === "weak"),
         qualities: this.#qualities,
       },
       this.#t,

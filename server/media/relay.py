@@ -17,6 +17,7 @@ from server.media import rtcp
 from server.media.alive import PATIENCE
 from server.media.formats import Formats, payload_types
 from server.media.limits import KEYFRAMES, REPEATS, Bucket
+from server.media.reception import Meter, Reception
 from server.media.rtp import FIXED, FIXED_LENGTH, HAS_PADDING, HEAD, SHORT, Extensions, Malformed
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ REMB_LIFE: Final = 5.0
 class Path:
     """The way out to one peer: what protects a packet and where it goes. Closed until the handshake is done."""
 
-    __slots__ = ("address", "name", "open", "protect", "protect_rtcp", "repeats", "sendto")
+    __slots__ = ("address", "name", "open", "protect", "protect_rtcp", "reception", "repeats", "sendto")
 
     def __init__(self, name: str) -> None:
         """`name` is for the log: ids only."""
@@ -47,6 +48,7 @@ class Path:
         self.address: tuple[str, int] | None = None
         self.repeats = Bucket(REPEATS)
         """What the peer may still ask for once more."""
+        self.reception = Reception()
 
     def rtcp(self, compound: bytes) -> None:
         """Send an RTCP compound, if the peer can be reached."""
@@ -205,8 +207,8 @@ class Source:
     """What one line of a peer sends: a stream, its retransmissions, and the sinks they go to."""
 
     __slots__ = (
-        "_asked_at", "_keyframes", "_rembs", "first_at", "formats", "kind", "last_at", "live", "path", "reporter",
-        "rtx_ssrc", "ssrc", "wanted",
+        "_asked_at", "_keyframes", "_rembs", "cap", "first_at", "formats", "kind", "last_at", "live", "meter", "number", "octets",
+        "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted",
     )  # fmt: skip
 
     def __init__(self, path: Path, kind: str, reporter: int) -> None:
@@ -224,6 +226,13 @@ class Source:
         self.last_at: float | None = None
         self.wanted = False
         """Whether a keyframe is to be asked for as soon as it can be."""
+        self.number = 0
+        """The last packet's sequence number."""
+        self.received = 0
+        self.octets = 0
+        self.meter = Meter()
+        self.cap: int | None = None
+        """Bits a second that the sender may not exceed, whatever its receivers can take; None: no such limit."""
         self._asked_at = -KEYFRAME_INTERVAL
         self._keyframes = Bucket(KEYFRAMES)
         self._rembs: dict[Sink, tuple[float, int]] = {}
@@ -253,6 +262,9 @@ class Source:
             self.first_at = now
         self.last_at = now
         head = HEAD.unpack_from(packet)
+        self.number = head[2]
+        self.received += 1
+        self.octets += len(packet)
         for sink in self.live:
             try:
                 sink.send(head, packet, now)
@@ -293,9 +305,14 @@ class Source:
             self.feedback(rtcp.write_pli(self.reporter, self.ssrc))
 
     def estimate(self, sink: Sink, rate: int, now: float) -> int:
-        """Remember how many bits a second `sink` can take; return what the slowest of all sinks can."""
+        """Remember how many bits a second `sink` can take; return what the sender may send."""
         self._rembs[sink] = now, rate
-        return min(rate for at, rate in self._rembs.values() if now - at < REMB_LIFE)
+        return self.allowed(now) or 0
+
+    def allowed(self, now: float) -> int | None:
+        """Return how many bits a second the slowest of all sinks can take, and the cap allows; None: nobody says."""
+        limits = [rate for at, rate in self._rembs.values() if now - at < REMB_LIFE]
+        return min([*limits, self.cap] if self.cap is not None else limits, default=None)
 
 
 def is_whole(packet: bytes) -> bool:

@@ -1,6 +1,6 @@
 /** A provider's state: the room's view, with each event since folded in. Nothing here is mutated. */
 
-import { withParticipant } from "./visit.js";
+import { withMode, withParticipant } from "./visit.js";
 
 /** @typedef {import("./types.js").ProviderView} ProviderView */
 /** @typedef {import("./types.js").RoomVisit} RoomVisit */
@@ -52,12 +52,9 @@ const FOLD = {
     }),
   "visit.closed": (view, { visit, outcome }) => withOutcome(withoutVisit(view, visit, "closed"), visit, outcome),
   "visit.changed": (view, { appointment }) => ({ ...view, appointments: withAppointment(view.appointments, appointment) }),
-  "media.mode": (view, { participant, mode }) => ({
+  "media.mode": (view, message) => ({
     ...view,
-    visits: view.visits.map((visit) => ({
-      ...visit,
-      participants: visit.participants.map((one) => (one.id === participant ? { ...one, mode } : one)),
-    })),
+    visits: view.visits.map((visit) => ({ ...visit, participants: withMode(visit.participants, message) })),
   }),
   "participant.changed": (view, { visit, participant }) => ({
     ...view,

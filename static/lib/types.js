@@ -38,6 +38,7 @@
  * @property {boolean} [screen]
  * @property {Mode} [mode]
  * @property {string} [mode_reason]
+ * @property {"weak"} [network]        no picture gets through to them, or none from them: the server holds it back
  * @property {boolean} [you]
  *
  * @typedef {Object} Connectedness     how somebody's connection is now, as their browser told

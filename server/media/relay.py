@@ -207,8 +207,8 @@ class Source:
     """What one line of a peer sends: a stream, its retransmissions, and the sinks they go to."""
 
     __slots__ = (
-        "_asked_at", "_keyframes", "_rembs", "cap", "first_at", "formats", "kind", "last_at", "live", "meter", "number", "octets",
-        "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted",
+        "_asked_at", "_keyframes", "_rembs", "cap", "first_at", "formats", "kind", "last_at", "live", "meter", "number",
+        "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted",
     )  # fmt: skip
 
     def __init__(self, path: Path, kind: str, reporter: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from server.media import rtcp
+from server.media.congestion import Congestion
 from server.media.relay import Path, Sink, Source
 from server.media.rtcp import Block, Part
 
@@ -15,10 +16,17 @@ MAX_RATE = 1 << 40
 
 
 def receive(
-    compound: bytes, sources: Mapping[int, Source], sinks: Mapping[int, Sink], now: float, *, speaks: bool = True
+    compound: bytes,
+    sources: Mapping[int, Source],
+    sinks: Mapping[int, Sink],
+    now: float,
+    *,
+    congestion: Congestion,
+    speaks: bool = True,
 ) -> None:
     """Pass on what one peer says about the streams it sends (`sources`) and gets (`sinks`, both by SSRC).
 
+    `congestion`: its own part in congestion control.
     `speaks`: this peer is its participant's newest; the estimates of an older one, soon to be closed, hold nobody back.
     """
     for part in rtcp.parts(compound):
@@ -34,7 +42,9 @@ def receive(
                 _keyframe([rtcp.media_ssrc(part)], sinks, now)
             case rtcp.PAYLOAD_FEEDBACK, rtcp.FIR:
                 _keyframe(rtcp.fir_ssrcs(part), sinks, now)
-            case rtcp.PAYLOAD_FEEDBACK, rtcp.APPLICATION if speaks:
+            case rtcp.TRANSPORT_FEEDBACK, rtcp.ARRIVALS:
+                congestion.told(part, now)
+            case rtcp.PAYLOAD_FEEDBACK, rtcp.APPLICATION if speaks and congestion.path.shift is None:
                 _remb(part, sinks, now)
             case _:
                 pass
@@ -116,6 +126,8 @@ def _remb(part: Part, sinks: Mapping[int, Sink], now: float) -> None:
 
 def limit(sources: Sequence[Source], rate: int) -> None:
     """Tell the sender of `sources`, one peer's, how many bits a second they may take together."""
+    for source in sources:
+        source.limited = True
     streams = [ssrc for source in sources for ssrc in (source.ssrc, source.rtx_ssrc) if ssrc is not None]
     sources[0].feedback(rtcp.write_remb(sources[0].reporter, rate, streams))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from server.media.alive import PATIENCE, Turn
+from server.media.congestion import UNLIMITED
 from server.media.peer import Peer
 from server.media.reception import Reading, lost
 from server.media.relay import Sink, Source
@@ -15,7 +16,7 @@ VOICE: Final = 45_000
 LITTLE: Final = 100_000
 """What a picture may take that nobody gets now, or whose network is in doubt: it is back at once, if small."""
 PLENTY: Final = 5_000_000
-"""What a sender is told that nothing holds back any more."""
+"""What a picture may take that nothing holds back, beside one that something does."""
 REPEAT: Final = 2.0
 """Seconds until a limit is told again: who is to hear of it may lose packets."""
 
@@ -62,8 +63,8 @@ def limits(here: Visit, now: float) -> list[tuple[list[Source], int]]:
             if attached.peer.path.open and (fresh or late):
                 attached.limited_at = now
                 allowed = [source.allowed(now) for source in pictures]
-                total = sum(PLENTY if rate is None else rate for rate in allowed)
-                found.append((pictures, total + VOICE))
+                total = sum(PLENTY if rate is None else rate for rate in allowed) + VOICE
+                found.append((pictures, total if any(rate is not None for rate in allowed) else UNLIMITED))
     return found
 
 

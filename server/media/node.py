@@ -302,6 +302,7 @@ class MediaNode:
                 self._drop(person, name)
                 continue
             peer.look_after(now)
+            peer.congestion.look(now)
             for line in peer.lines.values():
                 if line.source.wanted and line.source.live:
                     line.source.ask_keyframe(now)

@@ -36,7 +36,7 @@ REMB_LIFE: Final = 5.0
 class Path:
     """The way out to one peer: what protects a packet and where it goes. Closed until the handshake is done."""
 
-    __slots__ = ("address", "name", "open", "protect", "protect_rtcp", "reception", "repeats", "sendto")
+    __slots__ = ("address", "name", "open", "protect", "protect_rtcp", "reception", "repeats", "sendto", "shift")
 
     def __init__(self, name: str) -> None:
         """`name` is for the log: ids only."""
@@ -49,6 +49,8 @@ class Path:
         self.repeats = Bucket(REPEATS)
         """What the peer may still ask for once more."""
         self.reception = Reception()
+        self.shift: int | None = None
+        """What is added to transport-wide numbers that go this way; None: they are left out."""
 
     def rtcp(self, compound: bytes) -> None:
         """Send an RTCP compound, if the peer can be reached."""
@@ -156,8 +158,8 @@ class Sink:
             self._top_at = now
         elif self._is_straggler(out, now):
             return
-        first, middle, body = self._extensions.rewrite(packet)
         path = self.path
+        first, middle, body = self._extensions.rewrite(packet, path.shift)
         path.sendto(path.protect(FIXED.pack(first, kind, out, stamp, self.ssrc) + middle + packet[body:]), path.address)
         self.packets += 1
 
@@ -174,7 +176,8 @@ class Sink:
         if (out - self._repair_top) & 0xFFFF < 0x8000:
             self._repair_top = out
         stamp = (timestamp + self.timestamp_shift) & 0xFFFFFFFF
-        first, middle, body = self._extensions.rewrite(packet)
+        path = self.path
+        first, middle, body = self._extensions.rewrite(packet, path.shift)
         payload = packet[body:]
         padding = payload[-1] if first & HAS_PADDING and payload else 0
         if len(payload) - padding >= 2:  # else it is padding alone, sent to probe the bandwidth
@@ -182,7 +185,6 @@ class Sink:
             if self._is_straggler(original, now):
                 return
             payload = SHORT.pack(original) + payload[2:]
-        path = self.path
         path.sendto(path.protect(FIXED.pack(first, kind, out, stamp, self.rtx_ssrc) + middle + payload), path.address)
         self.packets += 1
 
@@ -207,8 +209,8 @@ class Source:
     """What one line of a peer sends: a stream, its retransmissions, and the sinks they go to."""
 
     __slots__ = (
-        "_asked_at", "_keyframes", "_rembs", "cap", "first_at", "formats", "kind", "last_at", "live", "meter", "number",
-        "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted",
+        "_asked_at", "_keyframes", "_rembs", "cap", "first_at", "formats", "kind", "last_at", "limited", "live", "meter",
+        "number", "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted", "watch",
     )  # fmt: skip
 
     def __init__(self, path: Path, kind: str, reporter: int) -> None:
@@ -226,6 +228,10 @@ class Source:
         self.last_at: float | None = None
         self.wanted = False
         """Whether a keyframe is to be asked for as soon as it can be."""
+        self.limited = False
+        """Whether its sender was told a limit, and keeps to it."""
+        self.watch: Callable[[bytes, float], None] | None = None
+        """Is shown each packet before it goes on."""
         self.number = 0
         """The last packet's sequence number."""
         self.received = 0
@@ -261,6 +267,8 @@ class Source:
         if self.last_at is None or now - self.last_at >= PATIENCE:
             self.first_at = now
         self.last_at = now
+        if self.watch is not None:
+            self.watch(packet, now)
         head = HEAD.unpack_from(packet)
         self.number = head[2]
         self.received += 1
@@ -275,6 +283,8 @@ class Source:
 
     def forward_repair(self, packet: bytes, now: float) -> None:
         """Send one retransmission to all sinks."""
+        if self.watch is not None:
+            self.watch(packet, now)
         head = HEAD.unpack_from(packet)
         for sink in self.live:
             try:

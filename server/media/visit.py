@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from server.media import congestion
 from server.media.adaptation import RECEIVING, SENDING, Adaptation
 from server.media.alive import Pulse, Turn
 from server.media.contract import Renegotiate, Track
@@ -122,7 +123,15 @@ class Visit:
                 elif newest and peer is not answering and not peer.lock.locked() and wish != attached.asked:
                     attached.asked = wish
                     wishes.append(Renegotiate(self.name, name, peer_id, *wish))
+        self.settle()
         return wishes
+
+    def settle(self) -> None:
+        """Decide whose word about the network each sender of pictures hears."""
+        peers = [attached.peer for person in self.people.values() for attached in person.peers.values()]
+        congestion.settle(
+            {peer.congestion: peer.numbered() for peer in peers}, [peer.congestion for peer in peers if peer.newest]
+        )
 
     def shows(self, sender: str, receiver: str) -> bool:
         """Tell whether pictures of one go to another: they are not audio only, and both networks carry them."""

@@ -167,6 +167,12 @@ export function endedVisits(view) {
   return view.visits.filter(({ phase }) => phase === "ended" || phase === "rejoin_pending");
 }
 
+/** Whether a session may begin at any click: somebody is ready, or this provider has agreed to go on. @param {ProviderView} view */
+export function awaits(view) {
+  const ready = [...view.waiting, ...view.unverified].some(({ away }) => away !== true);
+  return liveVisits(view).length === 0 && (ready || view.visits.some(({ phase, mine }) => phase === "rejoin_pending" && mine === true));
+}
+
 /** Who is ready and was not noticed yet, first come first. @param {ProviderView} view @returns {Entry[]} */
 export function unnoticed(view) {
   return [...view.waiting, ...view.unverified]

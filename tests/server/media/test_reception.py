@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.media import feedback, rtcp
+from server.media.congestion import Congestion
 from server.media.reception import FEWEST, Meter, Reading, Reception, lost
 from server.media.rtcp import Block, SenderInfo
 from tests.server.media.packets import CHROMIUM_VIDEO, FIREFOX_VIDEO, End, join, rtp
@@ -33,7 +34,9 @@ class Call:
         self.bob_says(Block(700, fraction << 24, self.highest, 0, 0, 0))
 
     def bob_says(self, block: Block) -> None:
-        feedback.receive(rtcp.write_rr(9, [block]), {}, {700: self.sink}, self.now)
+        feedback.receive(
+            rtcp.write_rr(9, [block]), {}, {700: self.sink}, self.now, congestion=Congestion(self.bob.path)
+        )
 
     @property
     def reading(self) -> Reading:
@@ -89,7 +92,13 @@ def test_the_round_trip_is_from_the_node_to_the_receiver_and_back() -> None:
     call = Call()
     call.sends(1)
     ntp = 0xE000_1234_5678_9ABC
-    feedback.receive(rtcp.write_sr(SenderInfo(5, ntp, 1000, 30, 9000)), {5: call.source}, {}, 10.0)
+    feedback.receive(
+        rtcp.write_sr(SenderInfo(5, ntp, 1000, 30, 9000)),
+        {5: call.source},
+        {},
+        10.0,
+        congestion=Congestion(call.bob.path),
+    )
 
     call.now = 10.45
     call.bob_says(Block(700, 0, 3000, 0, 0x1234_5678, 65_536 // 4))  # Bob kept it for a quarter of a second
@@ -104,7 +113,9 @@ def test_the_round_trip_is_from_the_node_to_the_receiver_and_back() -> None:
 def test_an_estimate_is_the_whole_peers_and_grows_stale() -> None:
     call = Call()
     call.sends(1)
-    feedback.receive(rtcp.write_remb(9, 200_000, [700]), {}, {700: call.sink}, 1.0)
+    feedback.receive(
+        rtcp.write_remb(9, 200_000, [700]), {}, {700: call.sink}, 1.0, congestion=Congestion(call.bob.path)
+    )
 
     assert call.bob.path.reception.reading(2.0, 90_000) == Reading(estimate=200_000, rate=90_000)
     assert call.bob.path.reception.reading(6.1).estimate is None

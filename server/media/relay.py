@@ -210,8 +210,9 @@ class Source:
     """What one line of a peer sends: a stream, its retransmissions, and the sinks they go to."""
 
     __slots__ = (
-        "_asked_at", "_keyframes", "_rembs", "cap", "first_at", "floor", "formats", "kind", "last_at", "limited", "live",
-        "loudness", "meter", "number", "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted", "watch",
+        "_asked_at", "_keyframes", "_rembs", "cap", "first_at", "floor", "formats", "kind", "last_at", "limited",
+        "live", "loudness", "meter", "number", "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted",
+        "watch",
     )  # fmt: skip
 
     def __init__(self, path: Path, kind: str, reporter: int) -> None:

@@ -1,4 +1,4 @@
-"""A network that loses packets, or breaks: what one page gets from the server, and sends to it, comes by way of this."""
+"""A network that loses packets, or breaks: what a page gets from the server, and sends to it, comes by way of this."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import { newId, systemClock } from "./lib/clock.js";
 import { shownOthers, silentLeads } from "./lib/group.js";
 import { Moving } from "./lib/moving.js";
 import { Measuring } from "./lib/quality.js";
+import { watchNetwork } from "./lib/network.js";
 import { Speaking } from "./lib/speaking.js";
 import { Warm } from "./lib/warm.js";
 import { Ways } from "./lib/ways.js";
@@ -96,6 +97,8 @@ export class Session {
     this.#warm = new Warm(making);
     this.call = new Ways({ ...making, makeStream: () => new MediaStream() });
     this.#measuring = new Measuring({ peers: () => this.call.peers, tell: (quality) => connection.tell("media.stats", quality), clock: systemClock });
+    const { connection: network } = /** @type {{connection?: import("./lib/network.js").NetworkInformation}} */ (navigator);
+    watchNetwork({ window, connection: network }, () => this.call.moved(), signal);
     this.call.on("state", () => this.#tell());
     this.call.on("remotes", () => this.#tell());
     self.on(

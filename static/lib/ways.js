@@ -113,6 +113,12 @@ export class Ways extends Emitter {
     this.#direct?.again();
   }
 
+  /** The network may be another one. Where only the other browser may offer, a way that is lost is noticed and given up. */
+  moved() {
+    this.#direct?.again();
+    this.#call.moved();
+  }
+
   resume() {
     this.#direct?.resume();
     this.#call.resume();

@@ -16,7 +16,9 @@ OFFERED = """async (others) => {
   const own = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
   const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   for (const track of own.getTracks()) pc.addTransceiver(track, { direction: "sendrecv" });
-  for (let n = 1; n < others; n++) for (const kind of ["audio", "video"]) pc.addTransceiver(kind, { direction: "recvonly" });
+  for (let n = 1; n < others; n++) {
+    for (const kind of ["audio", "video"]) pc.addTransceiver(kind, { direction: "recvonly" });
+  }
   pc.addTransceiver("video", { direction: "recvonly" }); // a screen
   await pc.setLocalDescription();
   const { sdp } = pc.localDescription;

@@ -217,3 +217,18 @@ async def test_a_picture_that_nobody_gets_takes_little(stage: Stage) -> None:
     assert group.sees("bob") == {"cat"}
     assert group.peer("ann").lines["1"].source.cap == LITTLE
     assert group.peer("bob").lines["1"].source.cap == LOW
+
+
+async def test_twelve_and_their_provider_get_one_another_and_eleven_low_pictures_fit(stage: Stage) -> None:
+    group = Group(stage)
+    names = [f"client {number}" for number in range(12)]
+    await group.comes("dr", *names)
+    everybody = group.probes.keys()
+
+    await group.goes_on(1, speaks="dr")
+
+    assert all(group.sees(name) == everybody - {name} for name in everybody)
+    for name in everybody:
+        assert sorted(len(numbers) for numbers in (await group.streams(name)).values()) == [2 * EACH] * 24
+    caps = [group.peer(name).lines["1"].source.cap for name in names]
+    assert caps == [LOW] * 12

@@ -115,7 +115,7 @@ class Visit:
                 attached.carried, left = assign(receiving, wanted, attached.carried)
                 for line in peer.lines.values():
                     sent = attached.carried.get(line.mid)
-                    muted = sent is not None and sent.kind == "video" and not self.shows(sent.participant, name)
+                    muted = sent is not None and sent.kind == "video" and not self.shows(sent, name)
                     _connect(line, sources[sent.participant][sent] if sent else None, now, muted=muted)
                 wish = _wish(attached, receiving, left, pair=pair)
                 if wish is None:
@@ -133,10 +133,12 @@ class Visit:
             {peer.congestion: peer.numbered() for peer in peers}, [peer.congestion for peer in peers if peer.newest]
         )
 
-    def shows(self, sender: str, receiver: str) -> bool:
-        """Tell whether pictures of one go to another: they are not audio only, and both networks carry them."""
-        one = self.people[sender]
-        return not one.audio_only and one.sending.forwards and self.people[receiver].receiving.forwards
+    def shows(self, sent: Sent, receiver: str) -> bool:
+        """Tell whether a picture goes to somebody: both networks carry it, and a camera is not of one by audio only."""
+        one = self.people[sent.participant]
+        # A screen is no camera: who takes part by audio may share one.
+        allowed = sent.number > 0 or not one.audio_only
+        return allowed and one.sending.forwards and self.people[receiver].receiving.forwards
 
 
 def _connect(line: Line, source: Source | None, now: float, *, muted: bool) -> None:
@@ -155,12 +157,12 @@ def _wish(attached: Attached, receiving: list[tuple[str, str]], left: list[Sent]
     """Return which lines are wanted for what is `left`, or a look at who is carried now; None: all is well."""
     had = {kind: sum(kind == other for _, other in receiving) for kind in ("audio", "video")}
     first = {kind: next((mid for mid, other in receiving if other == kind), None) for kind in had}
-    # Who offers no line of a kind wants none of it. In 1:1 the first lines are understood without words.
-    left = [sent for sent in left if had[sent.kind] and (sent.number or not pair)]
+    # Who offers no line of a kind wants none of it, but for screens. In 1:1 the first lines need no words.
+    left = [sent for sent in left if sent.number or (had[sent.kind] and not pair)]
     unsaid = [
         mid
         for mid, sent in attached.carried.items()
-        if attached.told.get(mid) != sent and not (pair and first[sent.kind] == mid)
+        if attached.told.get(mid) != sent and not (pair and first[sent.kind] == mid and not sent.number)
     ]
     if not left and not unsaid:
         return None

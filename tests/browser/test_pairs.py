@@ -11,6 +11,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.browser.conftest import open_chromium, open_firefox
 from tests.browser.people import DESKTOP, Client, Clinician, Person, end, eventually, join_urls
+from tests.browser.screens import can_share, sees_none, sees_screen
 from tests.stories.service import Service
 
 WATCHED = 4.0
@@ -60,7 +61,7 @@ async def browsers(chromium: str, firefox: str, request: pytest.FixtureRequest) 
     ids=lambda pair: f"client-{pair[0]}-provider-{pair[1]}",
     indirect=True,
 )
-async def test_two_browsers_meet_go_audio_only_and_back_and_rejoin(browsers: list[Browser], demo: Service) -> None:
+async def test_two_browsers_meet_go_audio_only_share_screens_and_rejoin(browsers: list[Browser], demo: Service) -> None:
     doctor = demo.told["providers"][0]
     (_, name, link), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
     client = await Client.at(browsers[0], demo.url, DESKTOP)
@@ -89,6 +90,14 @@ async def test_two_browsers_meet_go_audio_only_and_back_and_rejoin(browsers: lis
     await client.click("Audio only")
     for person in (client, clinician):
         await person.sees_and_hears()
+
+    # A screen is one more line, each way.
+    for sharer, other in ((client, clinician), (clinician, client)):
+        await can_share(sharer)
+        await sharer.click("Share screen")
+        await sees_screen(other)
+        await sharer.click("Stop sharing")
+        await sees_none(other)
 
     await end(client)
     await clinician.screen("ended")

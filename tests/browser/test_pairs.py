@@ -81,6 +81,13 @@ async def test_two_browsers_meet_go_audio_only_share_screens_and_rejoin(browsers
         if browser.browser_type.name == "chromium":  # Firefox does not say
             await estimates(person, ROOM)
 
+    # How loud somebody is reaches the other, who marks it; a muted microphone is no voice.
+    for speaker, other in ((client, clinician), (clinician, client)):
+        await other.page.locator("call-tile.speaking").wait_for()
+        await speaker.click("Microphone")
+        await other.page.locator("call-tile:not(.speaking)").wait_for()
+        await speaker.click("Microphone")
+
     # Who chooses audio only neither sends pictures nor gets any; the voice goes on, and the picture comes back.
     await client.click("Audio only")
     await still(client)

@@ -58,10 +58,15 @@ def read(part: rtcp.Part) -> Told:
     return Told(media, first, times)
 
 
+def arrivals(control: list[bytes]) -> list[Told]:
+    """All that is said of arrivals in some RTCP."""
+    parts = [part for packet in control for part in rtcp.parts(packet)]
+    return [read(part) for part in parts if (part.kind, part.format) == (rtcp.TRANSPORT_FEEDBACK, rtcp.ARRIVALS)]
+
+
 def told(end: End) -> list[Told]:
     """All that this end was told of arrivals."""
-    parts = [part for packet in end.control for part in rtcp.parts(packet)]
-    return [read(part) for part in parts if (part.kind, part.format) == (rtcp.TRANSPORT_FEEDBACK, rtcp.ARRIVALS)]
+    return arrivals(end.control)
 
 
 def limits(end: End) -> list[int]:
@@ -375,11 +380,9 @@ async def test_the_numbers_and_the_word_of_a_peer_reach_the_other_through_a_node
     (number,) = counted(bob)
     assert number is not None
     bob.send(rtcp.write_rr(1) + rtcp.write_arrivals(1, bob.ssrc(1), 0, number, [1.0]))
-    parts = rtcp.parts
-    await until(lambda: any(p.format == rtcp.ARRIVALS for got in alice.received if is_rtcp(got) for p in parts(got)))
+    await until(lambda: bool(arrivals([packet for packet in alice.received if is_rtcp(packet)])))
 
-    got = next(read(p) for got in alice.received if is_rtcp(got) for p in parts(got) if p.format == rtcp.ARRIVALS)
-    assert got == Told(alice.ssrc(1), 100, [1000])
+    assert arrivals([packet for packet in alice.received if is_rtcp(packet)]) == [Told(alice.ssrc(1), 100, [1000])]
 
 
 async def test_who_hears_their_own_echo_is_told_by_themselves(stage: Stage) -> None:

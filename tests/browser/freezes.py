@@ -22,8 +22,10 @@ from tests.stories.service import Service
 
 PAIRS = (("chromium", "chromium"), ("chromium", "firefox"), ("firefox", "chromium"), ("firefox", "firefox"))
 
+WIDTHS = (8, 8, 8, 9, 9)
+
 WATCH = """async () => {
-  const sum = {decoded: 0, freezes: 0, resent: 0, repaired: 0};
+  const sum = {decoded: 0, freezes: 0, resent: 0, repaired: 0, estimate: 0};
   for (const peer of window.carelobby.peers()) {
     for (const report of (await peer.getStats()).values()) {
       if (report.type === "inbound-rtp" && report.kind === "video") {
@@ -31,6 +33,7 @@ WATCH = """async () => {
         sum.freezes += report.freezeCount ?? 0;
       }
       if (report.type === "inbound-rtp" && report.kind === "audio") sum.repaired += report.fecPacketsReceived ?? 0;
+      if (report.type === "candidate-pair") sum.estimate = Math.max(sum.estimate, report.availableOutgoingBitrate ?? 0);
       if (report.type === "outbound-rtp") sum.resent += report.retransmittedPacketsSent ?? 0;
     }
   }
@@ -48,6 +51,8 @@ class Watched(NamedTuple):
     """Packets that this side sent once more."""
     repaired: int
     """Packets of sound that came with what repairs the one before."""
+    estimate: int
+    """Bits a second that this side thinks it may send, at the end; 0: the browser does not say."""
 
 
 async def open_browser(playwright: Playwright, name: str) -> Browser:
@@ -77,6 +82,8 @@ async def watch(people: tuple[Person, ...], seconds: float) -> list[Watched]:
     before = [await person.page.evaluate(WATCH) for person in people]
     await asyncio.sleep(seconds)
     after = [await person.page.evaluate(WATCH) for person in people]
+    for was in before:
+        was["estimate"] = 0
     return [Watched(**{name: now[name] - was[name] for name in now}) for was, now in zip(before, after, strict=True)]
 
 
@@ -86,7 +93,7 @@ async def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--loss", type=float, nargs="+", default=[0.0, 2.0, 5.0], metavar="PERCENT")
     asked = parser.parse_args()
-    print("client    provider   loss %   side       decoded freezes  resent repaired")
+    print("client    provider   loss %   side       decoded freezes  resent repaired   kbit/s")
     async with async_playwright() as playwright:
         for pair in PAIRS:
             running = {name: await open_browser(playwright, name) for name in dict.fromkeys(pair)}
@@ -98,7 +105,8 @@ async def main() -> None:
                     people = await meet((running[pair[0]], running[pair[1]]), service, weather)
                     weather.up = weather.down = loss / 100
                     for side, seen in zip(("client", "provider"), await watch(people, asked.seconds), strict=True):
-                        figures = f"{seen.decoded:8}{seen.freezes:8}{seen.resent:8}{seen.repaired:9}"
+                        numbers = seen.decoded, seen.freezes, seen.resent, seen.repaired, round(seen.estimate / 1000)
+                        figures = "".join(f"{number:>{width}}" for number, width in zip(numbers, WIDTHS, strict=True))
                         print(f"{pair[0]:10}{pair[1]:10}{loss:7}   {side:10}{figures}", flush=True)
                     for person in people:
                         await person.context.close()

@@ -6,6 +6,7 @@ import { newId, systemClock } from "./lib/clock.js";
 import { shownOthers, silentLeads } from "./lib/group.js";
 import { Call } from "./lib/media.js";
 import { Moving } from "./lib/moving.js";
+import { NetworkCheck } from "./lib/network-check.js";
 import { Measuring } from "./lib/quality.js";
 import { Speaking } from "./lib/speaking.js";
 import { Warm } from "./lib/warm.js";
@@ -51,6 +52,8 @@ function look(now) {
 
 export class Session {
   call;
+  /** How the network is, tried out before a session. */
+  network;
   #connection;
   #self;
   /** @type {CallStage | null} */
@@ -94,6 +97,7 @@ export class Session {
       random: Math.random,
     };
     this.#warm = new Warm(making);
+    this.network = new NetworkCheck(making);
     this.call = new Call({ ...making, makeStream: () => new MediaStream() });
     this.#measuring = new Measuring({ peers: () => this.call.peers, tell: (quality) => connection.tell("media.stats", quality), clock: systemClock });
     this.call.on("state", () => this.#tell());
@@ -118,6 +122,7 @@ export class Session {
     connection.on("message", (message) => {
       this.call.handle(message);
       this.#warm.handle(message);
+      this.network.handle(message);
       this.#chat.handle(message, this.#participants);
       if (message.type === "media.quality") {
         this.#qualities.set(message.participant, /** @type {any} */ (message));
@@ -129,6 +134,7 @@ export class Session {
         this.#told = ""; // another node may not know it
         this.call.resume();
         this.#warm.resume();
+        this.network.resume();
         this.#tellState();
       }
       this.#tell();

@@ -140,3 +140,20 @@ test("whoever goes on ends it, and what comes of it then is told to nobody", asy
   assert.equal(set.made.length, 1);
   assert.equal(set.peer(0).connectionState, "closed");
 });
+
+test("figures that come when it is over are nobody's", async () => {
+  const set = checking();
+  await set.run();
+  await set.answer();
+  set.peer(0).become("connected");
+  await set.clock.pass(1_100);
+  let release = (/** @type {any[]} */ _stats) => {};
+  set.peer(0).getStats = () => new Promise((resolve) => (release = resolve));
+  await set.clock.pass(4_000);
+
+  set.check.stop();
+  release([]);
+  await settled();
+
+  assert.deepEqual(set.states, ["measuring", "idle"]);
+});

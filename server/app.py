@@ -38,6 +38,7 @@ from server.media.capacity import WINDOW, Capacity
 from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.ice_servers import IceServers
+from server.media.networks import Networks
 from server.media.node import MediaNode
 from server.nodes.errands import Shut
 from server.nodes.places import Places
@@ -237,7 +238,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         fact=lambda fact: many.carrier.media_fact(fact),
         ask=lambda wish: many.carrier.renegotiate(wish),
         left=lambda room, participant, peer: many.alone.left(room, participant, peer),
-        private=settings.allow_private_candidates,
+        networks=Networks(settings.candidate_networks, local=not settings.production),
     )
     stack.push_async_callback(media.close)
     door = Dispatcher(

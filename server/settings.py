@@ -130,7 +130,9 @@ class Settings(BaseSettings):
         description="Key of scope `practices` that makes and removes practices; at least 256 random bits.",
         json_schema_extra={"shown": "made and kept in the data directory"},
     )
-    workers: int = Field(1, ge=1, le=64, description="Processes behind one listening socket, each a node.")
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes at one port, each a node with its own part of the data directory."
+    )
     media_capacity: int = Field(
         100,
         ge=0,

@@ -15,10 +15,12 @@ from typing import Any, Final
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from loadtests.media.tally import Tally
-from loadtests.media.traffic import LEVEL, SEND_TIME, Clip, Stream
+from loadtests.media.traffic import LEVEL, SEND_TIME, WIDE, Clip, Stream
 
 LOOK_EVERY: Final = 50
 HOST: Final = "127.0.0.1"
+WIDE_ID: Final = 9
+"""The id of transport-wide numbers, which aiortc gives to nothing else."""
 
 
 class Caller:
@@ -58,7 +60,10 @@ class Caller:
 
             ice.get_component_candidates = here  # type: ignore[method-assign]
         await self.connection.setLocalDescription(await self.connection.createOffer())
-        return str(self.connection.localDescription.sdp)
+        sdp = str(self.connection.localDescription.sdp)
+        # As browsers do for pictures; aiortc knows neither, and need not.
+        sdp = re.sub(rf"(a=extmap:\d+ {re.escape(SEND_TIME)}\r\n)", rf"\1a=extmap:{WIDE_ID} {WIDE}\r\n", sdp)
+        return re.sub(r"(a=rtcp-fb:(\d+) goog-remb\r\n)", r"\1a=rtcp-fb:\2 transport-cc\r\n", sdp)
 
     async def accept(self, answer: str) -> None:
         """Take the answer."""
@@ -77,9 +82,10 @@ class Caller:
         section = self._answer.split("\r\nm=")[line + 1]
         uri = LEVEL if clip.kind == "audio" else SEND_TIME
         extension = re.search(rf"a=extmap:(\d+) {re.escape(uri)}", section)
+        wide = WIDE_ID if f"a=extmap:{WIDE_ID} {WIDE}" in section else 0
         payload_type = section.split("\r\n", 1)[0].split()[3]
         ssrc = self.connection.getTransceivers()[line].sender._ssrc
-        return Stream(clip, ssrc, int(payload_type), int(extension[1]) if extension else 15, chance)
+        return Stream(clip, ssrc, int(payload_type), int(extension[1]) if extension else 15, chance, wide)
 
     def send(self, packet: bytes) -> None:
         """Send one packet, if there is a way."""

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final, NamedTuple, Protocol
 
 from loadtests.media.caller import LOOK_EVERY, Caller
+from loadtests.media.chatter import Chatter
 from loadtests.media.pace import Pacer
 from loadtests.media.plain import HOST, PROFILES, Endpoint
 from loadtests.media.process import Host
@@ -103,8 +104,10 @@ class Scene:
     def send(self, caller: Caller, clips: Sequence[Clip]) -> None:
         """Let a caller send on its first lines."""
         self.peers.append(caller)
-        for line, clip in enumerate(clips):
-            self.pacer.add(caller.stream(line, clip, self.chance), caller.send)
+        streams = [caller.stream(line, clip, self.chance) for line, clip in enumerate(clips)]
+        for stream in streams:
+            self.pacer.add(stream, caller.send)
+        self.pacer.add(Chatter(caller.tally, streams, self.chance), caller.send_rtcp)
 
 
 class Calling(NamedTuple):

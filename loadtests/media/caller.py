@@ -12,15 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
 from loadtests.media.tally import Tally
-from loadtests.media.traffic import LEVEL, SEND_TIME, WIDE, Clip, Stream
+from loadtests.media.traffic import LEVEL, SEND_TIME, WIDE, WIDE_ID, Clip, Stream
 
 LOOK_EVERY: Final = 50
 HOST: Final = "127.0.0.1"
-WIDE_ID: Final = 9
-"""The id of transport-wide numbers, which aiortc gives to nothing else."""
+VIDEO_CODECS: Final = RTCRtpSender.getCapabilities("video").codecs
 
 
 class Caller:
@@ -43,6 +42,8 @@ class Caller:
             transceiver.receiver.receive = _nothing  # type: ignore[method-assign]
             transceiver.sender.send = _nothing  # type: ignore[method-assign]
             transceiver.direction = direction
+            if direction == "recvonly" and kind == "video":  # a group's offer is long enough with what is used alone
+                transceiver.setCodecPreferences([c for c in VIDEO_CODECS if c.mimeType in {"video/VP8", "video/rtx"}])
         self._dtls = self.connection.getTransceivers()[0].receiver.transport
         if profile is not None:
             self._dtls._srtp_profiles = [p for p in self._dtls._srtp_profiles if p.openssl_profile == profile.encode()]

@@ -13,6 +13,8 @@ from loadtests.media.traffic import Stream
 
 INTERVAL: Final = 0.1
 """Seconds between two feedbacks about arrivals: Chromium's, at a megabit."""
+MOST: Final = 500
+"""Arrivals that one feedback tells of."""
 REPORT_EVERY: Final = 10
 """Feedbacks between two reports."""
 TICK: Final = 64_000
@@ -55,10 +57,10 @@ class Chatter:
 
     def _arrivals(self) -> bytes:
         """Tell of all since the last time, as if they had come evenly (transport-wide congestion control, draft 01)."""
-        numbers, self._tally.numbers = self._tally.numbers, []
+        numbers, self._tally.numbers = self._tally.numbers[-MOST:], []
         if not numbers:
             return b""
-        first, count = numbers[0], (numbers[-1] - numbers[0] & 0xFFFF) + 1
+        first, count = numbers[0], min((numbers[-1] - numbers[0] & 0xFFFF) + 1, MOST)
         mine, theirs = self._streams[-1].ssrc, self._tally.wide_ssrc
         reference = time.monotonic_ns() // TICK // 1000 & 0xFFFFFF
         head = struct.pack("!IIHHIH", mine, theirs, first, count, reference << 8 | self._number & 0xFF, 1 << 13 | count)

@@ -40,6 +40,8 @@ class Cost(NamedTuple):
     cpu: float
     sent: int
     received: int
+    late: float
+    """By how many seconds the generator was late at worst."""
 
     @property
     def packet(self) -> float:
@@ -51,10 +53,9 @@ class Cost(NamedTuple):
         """µs of CPU for each packet that came from it."""
         return 1e6 * self.cpu / self.received
 
-    @property
-    def core(self) -> float:
-        """Share of a core, in per cent."""
-        return 100 * self.cpu / self.seconds
+    def core(self, rate: float) -> float:
+        """Share of a core, in per cent, for `rate` packets a second sent to it: also where fewer could be sent."""
+        return self.packet * rate / 1e4
 
 
 async def until(true: Callable[[], bool], what: str) -> None:
@@ -82,11 +83,12 @@ class Scene:
         await self.pacer.run(warm)
         await asyncio.sleep(LAST_ONES)
         before, had, began = await self.usage(), self._received(), time.perf_counter()
+        self.pacer.latest = 0.0
         sent = await self.pacer.run(seconds)
         spent = time.perf_counter() - began
         await asyncio.sleep(LAST_ONES)
         after = await self.usage()
-        return Cost(spent, after["cpu"] - before["cpu"], sent, self._received() - had)
+        return Cost(spent, after["cpu"] - before["cpu"], sent, self._received() - had, self.pacer.latest)
 
     def _received(self) -> int:
         return sum(peer.tally.packets for peer in self.peers)

@@ -8,9 +8,11 @@ from typing import Final
 
 from pylibsrtp import Error
 
-from loadtests.media.traffic import MARK, TWO_WORDS
+from loadtests.media.traffic import MARK, TWO_WORDS, WIDE_ID
 
 HALF: Final = 1 << 15
+NUMBERED: Final = WIDE_ID << 4 | 1
+"""Before a transport-wide number."""
 
 
 class Tally:
@@ -39,7 +41,7 @@ class Tally:
             self.reports += 1
             return
         self.packets += 1
-        if data[12:16] == TWO_WORDS:  # extensions are in the clear, too
+        if data[12:16] == TWO_WORDS and data[20] == NUMBERED:  # extensions are in the clear, too
             self.numbers.append(data[21] << 8 | data[22])
             self.wide_ssrc = int.from_bytes(data[8:12])
         number = data[2] << 8 | data[3]

@@ -22,6 +22,8 @@ FRAMES_A_SECOND: Final = 30
 LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 SEND_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 WIDE: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+WIDE_ID: Final = 9
+"""The id of transport-wide numbers, which aiortc gives to nothing else."""
 MARK: Final = struct.Struct("!Q")
 """The last bytes of a payload: the monotonic clock in ns."""
 TWO_WORDS: Final = b"\xbe\xde\x00\x02"
@@ -52,6 +54,11 @@ class Clip:
     moments: Sequence[Moment]
     marked: bool = True
     """Whether the last bytes of a payload may become the time of sending: not if somebody decodes it."""
+
+    @property
+    def rate(self) -> float:
+        """Packets a second."""
+        return len(self.moments) / self.seconds
 
     @property
     def bits(self) -> float:

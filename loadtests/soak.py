@@ -16,10 +16,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import linear_regression, median
 from typing import Final, NamedTuple
 
+import httpx
 import uvloop
 
 from loadtests.ehr import Ehr
@@ -159,7 +161,11 @@ class Soaking:
 
     async def look(self) -> Sample:
         """Look once."""
-        figures = await self._ehr.metrics()
+        figures: dict[str, float] | None = None
+        while figures is None:
+            # A connection that was idle may be closed while we ask.
+            with suppress(httpx.ReadError, httpx.RemoteProtocolError):
+                figures = await self._ehr.metrics()
         found = {name: figures[metric] for name, metric in FIGURES.items()}
         return Sample(time.monotonic() - self._begun, found.pop("memory") / 2**20, **found)
 

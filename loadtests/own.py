@@ -31,7 +31,7 @@ class Own(NamedTuple):
 
 @asynccontextmanager
 async def own_service(*options: str) -> AsyncIterator[Own]:
-    """Run one with options of `run.py serve`. Raise `LookupError` if it does not start; what it logged is shown then."""
+    """Run one with options of `run.py serve`. Raise `LookupError` if it does not start, and show what it logged."""
     with tempfile.TemporaryDirectory(prefix="soak") as directory:
         log = Path(directory, "log")
         words = ("-m", "server", "serve", "--demo", "--print-json", "--port", "0", "--data-dir", f"{directory}/var")

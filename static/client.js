@@ -270,6 +270,8 @@ function makeSession(now) {
     visit: now.visit ?? "",
     segment: now.segment ?? 1,
     iceServers: now.ice_servers,
+    path: now.path,
+    offers: false,
     participants: now.participants ?? [],
     title: words.t.say("session.title", { name: now.provider.name }),
     practice: now.practice,

@@ -321,6 +321,8 @@ function makeSession(live) {
     visit: live.id,
     segment: live.segment ?? 1,
     iceServers: live.ice_servers,
+    path: live.path,
+    offers: true,
     participants: live.participants,
     title: group ? t.say("session.title_group") : t.say("session.title", { name: names }),
     practice,

@@ -29,7 +29,10 @@ MARK = re.compile(rb"(?:par_|vis_|apt_|mrn_|ent_|ep_|room_|dr_|prc_|Q\d[a-z])\w+
 OF_ONE = re.compile(rb"(?:(?:par|mrn)_\d_|Q\d)([a-z]+)")
 OTHERS = ("view", "visit.started", "visit.resumed", "participant.changed", "chat", "media.mode")
 """What may name another client: to somebody who is in a visit with them."""
-PASSING = ("chat", "media.answer", "media.mode", "media.renegotiate", "media.replace", "media.candidates")
+PASSING = (
+    *("chat", "media.offer", "media.answer", "media.candidates"),
+    *("media.mode", "media.quality", "media.renegotiate", "media.replace"),
+)
 STEPS = {phase: {to for (at, _), all in NEXT.items() if at is phase for to in all} for phase in Phase}
 TEN_MINUTES = 600_000
 _OWED, _JSON = msgspec.msgpack.Decoder(Owed), msgspec.json.Encoder()
@@ -237,6 +240,10 @@ class Watch:
                 theirs = {one[told["participant"]] for one in kept.inside if told["participant"] in one}
                 assert mine & theirs, "I1: chat for those who are in together"
                 assert told["text"] == f"by {told['participant']}", "as it was said"
+            if kind == "media.offer":
+                theirs = {one[told["participant"]] for one in kept.inside if told["participant"] in one}
+                assert mine & theirs, "I3: descriptions for those who are in together"
+                assert told["sdp"] == f"by {told['participant']}", "as it was said"
 
     def _marks(self, kept: Kept, browser: Browser, payload: bytes, kind: str) -> None:
         marks = set(MARK.findall(payload))

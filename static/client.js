@@ -171,6 +171,8 @@ function makeDevices() {
     browser,
     watchLevel: levelWatcher(sounds),
     onTestSound: () => sounds.play("test", { always: true }),
+    network: session.network,
+    backup: () => (view?.practice ?? entrance.practice)?.backup,
     onContinue() {
       // Somebody who checked in before is asked for nothing again.
       step = view && screenFor(view) !== "check-in" ? "visit" : "check-in";

@@ -290,7 +290,15 @@ function makeRoom(now) {
       },
       onFinish: finish,
       onDevices: () =>
-        openDevicesDialog({ t: words.t, self, browser, watchLevel: levelWatcher(sounds), onTestSound: () => sounds.play("test", { always: true }) }),
+        openDevicesDialog({
+          t: words.t,
+          self,
+          browser,
+          watchLevel: levelWatcher(sounds),
+          onTestSound: () => sounds.play("test", { always: true }),
+          network: rooms.of({}).session.network,
+          backup: () => practice?.backup,
+        }),
     },
   });
   return screen;

@@ -5,6 +5,7 @@ import { Chat } from "./lib/chat.js";
 import { newId, systemClock } from "./lib/clock.js";
 import { shownOthers, silentLeads } from "./lib/group.js";
 import { Moving } from "./lib/moving.js";
+import { NetworkCheck } from "./lib/network-check.js";
 import { Measuring } from "./lib/quality.js";
 import { watchNetwork } from "./lib/network.js";
 import { Speaking } from "./lib/speaking.js";
@@ -52,6 +53,8 @@ function look(now) {
 
 export class Session {
   call;
+  /** How the network is, tried out before a session. */
+  network;
   #connection;
   #self;
   /** @type {CallStage | null} */
@@ -95,6 +98,7 @@ export class Session {
       random: Math.random,
     };
     this.#warm = new Warm(making);
+    this.network = new NetworkCheck(making);
     this.call = new Ways({ ...making, makeStream: () => new MediaStream() });
     this.#measuring = new Measuring({ peers: () => this.call.peers, tell: (quality) => connection.tell("media.stats", quality), clock: systemClock });
     const { connection: network } = /** @type {{connection?: import("./lib/network.js").NetworkInformation}} */ (navigator);
@@ -121,6 +125,7 @@ export class Session {
     connection.on("message", (message) => {
       this.call.handle(message);
       this.#warm.handle(message);
+      this.network.handle(message);
       this.#chat.handle(message, this.#participants);
       if (message.type === "media.quality") {
         this.#qualities.set(message.participant, /** @type {any} */ (message));
@@ -132,6 +137,7 @@ export class Session {
         this.#told = ""; // another node may not know it
         this.call.resume();
         this.#warm.resume();
+        this.network.resume();
         this.#tellState();
       }
       this.#tell();
@@ -212,6 +218,7 @@ export class Session {
 
   /** Media stop now. */
   leave() {
+    const was = this.#open;
     this.#open = "";
     this.#told = "";
     this.#stage = null;
@@ -219,6 +226,7 @@ export class Session {
     this.#measuring.end();
     this.#qualities.clear();
     this.call.close();
+    if (was) this.#self.unshare(); // nobody's screen is seen in a session that they did not share it in
   }
 
   /** Who speaks, and whose picture stands still, is looked at by and by: no picture moves for it. */
@@ -287,6 +295,7 @@ export class Session {
         call: this.call.state,
         line: this.#connection.state,
         audioOnly: this.#self.audioOnly,
+        screenFailed: this.#self.screenFailed,
         weak: this.#participants.some(({ you, network }) => you && network === "weak"),
         path: this.call.path,
         qualities: this.#qualities,

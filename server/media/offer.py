@@ -326,8 +326,10 @@ def finish(answer: str, offer: Offer) -> str:
             if counted is not None and text.endswith(" goog-remb"):
                 texts.append(text.replace("goog-remb", "transport-cc"))
             found = re.fullmatch(r"a=rtpmap:([0-9]+) opus/48000/2", text)
-            if found:  # lets the sender add what repairs a lost packet to the next one (RFC 7587 section 6.1)
-                texts.append(f"a=fmtp:{found[1]} minptime=10;useinbandfec=1")
+            if (
+                found
+            ):  # what repairs a lost packet may come with the next one, and silence need not (RFC 7587 section 6.1)
+                texts.append(f"a=fmtp:{found[1]} minptime=10;useinbandfec=1;usedtx=1")
         if counted is not None:
             texts.append(f"a=extmap:{counted} {TRANSPORT_WIDE}")
     return "\r\n".join([*texts, ""])

@@ -149,6 +149,13 @@ export class FakePeer {
     return this.lines;
   }
 
+  /** What the browser counts. @type {Record<string, unknown>[]} */
+  stats = [];
+
+  async getStats() {
+    return this.stats;
+  }
+
   /** An offer is made, and an answer taken, only when this is kept. @type {Promise<void>} */
   gate = Promise.resolve();
 

@@ -259,7 +259,8 @@ def _client_may(browser: Browser, choose: Choices) -> Request:
         case "scheduled":
             return check_in(n, name, choose.pick(("video", "video", "audio")))
         case "waiting":
-            return choose.pick((StepAway(), ComeBack(), check_in(n, name), MediaMode(mode="audio"), Leave(), Sync()))
+            choices = (StepAway(), ComeBack(), check_in(n, name), MediaMode(mode="audio"), Leave(), Sync())
+            return choose.pick((*choices, an_offer_alone(choose), an_offer_alone(choose)))
         case "in_progress":
             rev = (browser.state or {}).get("rev")
             choices = (
@@ -274,7 +275,8 @@ def _client_may(browser: Browser, choose: Choices) -> Request:
             )
             return choose.pick(choices)
         case "ended" | "rejoin_pending":
-            return choose.pick((Rejoin(visit=visit), Rejoin(visit=visit), Withdraw(visit=visit), Sync()))
+            rejoin = Rejoin(visit=visit)
+            return choose.pick((rejoin, rejoin, Withdraw(visit=visit), Sync(), an_offer_alone(choose)))
         case _:
             return Sync()
 
@@ -292,6 +294,7 @@ def _provider_may(browser: Browser, world: World, choose: Choices) -> Request:
         rev = state["appointments"].get(named, {}).get("rev")
         text = f"for {entry['participant']}"
         choices += [
+            an_offer_alone(choose),
             Acknowledge(entry=entry["id"]),
             TellWaiting(entry=entry["id"], text=text),
             Start(appointment=named, expect=rev) if named and choose.chance(70) else Start(entry=entry["id"]),
@@ -334,6 +337,12 @@ def _match(state: Any, entry: Any, choose: Choices) -> Request:
 def an_offer(choose: Choices) -> MediaOffer:
     round = choose.below(3)
     return MediaOffer(peer=choose.pick(("a", "b")), round=round, sdp="v=0", audio_only=choose.chance(30))
+
+
+def an_offer_alone(choose: Choices) -> MediaOffer:
+    """Return an offer of a peer with the server alone, for somebody who may have one or not."""
+    purpose = choose.pick(("warm", "warm", "check"))
+    return MediaOffer(peer=choose.pick(("a", "b")), round=choose.below(3), sdp="v=0", purpose=purpose)
 
 
 def directly(browser: Browser, choose: Choices) -> Request:

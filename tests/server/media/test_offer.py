@@ -108,7 +108,7 @@ def test_the_answer_has_a_line_for_each_offered_and_refuses_with_port_0() -> Non
         "m=audio 9 UDP/TLS/RTP/SAVPF 111",
         "a=mid:0",
     ]
-    assert "a=fmtp:111 minptime=10;useinbandfec=1" in answer
+    assert "a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1" in answer
     refused = answer[answer.index("m=application") : answer.index("m=audio")]
     assert "a=ice-ufrag:" in refused, "some readers look for the transport in every section"
 

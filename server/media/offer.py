@@ -16,7 +16,9 @@ from server.media.rtp import TRANSPORT_WIDE
 from signaling.errors import BadSdp
 
 LARGEST: Final = 32 * 1024
-"""Bytes."""
+"""Bytes; of a group's offer `EACH` for every line, if that is more."""
+EACH: Final = 2 * 1024
+"""Bytes that one line may take: 24 of them, for a group of twelve, are more than `LARGEST` in most programs."""
 MOST_LINES: Final = 32
 
 _TRANSPORT: Final = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=setup:")
@@ -119,8 +121,9 @@ def _sections(sdp: str) -> tuple[list[str], list[list[str]]]:
 
 def read(sdp: str) -> Offer:
     """Read an offer. Raise `BadSdp` if nothing can be made of it."""
-    if not isinstance(sdp, str) or len(sdp) > LARGEST or len(sdp.encode(errors="replace")) > LARGEST:
-        raise BadSdp("not a text of at most 32 KiB")
+    largest = max(LARGEST, EACH * min(sdp.count("\nm="), MOST_LINES)) if isinstance(sdp, str) else 0
+    if not isinstance(sdp, str) or len(sdp) > largest or len(sdp.encode(errors="replace")) > largest:
+        raise BadSdp("longer than 32 KiB, and than 2 KiB for each line")
     session, media = _sections(sdp)
     if session[:1] != ["v=0"] or not media:
         raise BadSdp("not a session description")

@@ -81,11 +81,8 @@ async def test_two_browsers_meet_go_audio_only_share_screens_and_rejoin(browsers
     await client.arrive(link)
     await clinician.start(name)
     await client.screen("session")
-    for person in (client, clinician):
-        await person.sees_and_hears()
-
-    for person in (client, clinician):
-        await flows(person)
+    await asyncio.gather(client.sees_and_hears(), clinician.sees_and_hears())
+    await asyncio.gather(flows(client), flows(clinician))
 
     # The receiver's own word about the network reaches the sender: without it a browser sends next to nothing.
     for person, browser in zip((client, clinician), browsers, strict=True):
@@ -108,13 +105,10 @@ async def test_two_browsers_meet_go_audio_only_share_screens_and_rejoin(browsers
 
     # Who chooses audio only neither sends pictures nor gets any; the voice goes on, and the picture comes back.
     await client.click("Audio only")
-    await still(client)
-    await still(clinician)
-    for person in (client, clinician):
-        await person.sees_and_hears(video=False)
+    await asyncio.gather(still(client), still(clinician))
+    await asyncio.gather(client.sees_and_hears(video=False), clinician.sees_and_hears(video=False))
     await client.click("Audio only")
-    for person in (client, clinician):
-        await person.sees_and_hears()
+    await asyncio.gather(client.sees_and_hears(), clinician.sees_and_hears())
 
     # A screen is one more line, each way.
     for sharer, other in ((client, clinician), (clinician, client)):

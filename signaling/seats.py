@@ -217,7 +217,8 @@ def leave_line(draft: Draft, entry: Entry, to: tuple[str, ...], reason: str) -> 
     """Take an entry out of the queue, and tell those who watch it; who calls this moves the seat."""
     draft.drop_entry(entry.id)
     draft.tell(to, QueueLeft(entry=entry.id, reason=reason))
-    tell_waiting_status(draft, behind=entry)
+    if draft.index.shown:
+        tell_waiting_status(draft, behind=entry)
 
 
 def leave_waiting(draft: Draft, by: Who) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final, Literal
 
 from msgspec.structs import force_setattr, replace
@@ -45,10 +45,10 @@ class Draft:
         "later",
         "now",
         "room",
-        "said",
         "seq",
         "stirred",
         "touched",
+        "waiting_told",
     )
 
     def __init__(self, room: Room, fresh: str = "") -> None:
@@ -63,7 +63,7 @@ class Draft:
         self.changed = False
         self.stirred = False
         """Whether what those who wait are shown of their provider may have changed, if only for a moment."""
-        self.said: list[tuple[Collection[str], WaitingChanged]] = []
+        self.waiting_told: list[tuple[Collection[str], WaitingChanged]] = []
         """What of that was told in this step, and to whom."""
         self.entries: list[Entry] = []
         self.later: list[Later] = []
@@ -216,6 +216,15 @@ class Draft:
                 self.later.append((told, "to", tuple, to))
             if later is not None:
                 self.later.append((stamped, *later))
+
+    def tell_each(self, to: Collection[str], message: StateEvent, field: str, shown_to: Callable[[str], Any]) -> None:
+        """Tell each of `to` apart, with one field as `shown_to` makes it for them later: a pure function."""
+        epoch, now, version = self.before.epoch, self.now, self.before.version + 1
+        for id in to:
+            self.seq += 1
+            stamped = replace(message, epoch=epoch, seq=self.seq, at=now, version=version)
+            self.entries.append(Told((id,), stamped))
+            self.later.append((stamped, field, shown_to, id))
 
     def audit(self, action: str, by: str, target: str = "", detail: str = "") -> None:
         """Note it in the trail: ids and codes only."""

@@ -45,9 +45,8 @@ def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
             alone_since=now if _apart(there, providers, clients) else None,
         )
     )
-    told, company = _running(visit, again=again), Company(there, visit, everybody)
-    for id in everybody:
-        draft.tell((id,), told, later=("participants", company.seen_by, id))
+    company = Company(there, visit, everybody)
+    draft.tell_each(everybody, _running(visit, again=again), "participants", company.seen_by)
     return visit
 
 

@@ -16,11 +16,12 @@ from server.nodes.fresh import fresh
 from server.nodes.passing import Passing, Tell, everybody_in
 from server.ports import Clock, Rooms
 from server.quality import Reports
-from signaling.effects import ClosePeers, Effect, MediaModeChanged
+from signaling.effects import ClosePeers, Effect, MediaModeChanged, NetworkChanged
 from signaling.errors import NotFound, Refused
 from signaling.events import Asked
 from signaling.lookup import seat_of, shown_status
 from signaling.messages import (
+    AudioReason,
     Chat,
     ChatLine,
     MediaAnswer,
@@ -102,12 +103,19 @@ class Performer:
                 case MediaModeChanged(visit, participant, audio_only):
                     self._carrier.set_mode(visit, participant, audio_only=audio_only)
                     self._tell_mode(room, visit, participant)
+                case NetworkChanged(visit, participant, weak):
+                    self._tell_network(room, visit, participant, weak=weak)
 
     def _tell_mode(self, room: Room, visit: str, participant: str) -> None:
         found = room.visits[visit]
         attendee = found.attendees.get(participant, Attendee())
         told = MediaModeTold(participant=participant, mode=attendee.mode, by="participant", reason=attendee.reason)
         self._passing.tell(room.id, everybody_in(found), told, visit=visit, seq=room.seq)
+
+    def _tell_network(self, room: Room, visit: str, participant: str, *, weak: bool) -> None:
+        reason: AudioReason | None = "bandwidth" if weak else None
+        told = MediaModeTold(participant=participant, mode="audio" if weak else "video", by="server", reason=reason)
+        self._passing.tell(room.id, everybody_in(room.visits[visit]), told, visit=visit, seq=room.seq)
 
     # --- requests that change no room
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
-from signaling.events import Fact
+from signaling.events import Fact, MediaKind
 from signaling.messages import Ok, RoomRequest
 from signaling.state import Room, Who
 
@@ -417,14 +417,14 @@ class Answer(Protocol):
 
 
 class MediaFact(Protocol):
-    """A participant's transport or video came or went, at `at` ms of the store's clock."""
+    """A participant's transport or video came or went, or is in doubt, or pictures are withheld: at `at` ms."""
 
     @property
     def visit(self) -> str: ...
     @property
     def participant(self) -> str: ...
     @property
-    def kind(self) -> Literal["media_up", "media_down", "video_up", "video_down"]: ...
+    def kind(self) -> MediaKind: ...
     @property
     def at(self) -> int: ...
 

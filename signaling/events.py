@@ -98,12 +98,21 @@ class Configured(Struct, frozen=True):
     policy: Policy
 
 
+MediaKind = Literal[
+    "media_up", "media_down", "media_silent", "media_heard", "video_up", "video_down", "withheld", "restored"
+]
+
+
 class MediaChanged(Struct, frozen=True):
-    """The media node saw a participant's transport or video come or go, at its own estimate of the store's time."""
+    """The media node saw something of a participant's media come or go, at its own estimate of the store's time.
+
+    Transport and video; and pictures that it withholds, or forwards again, as a network is too weak for them or not.
+    `media_silent` is a doubt, for people to see, and `media_heard` its end; minutes are made of the others.
+    """
 
     visit: str
     participant: str
-    kind: Literal["media_up", "media_down", "video_up", "video_down"]
+    kind: MediaKind
     at: int
     node: str = ""
     peer: str = ""

@@ -423,7 +423,10 @@ class MediaReplace(Message, frozen=True, kw_only=True, tag="media.replace"):
 
 
 class MediaModeTold(Message, frozen=True, kw_only=True, tag="media.mode"):
-    """Somebody's audio-only flag changed."""
+    """Somebody's audio-only flag changed; or, by `server`, their network carries no picture, or does again.
+
+    That is no flag of theirs: `participant.network` tells of it, and `participant.mode` stays as it is.
+    """
 
     participant: str
     mode: Modality

@@ -146,6 +146,15 @@ class MediaLog(Struct, frozen=True, gc=False):
 
     up: tuple[Interval, ...] = ()
     video: tuple[Interval, ...] = ()
+    withheld: tuple[Interval, ...] = ()
+    """When pictures to or from them were not forwarded, since their network carries none. No flag of theirs."""
+    lost: bool = False
+    """Nothing is heard of them, and nothing was heard of their going."""
+
+    @property
+    def weak(self) -> bool:
+        """Whether pictures are withheld now."""
+        return bool(self.withheld) and self.withheld[-1].end is None
 
 
 class Minute(Struct, frozen=True, array_like=True):

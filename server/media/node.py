@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from aiortc import RTCIceServer
 
-from server.media import answering, ice
+from server.media import answering, feedback, fitting, ice
 from server.media.alive import Turn
 from server.media.alone import Alone
-from server.media.contract import KINDS, Answer, Counts, MediaFact, Renegotiate, Track
+from server.media.contract import KINDS, Answer, Counts, FactKind, MediaFact, Renegotiate, Track
 from server.media.peer import Peer
 from server.media.visit import Attached, Participant, Visit, tracks
 from signaling.errors import NotFound, SignalingError, TooMany
@@ -204,7 +204,9 @@ class MediaNode:
         here = self._visits.get(visit)
         people = here.people if here else {}
         for name in list(people) if participant is None else [participant]:
-            if (person := people.pop(name, None)) is not None:
+            if here is not None and (person := people.pop(name, None)) is not None:
+                # Somebody may stay in the visit, at another device, and their network is looked at anew.
+                self._tell(here, person, [], [], fitting.rest(person, self._monotonic()))
                 for peer in list(person.peers):
                     self._drop(person, peer)
         for key in [key for key in self._early if key[0] == visit and participant in {None, key[1]}]:
@@ -256,7 +258,7 @@ class MediaNode:
         """Forget a participant without peers, and a visit without participants."""
         if person.peers or here.people.get(person.name) is not person:
             return
-        self._tell(here, person, person.transport.end(), person.video.end())
+        self._tell(here, person, person.transport.end(), person.video.end(), fitting.rest(person, self._monotonic()))
         del here.people[person.name]
         if not here.people and self._visits.get(here.name) is here:
             del self._visits[here.name]
@@ -278,7 +280,7 @@ class MediaNode:
             self._timer = None
 
     def _sweep(self) -> None:
-        """Look after everything once: facts, peers that never connected, keyframes that could not be asked for yet."""
+        """Look after everything once: facts, networks, peers that never connected, keyframes still to be asked for."""
         self._timer = None
         self._wake()
         now = self._monotonic()
@@ -287,6 +289,7 @@ class MediaNode:
         for here in list(self._visits.values()):
             for person in list(here.people.values()):
                 self._look_after(here, person, now)
+            self._fit(here, now)
         self.alone.look_after(now, connect_within=CONNECT_WITHIN)
         self._rest()
 
@@ -298,6 +301,8 @@ class MediaNode:
                 self._drop(person, name)
                 continue
             peer.find_way()
+            peer.congestion.look(now)
+            peer.knock(now)
             for line in peer.lines.values():
                 if line.source.wanted and line.source.live:
                     line.source.ask_keyframe(now)
@@ -306,16 +311,33 @@ class MediaNode:
             self._tidy(here, person)
             self._wire(here)
 
-    def _feel(self, here: Visit, person: Participant) -> None:
-        """Tell what has begun or ended for a participant."""
-        self._tell(here, person, *person.feel(self._monotonic()))
+    def _fit(self, here: Visit, now: float) -> None:
+        """Withhold pictures from networks that do not carry them, and tell so."""
+        turns, changed = fitting.look(here, now)
+        if changed:
+            self._wire(here)
+        for person, turn in turns:
+            self._tell(here, person, [], [], [turn])
+        for sources, rate in fitting.limits(here, now):
+            feedback.limit(sources, rate)
 
-    def _tell(self, here: Visit, person: Participant, transport: list[Turn], video: list[Turn]) -> None:
-        """Tell it in the node's time; of one thing never backwards, should the clock have been corrected."""
+    def _feel(self, here: Visit, person: Participant) -> None:
+        """Tell what has begun or ended for a participant, or is in doubt."""
+        now = self._monotonic()
+        turns = person.feel(now)
+        doubtful = person.transport.doubtful(now)
+        if doubtful != person.doubtful:
+            person.doubtful = doubtful
+            kind: FactKind = "media_silent" if doubtful else "media_heard"
+            self._fact(MediaFact(here.name, person.name, kind, self._clock()))
+        self._tell(here, person, *turns)
+
+    def _tell(self, here: Visit, person: Participant, *changes: list[Turn]) -> None:
+        """Tell changes of each of the `KINDS`, in the node's time; of one thing never backwards, if a clock was set."""
         between = self._clock() - self._monotonic() * 1000
         if abs(between - self._between) > SAME_TIME:
             self._between = between
-        for kind, turns in enumerate((transport, video)):
+        for kind, turns in enumerate(changes):
             for turn in turns:
                 at = max(person.told_at[kind], round(turn.at * 1000 + self._between))
                 person.told_at[kind] = at

@@ -13,10 +13,11 @@ from aiortc import RTCDtlsTransport, RTCIceServer, RTCSessionDescription
 from pylibsrtp import Error as SrtpError
 
 from server.media import feedback, ice, offer, rtp, seam
-from server.media.alive import PATIENCE
+from server.media.alive import KNOCK, PATIENCE
+from server.media.congestion import Congestion
 from server.media.guard import Guard
 from server.media.relay import Path, Sink, Source, is_whole
-from server.media.rtp import MID, Malformed
+from server.media.rtp import MID, TRANSPORT_WIDE, Malformed
 from signaling.errors import StaleRound
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class Peer:
         self.packets = 0
         self.guard = Guard(name)
         self.path = Path(name)
+        self.congestion = Congestion(self.path)
         self._monotonic = monotonic
         self._chance = chance
         self._loopback = loopback
@@ -167,7 +169,7 @@ class Peer:
             ssrc, rtx_ssrc = seam.streams(transceiver)
             line = self.lines.get(mid) or self._new_line(mid, transceiver.kind, ssrc, rtx_ssrc)
             asked, given = wanted.get(mid), agreed[mid]
-            line.source.formats = line.sink.formats = given.formats
+            line.source.formats = line.sink.formats = offer.settled(given, asked)
             line.sink.cname = given.cname
             line.offered = asked is not None
             line.sends = asked is not None and asked.sends and not self.held
@@ -181,6 +183,11 @@ class Peer:
         line = self.lines[mid] = Line(mid, kind, Source(self.path, kind, ssrc), sink)
         self._sinks[ssrc] = self._sinks[rtx_ssrc] = sink
         return line
+
+    def numbered(self) -> list[Source]:
+        """Return what this peer sends with transport-wide numbers."""
+        sent = [line.source for line in self.lines.values() if line.sends]
+        return [source for source in sent if TRANSPORT_WIDE in source.formats.extensions]
 
     def _announce(self, source: Source, ssrc: int | None, rtx_ssrc: int | None) -> None:
         """Expect a line's streams under the numbers that the description gives."""
@@ -225,6 +232,11 @@ class Peer:
             self.path.sendto, self.path.address = way
         self.path.open = way is not None
 
+    def knock(self, now: float) -> None:
+        """Ask for a sign of life, if there was none lately."""
+        if self._dtls is not None and self.path.open and now - self.heard_at >= KNOCK:
+            seam.knock(self._dtls)
+
     def halt(self) -> None:
         """From now on, nothing of this peer is forwarded and nothing is sent to it."""
         self.state = "closed"
@@ -232,6 +244,7 @@ class Peer:
         self._unprotect = self._unprotect_rtcp = None
         self._routes.clear()
         self._early.clear()
+        self.congestion.close()
         for line in self.lines.values():
             line.sends = line.receives = False
             line.source.live = ()
@@ -271,7 +284,9 @@ class Peer:
             if rtp.is_rtcp(data):
                 packet = unprotect_rtcp(data)
                 now = self._hear()
-                feedback.receive(packet, self._sources, self._sinks, now, speaks=self.newest)
+                feedback.receive(
+                    packet, self._sources, self._sinks, now, congestion=self.congestion, speaks=self.newest
+                )
             else:
                 packet = unprotect(data)
                 now = self._hear()

@@ -101,7 +101,21 @@ class Shut(Struct, frozen=True, tag=True):
     """With which their WebSockets close."""
 
 
-Errand = Offered | Trickled | OfferedAlone | TrickledAlone | HandedOver | Shut
+class Awaited(Struct, frozen=True, tag=True):
+    """A visit of a room is about to start: the other node is asked for a place for its media."""
+
+    room: str
+
+
+class Begun(Struct, frozen=True, tag=True):
+    """It has started, and the other node is to carry it."""
+
+    room: str
+    visit: str
+    fence: int
+
+
+Errand = Offered | Trickled | OfferedAlone | TrickledAlone | HandedOver | Awaited | Begun | Shut
 
 
 class Line(Struct, frozen=True):

@@ -6,14 +6,15 @@ node has people of them takes each over, with a higher fence, and of several tak
 until", for the minutes, is the last pulse.
 
 Two silences are no death. When the store was away nobody could pulse: whoever notices that takes nothing over for
-`WAIT_AFTER_OUTAGE`. And a node that was frozen, or cut off, asks after its own visits before all else, and lets go
-of those that others have by now.
+`WAIT_AFTER_OUTAGE`. And a node that was frozen, or cut off, asks after its own visits before all else, and again until
+everybody has heard that it is back, and lets go of those that others have by now.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -76,8 +77,9 @@ class Leases:
         """When this node first heard of one that it has seen no pulse of."""
         self._answered: float | None = None
         self._blind_until = 0.0
+        self._doubtful_until = -math.inf
+        """Until when others may take what this node carries; not over before it has looked once more."""
         self._doubtful = False
-        """Whether others may have taken what this node carries."""
         self._buried: set[str] = set()
         self._takings: dict[str, asyncio.Task[None]] = {}
         self._running: asyncio.Task[None] | None = None
@@ -105,6 +107,8 @@ class Leases:
             return True
         if node == self._node or self._answered is None or self._steady() < self._blind_until:
             return False
+        if self._steady() - self._answered > NOTICED:
+            return False  # it may have come back since
         return self._pulses.now - self.alive_until(node) > DEAD_AFTER
 
     def alive_until(self, node: str) -> int:
@@ -114,6 +118,11 @@ class Leases:
         return pulse if pulse is not None else self._first_heard.setdefault(node, self._pulses.now)
 
     # --- Finding a carrier
+
+    async def found(self, visit: str) -> Carried | None:
+        """Return who carries a visit, or carried it until they died; None: nobody. Raise `StoreAway`."""
+        known = self._mine.get(visit) or self._known(visit)
+        return known or (await self._nodes.carriers([visit])).get(visit)
 
     async def where(self, visit: str, room: str, *, floor: int = 0, anew: bool = False) -> Carried:
         """Return who carries a visit: this node, if nobody did, or if who did is dead. Raise `StoreAway`.
@@ -228,7 +237,8 @@ class Leases:
         now = self._steady()
         if self._answered is None or now - self._answered > NOTICED:
             self._blind_until = now + WAIT_AFTER_OUTAGE
-            self._doubtful = True
+            # Others may bury this node until they hear that it is back.
+            self._doubtful, self._doubtful_until = True, now + NOTICED + EVERY
         self._answered, self._pulses = now, pulses
         self._known_pulses |= pulses.last
         for node in self._first_heard.keys() & pulses.last.keys():
@@ -264,7 +274,7 @@ class Leases:
                 self.lose(visit)
             elif visit in self._mine:
                 self._mine[visit] = now
-        self._doubtful = False
+        self._doubtful = self._steady() < self._doubtful_until
 
     def lose(self, visit: str) -> None:
         """Let go of a visit that another node has."""

@@ -16,8 +16,9 @@ from server.nodes.following import Following
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
 from server.nodes.passing import Passing, Tell
+from server.nodes.places import Places
 from server.nodes.shutting import Shutting
-from server.ports import Bus, Clock, Deliver, Gap, Media, Nodes, Post, Rooms
+from server.ports import IDLE, Bus, Clock, Deliver, Gap, Media, Nodes, Post, Rooms
 
 
 class Air(Bus, Post, Protocol):
@@ -44,6 +45,7 @@ class Together:
         seen: Callable[[str], int],
         deliver: Deliver,
         gap: Gap,
+        free: Callable[[int], int] = lambda visits: IDLE.free,
         shut: Callable[[Shut], object] = lambda shut: None,
         new_id: Callable[[], str] = _new_id,
         steady: Callable[[], float] = time.monotonic,
@@ -51,6 +53,7 @@ class Together:
         """`here` tells people at this node; `seen` is the newest event number that the hub has seen of a room.
 
         `deliver` and `gap` are the hub's: what the bus brings is for it, too. `shut` ends connections here.
+        `free` returns how many more visits' media this node takes when it has so many.
         `steady` is seconds that never jump.
         """
         self._deliver = deliver
@@ -63,6 +66,7 @@ class Together:
             taken=lambda visit, room, lease: self.carrier.take(visit, room, lease),
             lost=lambda visit: self.carrier.lose(visit),
             here=self.listening.has_people,
+            load=lambda: self.places.load(),
             steady=steady,
         )
         self.passing = Passing(air, node=node, rooms=rooms, here=here, seen=self.seen)
@@ -85,7 +89,10 @@ class Together:
             spawn=self.carrier.spawn,
         )
         self.errands = Errands(air, node=node, serve=self._serve, new_id=new_id)
-        self.media = MediaAnywhere(self.errands, node=node, leases=self.leases, carrier=self.carrier)
+        self.places = Places(self.carrier.carried, free=free, steady=steady)
+        self.media = MediaAnywhere(
+            self.errands, node=node, leases=self.leases, carrier=self.carrier, places=self.places
+        )
         self.alone = Alone(
             media.alone,
             node=node,
@@ -107,6 +114,7 @@ class Together:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.shutting.close()
+        await self.media.close()
         await self.errands.close()
         await self.passing.close()
         await self.carrier.close()

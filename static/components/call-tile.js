@@ -14,10 +14,18 @@ export class CallTile extends HTMLElement {
   #signal = h("span", { class: "signal", role: "img", hidden: true }, h("i"), h("i"), h("i"));
   /** @type {() => void} */
   #redraw = () => {};
+  #still = false;
 
   constructor() {
     super();
     for (const event of ["resize", "loadeddata", "playing", "emptied"]) this.video.addEventListener(event, () => this.#redraw());
+  }
+
+  /** No new frame comes. @param {boolean} still */
+  set still(still) {
+    if (still === this.#still) return;
+    this.#still = still;
+    this.#redraw();
   }
 
   /**
@@ -40,12 +48,14 @@ export class CallTile extends HTMLElement {
     setText(this.#name, name);
     setText(this.#initials, initials(name));
     this.#redraw = () => {
-      const gone = one.presence === "gone";
-      const picture = !gone && !audioOnly && one.mode !== "audio" && one.camera !== false && this.video.videoWidth > 0;
+      const gone = one.presence === "gone" || one.reconnecting === true;
+      // Whose messages alone do not come may be seen all the same: picture and sound have a way of their own.
+      const picture = !one.reconnecting && !audioOnly && one.mode !== "audio" && one.camera !== false && this.video.videoWidth > 0 && !this.#still;
       this.classList.toggle("no-picture", !picture);
-      const words = gone ? "badge.reconnecting" : one.mode === "audio" ? "session.other_audio" : one.camera === false ? "session.other_camera_off" : audioOnly ? "session.you_audio" : "session.other_coming";
+      this.classList.toggle("doubtful", gone);
+      const words = gone ? "badge.reconnecting" : one.mode === "audio" ? "session.other_audio" : one.camera === false ? "session.other_camera_off" : audioOnly ? "session.you_audio" : this.#still ? "session.other_paused" : "session.other_coming";
       setText(this.#words, picture ? "" : t.say(words, { name }));
-      const badges = [one.mode === "audio" ? t.say("badge.audio_only") : "", one.microphone === false ? t.say("badge.muted") : "", gone ? t.say("badge.reconnecting") : ""];
+      const badges = [one.mode === "audio" ? t.say("badge.audio_only") : "", one.microphone === false ? t.say("badge.muted") : "", one.network === "weak" && !gone ? t.say("badge.weak") : "", gone ? t.say("badge.reconnecting") : ""];
       const shown = badges.filter(Boolean);
       if (this.#badges.textContent !== shown.join("")) this.#badges.replaceChildren(...shown.map((text) => h("span", { class: "badge" }, text)));
     };

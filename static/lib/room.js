@@ -1,6 +1,6 @@
 /** A provider's state: the room's view, with each event since folded in. Nothing here is mutated. */
 
-import { withParticipant } from "./visit.js";
+import { withMode, withParticipant } from "./visit.js";
 
 /** @typedef {import("./types.js").ProviderView} ProviderView */
 /** @typedef {import("./types.js").RoomVisit} RoomVisit */
@@ -52,12 +52,9 @@ const FOLD = {
     }),
   "visit.closed": (view, { visit, outcome }) => withOutcome(withoutVisit(view, visit, "closed"), visit, outcome),
   "visit.changed": (view, { appointment }) => ({ ...view, appointments: withAppointment(view.appointments, appointment) }),
-  "media.mode": (view, { participant, mode }) => ({
+  "media.mode": (view, message) => ({
     ...view,
-    visits: view.visits.map((visit) => ({
-      ...visit,
-      participants: visit.participants.map((one) => (one.id === participant ? { ...one, mode } : one)),
-    })),
+    visits: view.visits.map((visit) => ({ ...visit, participants: withMode(visit.participants, message) })),
   }),
   "participant.changed": (view, { visit, participant }) => ({
     ...view,
@@ -168,6 +165,12 @@ export function liveBeside(view, { room }) {
 /** Visits that may be rejoined. @param {ProviderView} view */
 export function endedVisits(view) {
   return view.visits.filter(({ phase }) => phase === "ended" || phase === "rejoin_pending");
+}
+
+/** Whether a session may begin at any click: somebody is ready, or this provider has agreed to go on. @param {ProviderView} view */
+export function awaits(view) {
+  const ready = [...view.waiting, ...view.unverified].some(({ away }) => away !== true);
+  return liveVisits(view).length === 0 && (ready || view.visits.some(({ phase, mine }) => phase === "rejoin_pending" && mine === true));
 }
 
 /** Who is ready and was not noticed yet, first come first. @param {ProviderView} view @returns {Entry[]} */

@@ -56,11 +56,16 @@ async def one_node(folder: Path) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def two_nodes(
-    folder: Path, *, embedded: bool = False, public: str | None = "http://carelobby.test"
+    folder: Path,
+    *,
+    embedded: bool = False,
+    public: str | None = "http://carelobby.test",
+    capacities: tuple[int, int] = (100, 100),
 ) -> AsyncIterator[World]:
     """Two nodes over one server that keeps everything: Debian's, or with the program that is else embedded.
 
     `public`: their address to the outside, where it matters that somebody listens there; None: each has its own.
+    `capacities`: how many visits' media each takes; a node that takes none leaves every visit to the other.
     """
     redis = Valkey(
         *("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"),
@@ -76,7 +81,10 @@ async def two_nodes(
         redis.start()
         stack.callback(redis.stop)
         ports = [stack.enter_context(reserved_port()) for _ in range(2)]
-        nodes = [Service(folder / f"node{port}", environment=shared, port=port) for port in ports]
+        nodes = [
+            Service(folder / f"node{port}", environment=shared | {"CARELOBBY_MEDIA_CAPACITY": str(most)}, port=port)
+            for port, most in zip(ports, capacities, strict=True)
+        ]
         for node in nodes:
             await stack.enter_async_context(alive(node))
         yield World(tuple(nodes), public or nodes[0].url, redis)

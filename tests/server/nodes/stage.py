@@ -115,6 +115,8 @@ class Place:
         """What was to end here."""
         self.heard = 0
         """The newest event that the hub of this node was given."""
+        self.free = 100
+        """How many visits this node takes."""
         self.steady = 0.0
         """Seconds, as this machine counts them."""
         self.bus = MemoryBus(
@@ -137,6 +139,7 @@ class Place:
             seen=self._seen,
             deliver=self._deliver,
             gap=lambda: None,
+            free=lambda visits: max(0, self.free - visits),
             shut=lambda shut: self.shut.append(shut),
             new_id=lambda: f"{name}-{next(ids)}",
             steady=lambda: self.steady,

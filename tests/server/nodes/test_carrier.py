@@ -297,6 +297,7 @@ async def test_another_segment_may_be_carried_by_another_node(city: City) -> Non
     for who in (ANN, HOST):
         await city.two.node.ask(who, Rejoin(visit="vis_ann"))
     await settled()
+    city.one.many.places.draining = True
 
     await city.two.handle(HOST, OFFER)
     await city.one.handle(ANN, OFFER)

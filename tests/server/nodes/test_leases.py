@@ -127,6 +127,30 @@ async def test_a_frozen_node_that_is_back_lets_go_of_what_others_took_and_keeps_
     assert (await ring.where("n1")).node == "n2"
 
 
+async def test_a_frozen_node_lets_go_also_of_what_is_taken_before_others_hear_that_it_is_back(ring: Ring) -> None:
+    ring.people = set()  # nobody takes it over by themselves
+    await ring.where("n1")
+    await ring.where("n2")
+    await ring.live(3000, "n2", "n3")
+
+    await ring.nodes["n1"].tick()  # back, and it still has the visit
+    assert await ring.where("n2") == Carried("n2", 2)
+    await ring.live(500, "n1", "n2", "n3")
+
+    assert ring.lost == [("n1", "v1")]
+
+
+async def test_who_has_not_heard_of_others_for_a_while_takes_nobody_for_dead(ring: Ring) -> None:
+    ring.people = set()
+    await ring.where("n1")
+    await ring.where("n2")
+    await ring.live(3000, "n2", "n3")
+
+    ring.now += 1500  # meanwhile the first is back, and the second is late with its own pulse
+
+    assert await ring.where("n2") == Carried("n1", 1)
+
+
 async def test_after_the_store_was_away_nobody_takes_anything_over_for_five_seconds(ring: Ring) -> None:
     await ring.where("n1")
     await ring.where("n2")

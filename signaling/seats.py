@@ -278,7 +278,7 @@ def seat_meant(
 
 
 def forget_waiting(draft: Draft, visit: Visit, reason: str) -> Visit:
-    """Take all entries of a visit out of the queue (it closes)."""
+    """Take all entries of a visit, as it is when it closes, out of the queue. Return it as it is then."""
     if all(seat.entry is None for seat in visit.seats.values()):
         return visit
     draft.put_visit(visit)

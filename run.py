@@ -201,7 +201,14 @@ TASKS = {
         (testing,),
         (("python", "-m", "tests.server.machine.walk"),),
     ),
-    "load": Task("play visits against a service", (running,), (("python", "-m", "loadtests"),)),
+    "load": Task(
+        "play visits against a service; --media: with sound and picture", (running,), (("python", "-m", "loadtests"),)
+    ),
+    "soak": Task(
+        "an hour of visits that do not stop coming, and what stays of them; --minutes 10",
+        (running,),
+        (("python", "-m", "loadtests.soak"),),
+    ),
     "bench": Task("measure, and compare with the budgets", (running,), (("python", "-m", "loadtests.bench"),)),
     "pictures": Task(
         "take the README's pictures anew", (testing, chromium), (("python", "-m", "tests.browser.pictures"),)

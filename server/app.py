@@ -56,7 +56,7 @@ from server.settings import KEY_FILE, Settings
 from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedServerFailed, NoServerBinary, lock
 from server.store.redis import RedisStore, WrongNeighbour
 from server.store.redis import connect as connect_store
-from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging, tune_collector
+from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging, tune_collector, underway
 from server.web.closes import Close
 from server.web.headers import SecurityHeaders
 from server.web.hub import Hub
@@ -418,6 +418,7 @@ async def _telemetry(
             "quality": figures_of(lambda: reports.counts, labels={"reports": "level", "minutes": "level"}),
             "owed": lambda: owed.figures() | {"ends": rooms.waiting},
             "loop": lag.figures,
+            "underway": underway,
         }
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import fields
@@ -100,6 +101,11 @@ class Lag:
     def figures(self) -> dict[str, Figure]:
         """Return the worst of the last quarter of a minute."""
         return {"lag_seconds": max(self._samples, default=0.0)}
+
+
+def underway() -> dict[str, Figure]:
+    """Return how much runs at once in this process, to be asked inside its loop: what a leak would let grow."""
+    return {"tasks": len(asyncio.all_tasks()), "threads": threading.active_count()}
 
 
 class Backlog:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from server.media import rtcp
+from server.media.budget import shares
 from server.media.congestion import Congestion
 from server.media.relay import Path, Sink, Source
 from server.media.rtcp import Block, Part
@@ -100,7 +101,7 @@ def _keyframe(ssrcs: Iterable[int | None], sinks: Mapping[int, Sink], now: float
 
 
 def _remb(part: Part, sinks: Mapping[int, Sink], now: float) -> None:
-    """Share a receiver's estimate evenly among the videos it gets; each sender hears of its slowest receivers."""
+    """Share a receiver's estimate among the videos it gets; each sender hears of its slowest receivers."""
     estimate = rtcp.remb(part)
     if estimate is None:
         return
@@ -113,9 +114,9 @@ def _remb(part: Part, sinks: Mapping[int, Sink], now: float) -> None:
     if not videos:
         return
     next(iter(videos.values())).path.reception.estimated(rate, now)
-    share = min(rate, MAX_RATE) // len(videos)
+    given = shares(min(rate, MAX_RATE), [source.cap for source in videos])
     upstream: dict[Path, list[tuple[Source, int]]] = {}
-    for source, sink in videos.items():
+    for share, (source, sink) in zip(given, videos.items(), strict=True):
         upstream.setdefault(source.path, []).append((source, source.estimate(sink, share, now)))
     for senders in upstream.values():
         limit([source for source, _ in senders], sum(rate for _, rate in senders))

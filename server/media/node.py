@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from aiortc import RTCIceServer
@@ -90,17 +90,20 @@ class MediaNode:
         sdp: str,
         audio_only: bool,
         others: Sequence[str] = (),
+        leads: Collection[str] = (),
         room: str = "",
         warm: bool = False,
     ) -> Answer:
         """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else whatever the offer says.
 
         `others`: who else is expected in the visit. If it is one, the answer says so of lines that carry nobody yet.
+        `leads`: the visit's providers, who are shown before the others where not everybody can be.
         `warm`: the browser connected this peer beforehand, as one of `room`. Raise `NotFound` if that is not here, or
         gone: what it offers can be answered by no other.
         """
         offered = answering.read(sdp)
         here = self._visits.setdefault(visit, Visit(visit))
+        here.leads = frozenset(leads)
         person = here.people.setdefault(participant, Participant(participant))
         try:
             attached = self._attached(here, person, peer, room=room, round=round, warm=warm)

@@ -18,6 +18,7 @@ from server.media.alive import PATIENCE
 from server.media.formats import Formats, payload_types
 from server.media.reception import Meter, Reception
 from server.media.rtp import FIXED, FIXED_LENGTH, HAS_PADDING, HEAD, SHORT, Extensions, Malformed
+from server.media.speakers import Loudness
 
 logger = logging.getLogger(__name__)
 
@@ -206,8 +207,8 @@ class Source:
     """What one line of a peer sends: a stream, its retransmissions, and the sinks they go to."""
 
     __slots__ = (
-        "_asked_at", "_rembs", "cap", "first_at", "formats", "kind", "last_at", "limited", "live", "meter", "number",
-        "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted", "watch",
+        "_asked_at", "_rembs", "cap", "first_at", "floor", "formats", "kind", "last_at", "limited", "live", "loudness",
+        "meter", "number", "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted", "watch",
     )  # fmt: skip
 
     def __init__(self, path: Path, kind: str, reporter: int) -> None:
@@ -236,6 +237,10 @@ class Source:
         self.meter = Meter()
         self.cap: int | None = None
         """Bits a second that the sender may not exceed, whatever its receivers can take; None: no such limit."""
+        self.floor = 0
+        """Bits a second that no receiver may make it fall below: to who cannot take them it is not sent."""
+        self.loudness: Loudness | None = None
+        """Hears the level of each packet, where it matters who speaks."""
         self._asked_at = -KEYFRAME_INTERVAL
         self._rembs: dict[Sink, tuple[float, int]] = {}
 
@@ -269,6 +274,8 @@ class Source:
         self.number = head[2]
         self.received += 1
         self.octets += len(packet)
+        if self.loudness is not None:
+            self.loudness.hear(packet)
         for sink in self.live:
             try:
                 sink.send(head, packet, now)
@@ -317,7 +324,7 @@ class Source:
 
     def allowed(self, now: float) -> int | None:
         """Return how many bits a second the slowest of all sinks can take, and the cap allows; None: nobody says."""
-        limits = [rate for at, rate in self._rembs.values() if now - at < REMB_LIFE]
+        limits = [max(rate, self.floor) for at, rate in self._rembs.values() if now - at < REMB_LIFE]
         return min([*limits, self.cap] if self.cap is not None else limits, default=None)
 
 

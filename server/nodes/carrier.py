@@ -22,6 +22,7 @@ from server.nodes.passing import Passing, everybody_in
 from server.ports import Carried, Clock, Media, MediaFact, Renegotiate, Rooms, StoreAway
 from signaling.errors import NotFound, Refused
 from signaling.events import MediaChanged, MediaMoved
+from signaling.lookup import provider_ids
 from signaling.messages import MediaRenegotiate, MediaReplace
 from signaling.modality import admitted
 from signaling.state import Phase, Room, Stand, Visit
@@ -173,6 +174,7 @@ class Carrier:
             sdp=offered.sdp,
             audio_only=offered.audio_only,
             others=[id for id in everybody_in(there) if id != participant],
+            leads=provider_ids(there),
             room=offered.room,
             warm=offered.warm,
         )

@@ -55,7 +55,7 @@ export class CallTile extends HTMLElement {
       this.classList.toggle("doubtful", gone);
       const words = gone ? "badge.reconnecting" : one.mode === "audio" ? "session.other_audio" : one.camera === false ? "session.other_camera_off" : audioOnly ? "session.you_audio" : this.#still ? "session.other_paused" : "session.other_coming";
       setText(this.#words, picture ? "" : t.say(words, { name }));
-      const badges = [one.mode === "audio" ? t.say("badge.audio_only") : "", one.microphone === false ? t.say("badge.muted") : "", one.network === "weak" && !gone ? t.say("badge.weak") : "", gone ? t.say("badge.reconnecting") : ""];
+      const badges = [one.mode === "audio" ? t.say("badge.audio_only") : "", one.microphone === false ? t.say("badge.muted") : "", one.network === "weak" && !gone ? t.say("badge.weak") : "", this.#still && !picture && this.closest(".many") ? t.say("badge.paused") : "", gone ? t.say("badge.reconnecting") : ""];
       const shown = badges.filter(Boolean);
       if (this.#badges.textContent !== shown.join("")) this.#badges.replaceChildren(...shown.map((text) => h("span", { class: "badge" }, text)));
     };

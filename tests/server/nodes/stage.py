@@ -74,6 +74,7 @@ class Media:
         sdp: str,
         audio_only: bool,
         others: Sequence[str] = (),
+        leads: Sequence[str] = (),
         room: str = "",
         warm: bool = False,
     ) -> Answer:

@@ -68,7 +68,7 @@ def demand_size(appointment: Appointment) -> None:
 
 
 def _tell(draft: Draft, visit: Visit) -> None:
-    shown = ("appointment", shown_appointment, draft.index.connected, visit)
+    shown = ("appointment", shown_appointment, (draft.index.connected, visit))
     draft.tell(provider_ids(visit), VisitChanged(appointment={}), later=shown)
 
 

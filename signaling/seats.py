@@ -50,7 +50,7 @@ def watchers(room: Room, visit: Visit | None) -> tuple[str, ...]:
 
 def tell_entered(draft: Draft, to: Collection[str], entry: Entry, visit: Visit | None) -> None:
     """Show providers somebody who waits."""
-    draft.tell(to, QueueEntered(entry={}), later=("entry", shown_entry, entry, visit))
+    draft.tell(to, QueueEntered(entry={}), later=("entry", shown_entry, (entry, visit)))
 
 
 def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
@@ -180,7 +180,7 @@ def change_entry(draft: Draft, entry: Entry) -> None:
 
 
 def _tell_changed(draft: Draft, entry: Entry, visit: Visit | None) -> None:
-    shown = ("entry", shown_entry, entry, visit)
+    shown = ("entry", shown_entry, (entry, visit))
     draft.tell(watchers(draft.room, visit), QueueChanged(entry={}), later=shown)
 
 

@@ -62,7 +62,7 @@ def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = 
         attendee = _audio_only_from(visit, attendee, participant, draft.now)
     attendees = {**visit.attendees, participant: attendee}
     visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
-    shown = ("participants", shown_participants, draft.index.connected, visit, participant)
+    shown = ("participants", shown_participants, (draft.index.connected, visit, participant))
     draft.tell((participant,), _running(visit, again=again), later=shown)
     tell_participant(draft, visit, participant, themselves=False)
     return visit
@@ -140,5 +140,5 @@ def tell_participant(draft: Draft, visit: Visit, participant: str, *, themselves
             alike.insert(0 if side[0] == participant else 1, (participant,))
         for to in alike:
             if to:
-                shown = ("participant", shown_participant, draft.index.connected, visit, participant, to[0])
+                shown = ("participant", shown_participant, (draft.index.connected, visit, participant, to[0]))
                 draft.tell(to, told, later=shown)

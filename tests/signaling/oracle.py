@@ -531,7 +531,7 @@ def told_at_once() -> Iterator[None]:
 
     class Eager(list[Later]):
         def append(self, later: Later) -> None:
-            value, field, make, *of = later
+            value, field, make, of = later
             force_setattr(value, field, make(*of))
 
     begin = Draft.__init__

@@ -357,8 +357,8 @@ FAULTS = (
     Fault(
         "what is told of a visit is how it was when that was read",
         "opening.py",
-        "shown_appointment, draft.index.connected, visit)",
-        "lambda: shown_appointment(draft.index.connected, draft.room.visits.get(visit.id, visit)))",
+        '("appointment", shown_appointment, (',
+        '("appointment", lambda there, _: shown_appointment(there, draft.room.visits.get(visit.id, visit)), (',
         likely="test_effects.py",
     ),
     Fault(

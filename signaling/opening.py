@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from signaling.closing import close
+from signaling.direct import fall_back
 from signaling.draft import Draft
 from signaling.effects import Told
 from signaling.errors import TooMany
@@ -131,6 +132,8 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: 
     changed = draft.put_visit(replace(changed, rev=visit.rev + 1))
     if changed.phase is IN_PROGRESS:
         changed = draft.put_visit(with_company(draft, changed))
+        if len(changed.providers) > 1:
+            changed = fall_back(draft, changed, "company")
     _tell_providers(draft, visit, changed)
     for participant in [id for id in visit.seats if id not in seats]:
         # Their page must not go on asking for a seat that is not there.

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from signaling.closing import close_by_deadline, finish
 from signaling.deadlines import entry_deadline, visit_deadline
+from signaling.direct import ask_relay, note_flow
 from signaling.draft import Draft
 from signaling.effects import Step
 from signaling.ending import end, end_segment, ended_offline, leave, remove, return_to_waiting
@@ -39,7 +40,9 @@ from signaling.messages import (
     End,
     Finish,
     Leave,
+    MediaFlow,
     MediaMode,
+    MediaRelay,
     MediaState,
     Rejoin,
     Remove,
@@ -145,6 +148,8 @@ GRANTS: Final[Mapping[type[Struct], Callable[[Draft, Who, Any], Visit | None]]] 
     Finish: finish,
     MediaState: set_state,
     MediaMode: set_mode,
+    MediaRelay: ask_relay,
+    MediaFlow: note_flow,
 }
 """Every `RoomRequest`, and the function that grants it or raises. It may return the visit that the reply names."""
 

@@ -13,6 +13,7 @@ from signaling.messages import (
     VisitResumed,
     VisitStarted,
 )
+from signaling.path import path_of, spans_from
 from signaling.seats import ended as spans_ended
 from signaling.shown import (
     Company,
@@ -43,6 +44,7 @@ def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
             peers={},
             lost_peers={},
             alone_since=now if _apart(there, providers, clients) else None,
+            direct=spans_from(visit, clients, now),
         )
     )
     company = Company(there, visit, everybody)
@@ -72,9 +74,16 @@ def _running(visit: Visit, *, again: bool) -> VisitStarted | VisitResumed:
     """Return the news that a visit runs, but for who is in it; `again`: for somebody who chose to rejoin."""
     id, segment, rev = visit.id, len(visit.segments), visit.rev
     if again:
-        return VisitResumed(visit=id, segment=segment, rev=rev, participants=(), ice_servers=())
-    appointment = visit.appointment
-    return VisitStarted(visit=id, appointment=appointment, segment=segment, rev=rev, participants=(), ice_servers=())
+        return VisitResumed(visit=id, segment=segment, rev=rev, participants=(), ice_servers=(), path=path_of(visit))
+    return VisitStarted(
+        visit=id,
+        appointment=visit.appointment,
+        segment=segment,
+        rev=rev,
+        participants=(),
+        ice_servers=(),
+        path=path_of(visit),
+    )
 
 
 def stop_segment(visit: Visit, now: int, by: str | None, reason: str) -> Visit:
@@ -90,6 +99,7 @@ def stop_segment(visit: Visit, now: int, by: str | None, reason: str) -> Visit:
         segments=segments,
         seats=seats,
         alone_since=None,
+        direct=spans_ended(visit.direct, now),
         media={id: replace(log_ended(log, now), lost=False) for id, log in visit.media.items()},
         attendees={id: _flag_ended(attendee, now) for id, attendee in visit.attendees.items()},
     )

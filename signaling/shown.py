@@ -14,6 +14,7 @@ from msgspec.structs import asdict
 
 from signaling.lookup import inside, roster
 from signaling.minutes import connected
+from signaling.path import path_of
 from signaling.state import AS_THEY_COME, CLIENT, CO_PROVIDER, IN, IN_PROGRESS, PROVIDER, Entry, Role, Seat, Visit
 
 
@@ -194,6 +195,7 @@ def shown_visit(there: Container[str], visit: Visit, viewer: str, now: int) -> d
         "rev": visit.rev,
         "phase": visit.phase,
         "segment": len(visit.segments),
+        "path": path_of(visit),
         "participants": shown_participants(there, visit, viewer),
         "started_at": visit.segments[0].started_at if visit.segments else None,
         "connected_ms": {

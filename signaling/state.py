@@ -248,6 +248,10 @@ class Visit(Struct, frozen=True, gc=False):
     """By participant, providers included; kept from segment to segment."""
     media: dict[str, MediaLog] = {}
     """By participant, providers included."""
+    direct: tuple[Interval, ...] = ()
+    """When media went from browser to browser; the last one runs while they do."""
+    fell_back: bool = False
+    """It was tried, and given up for the rest of the visit."""
     quality: dict[str, tuple[Minute, ...]] = {}
     """By participant, in order of time: how the network was."""
     peers: dict[str, str] = {}

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from signaling.index import index_of
 from signaling.lookup import entry_of, host_status, hosts, roster, shown_status, situation_of, visit_of
 from signaling.messages import ClientView, ProviderView
+from signaling.path import path_of
 from signaling.permissions import Situation
 from signaling.shown import agreed_roles, shown_appointment, shown_entry, shown_participants, shown_visit
 from signaling.state import Phase, Role, Room, Visit, Who
@@ -61,6 +62,7 @@ def _client_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]) 
         base = replace(
             base,
             visit=visit.id,
+            path=path_of(visit),
             participants=shown_participants(index_of(room).connected, visit, who.participant),
             ice_servers=ice_servers,
         )

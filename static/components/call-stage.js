@@ -26,6 +26,7 @@ import { toggle } from "./waiting-room.js";
  * @property {import("../lib/connection.js").ConnectionState} line
  * @property {boolean} audioOnly            of oneself: then no picture comes either
  * @property {boolean} weak                 one's own network carries no picture
+ * @property {"relay" | "direct"} path        how media go
  * @property {Map<string, import("../lib/types.js").Connectedness>} qualities  a provider's: how each one's connection is
  */
 
@@ -42,6 +43,9 @@ export class CallStage extends Screen {
   #side = h("div", { class: "stage-side" });
   #sidebar = new Sidebar();
   #timer = h("span", { class: "timer" });
+  #way = h("span", { class: "way", hidden: true });
+  /** @type {"relay" | "direct"} */
+  #path = "relay";
   #controls = h("div", { class: "controls", role: "group" });
   #microphone = h("button", { type: "button", class: "control", "aria-pressed": "true" });
   #camera = h("button", { type: "button", class: "control", "aria-pressed": "true" });
@@ -96,7 +100,7 @@ export class CallStage extends Screen {
       this.#camera,
       this.#audioOnly,
       ...this.#panels(chat, people, t),
-      control("settings", t.say("session.settings"), "", () => this.#modals.add(openSettings(t, self, settings))),
+      control("settings", t.say("session.settings"), "", () => this.#modals.add(openSettings(t, self, { ...settings, path: this.#path }))),
       control("screen", t.say("session.full_screen"), "wide-only", () => this.#fullScreen()),
       control("end", t.say(way === "end" ? "session.end" : "session.leave"), "end", () => this.#confirm(t, { way, group: people !== undefined, onEnd, onStepOut })),
     );
@@ -107,7 +111,7 @@ export class CallStage extends Screen {
       h(
         "div",
         { class: "stage-row" },
-        h("div", { class: "stage" }, h("div", { class: "stage-head" }, head, this.#timer), this.#tiles, h("div", { class: "stage-over" }, this.#notice, this.#remedies)),
+        h("div", { class: "stage" }, h("div", { class: "stage-head" }, head, this.#timer, this.#way), this.#tiles, h("div", { class: "stage-over" }, this.#notice, this.#remedies)),
         this.#sidebar,
       ),
       this.#side,
@@ -140,7 +144,11 @@ export class CallStage extends Screen {
   }
 
   /** @param {Stage} stage @param {Translator} t */
-  tell({ others, remotes, call, line, audioOnly, weak, qualities }, t) {
+  tell({ others, remotes, call, line, audioOnly, weak, path, qualities }, t) {
+    this.#path = path;
+    this.#way.hidden = path === "relay";
+    if (path === "direct" && !this.#way.firstChild) this.#way.append(icon("lock"), t.say("way.direct"));
+    this.#way.title = t.say("way.direct_more");
     const ids = new Set(others.map(({ id }) => id));
     this.#shared = others.some(({ role }) => role !== "client");
     for (const [id, tile] of this.#seen) {

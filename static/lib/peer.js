@@ -1,5 +1,6 @@
 /** One peer connection towards the server. It always offers, one offer at a time, each with a round. */
 
+import { brief } from "./brief.js";
 import { Emitter } from "./emitter.js";
 import { growing } from "./pause.js";
 import { codeOf, Refusal } from "./refusal.js";
@@ -202,7 +203,7 @@ export class Peer extends Emitter {
       const answered = this.#signaling.ask("media.offer", {
         peer: this.id,
         round,
-        sdp: settled ?? this.pc.localDescription?.sdp,
+        sdp: brief(settled ?? this.pc.localDescription?.sdp ?? ""),
         audio_only: this.audioOnly,
         purpose: this.purpose,
       });

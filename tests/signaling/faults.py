@@ -358,7 +358,7 @@ FAULTS = (
         "what is told of a visit is how it was when that was read",
         "opening.py",
         '("appointment", shown_appointment, (',
-        '("appointment", lambda there, _: shown_appointment(there, draft.room.visits.get(visit.id, visit)), (',
+        '("appointment", lambda there, _: shown_appointment(there, draft.room.visits[visit.id]), (',
         likely="test_effects.py",
     ),
     Fault(

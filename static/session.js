@@ -218,6 +218,7 @@ export class Session {
 
   /** Media stop now. */
   leave() {
+    const was = this.#open;
     this.#open = "";
     this.#told = "";
     this.#stage = null;
@@ -225,6 +226,7 @@ export class Session {
     this.#measuring.end();
     this.#qualities.clear();
     this.call.close();
+    if (was) this.#self.unshare(); // nobody's screen is seen in a session that they did not share it in
   }
 
   /** Who speaks, and whose picture stands still, is looked at by and by: no picture moves for it. */
@@ -293,6 +295,7 @@ export class Session {
         call: this.call.state,
         line: this.#connection.state,
         audioOnly: this.#self.audioOnly,
+        screenFailed: this.#self.screenFailed,
         weak: this.#participants.some(({ you, network }) => you && network === "weak"),
         path: this.call.path,
         qualities: this.#qualities,

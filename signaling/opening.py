@@ -69,7 +69,7 @@ def demand_size(appointment: Appointment) -> None:
 
 
 def _tell(draft: Draft, visit: Visit) -> None:
-    shown = ("appointment", shown_appointment, draft.index.connected, visit)
+    shown = ("appointment", shown_appointment, (draft.index.connected, visit))
     draft.tell(provider_ids(visit), VisitChanged(appointment={}), later=shown)
 
 
@@ -79,8 +79,10 @@ def tell_rev(draft: Draft) -> None:
         before, visit = draft.before.visits.get(id), draft.room.visits.get(id)
         if before is None or visit is None or visit.rev == before.rev or not visit.appointment:
             continue
-        if visit.phase is before.phase or _told_rev(draft, id) != visit.rev:
+        if visit.phase is before.phase:
             _tell(draft, visit)
+        elif visit.phase is not IN_PROGRESS and _told_rev(draft, id) != visit.rev:
+            _tell(draft, visit)  # what began has just told everybody in it
 
 
 def _told_rev(draft: Draft, visit: str) -> int | None:

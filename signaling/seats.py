@@ -50,7 +50,7 @@ def watchers(room: Room, visit: Visit | None) -> tuple[str, ...]:
 
 def tell_entered(draft: Draft, to: Collection[str], entry: Entry, visit: Visit | None) -> None:
     """Show providers somebody who waits."""
-    draft.tell(to, QueueEntered(entry={}), later=("entry", shown_entry, entry, visit))
+    draft.tell(to, QueueEntered(entry={}), later=("entry", shown_entry, (entry, visit)))
 
 
 def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
@@ -180,7 +180,7 @@ def change_entry(draft: Draft, entry: Entry) -> None:
 
 
 def _tell_changed(draft: Draft, entry: Entry, visit: Visit | None) -> None:
-    shown = ("entry", shown_entry, entry, visit)
+    shown = ("entry", shown_entry, (entry, visit))
     draft.tell(watchers(draft.room, visit), QueueChanged(entry={}), later=shown)
 
 
@@ -217,7 +217,8 @@ def leave_line(draft: Draft, entry: Entry, to: tuple[str, ...], reason: str) -> 
     """Take an entry out of the queue, and tell those who watch it; who calls this moves the seat."""
     draft.drop_entry(entry.id)
     draft.tell(to, QueueLeft(entry=entry.id, reason=reason))
-    tell_waiting_status(draft, behind=entry)
+    if draft.index.shown:
+        tell_waiting_status(draft, behind=entry)
 
 
 def leave_waiting(draft: Draft, by: Who) -> None:
@@ -277,7 +278,7 @@ def seat_meant(
 
 
 def forget_waiting(draft: Draft, visit: Visit, reason: str) -> Visit:
-    """Take all entries of a visit out of the queue (it closes)."""
+    """Take all entries of a visit, as it is when it closes, out of the queue. Return it as it is then."""
     if all(seat.entry is None for seat in visit.seats.values()):
         return visit
     draft.put_visit(visit)

@@ -8,6 +8,7 @@ from signaling.deadlines import kept_waiting_until
 from signaling.draft import Draft
 from signaling.errors import ConsentRequired, NotFound, PolicyForbids, Refused, RoomFull
 from signaling.lookup import (
+    device_of,
     entry_of,
     hosts,
     is_connected,
@@ -89,6 +90,7 @@ def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
         media_reason=reason,
         # Asked, and gone before it was decided: the grace runs, or the entry would stay for hours.
         dropped_at=None if is_connected(room, by.participant) else draft.now,
+        device=device_of(room, by.participant),
     )
     draft.put_entry(entry)
     if visit is not None and seat is not None:

@@ -85,7 +85,7 @@ async def _greet(session: Session, hello: Hello) -> None:
         await _replace(session, hello.resume.connection, old, room)
         room = await session.read_room()
         missed = await _missed(session, hello.resume, room)
-    if missed is not None and _left_elsewhere(room, ticket.by, missed):
+    if missed is not None and _acted_elsewhere(room, session.me, missed):
         missed = None
     over = _over(room, ticket.by)
     if over is not None and missed is not None and not _sent_away(session, missed):
@@ -132,13 +132,15 @@ def _sent_away(session: Session, missed: Sequence[tuple[int, Event]]) -> bool:
     return any(event.close is not None and event.is_for(me, session.id) for _, event in missed)
 
 
-def _left_elsewhere(room: Room, who: Who, missed: Sequence[tuple[int, Event]]) -> bool:
-    """Tell whether a client may have left the waiting room by another page of theirs: no event tells it to this one."""
-    if who.role is not Role.CLIENT or entry_of(room, who.participant) is not None:
+def _acted_elsewhere(room: Room, me: Caller, missed: Sequence[tuple[int, Event]]) -> bool:
+    """Tell whether a client may have checked in, or left, by another page of theirs: no event tells it to this one."""
+    if me.by.role is not Role.CLIENT:
         return False
+    told, entry = [event.message for _, event in missed], entry_of(room, me.by.participant)
+    if entry is not None and entry.device not in (None, me.device):
+        return any(one["type"] == "queue.entered" and one["entry"]["id"] == entry.id for one in told)
     # Whose entry it was cannot be seen any more. A fresh view does no harm if it was somebody else's.
-    told = [event.message for _, event in missed]
-    return any(one["type"] == "queue.left" and one["reason"] in ("left", "gone") for one in told)
+    return entry is None and any(one["type"] == "queue.left" and one["reason"] in ("left", "gone") for one in told)
 
 
 async def _redeemed(session: Session, ticket: str) -> Ticket:

@@ -118,8 +118,8 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
             ended_offline(draft, event)
         case _:
             assert_never(event)
-    tell_rev(draft)
     settle(draft, now)  # what was due the moment it came to be: a span of nothing, a start that has passed
+    tell_rev(draft)
     tell_status(draft)
     return draft.step(visit)
 

@@ -6,8 +6,8 @@ node has people of them takes each over, with a higher fence, and of several tak
 until", for the minutes, is the last pulse.
 
 Two silences are no death. When the store was away nobody could pulse: whoever notices that takes nothing over for
-`WAIT_AFTER_OUTAGE`. And a node that was frozen, or cut off, asks after its own visits before all else, and lets go
-of those that others have by now.
+`WAIT_AFTER_OUTAGE`. And a node that was frozen, or cut off, asks after its own visits before all else, and with each
+pulse as long as it waits, and lets go of those that others have by now.
 """
 
 from __future__ import annotations
@@ -95,7 +95,8 @@ class Leases:
         """Tell whether a node is certainly silent, and not merely unheard."""
         if node in self._buried:
             return True
-        if node == self._node or self._answered is None or self._steady() < self._blind_until:
+        now = self._steady()
+        if node == self._node or self._answered is None or now < self._blind_until or now - self._answered > NOTICED:
             return False
         return self._pulses.now - self.alive_until(node) > DEAD_AFTER
 
@@ -227,6 +228,8 @@ class Leases:
             del self._first_heard[node]
         if self._doubtful:
             await self._look_after_mine()
+            # More than once: somebody whose last pulse was before ours may be taking them at this moment.
+            self._doubtful = now < self._blind_until
         for visit, (room, there) in self._elsewhere.items():
             if visit not in self._takings and self.is_dead(there.node) and self._here(room):
                 logger.warning("%s fell silent and leaves %s", there.node, visit)
@@ -256,7 +259,6 @@ class Leases:
                 self.lose(visit)
             elif visit in self._mine:
                 self._mine[visit] = now
-        self._doubtful = False
 
     def lose(self, visit: str) -> None:
         """Let go of a visit that another node has."""

@@ -19,7 +19,7 @@ from server.web.resumption import Claim, Expired, Reused, WrongSecret, sha256
 from server.web.stored_event import Event, decode
 from signaling.errors import BadMessage, Busy, NotFound, SignalingError
 from signaling.events import Connected
-from signaling.lookup import entry_of, visit_of
+from signaling.lookup import connections_of, entry_of, visit_of
 from signaling.messages import PROTOCOL_VERSION, Error, Hello, Resume, Welcome
 from signaling.state import Role, Room, Stand, Who
 
@@ -79,11 +79,11 @@ async def _greet(session: Session, hello: Hello) -> None:
     if not await enter(session, takeover=hello.takeover, resumed=old is not None):
         return
     await hub.claims.open(session.id, claim)
-    room = await session.read_room()
+    room = await _read_room(session)
     missed: list[tuple[int, Event]] | None = None
     if hello.resume is not None and old is not None:
         await _replace(session, hello.resume.connection, old, room)
-        room = await session.read_room()
+        room = await _read_room(session)
         missed = await _missed(session, hello.resume, room)
     if missed is not None and _acted_elsewhere(room, session.me, missed):
         missed = None
@@ -114,6 +114,27 @@ async def _greet(session: Session, hello: Hello) -> None:
         session.catch_up(hello.resume.seq, missed)
     for message in hub.beside(room, ticket.by):
         session.tell(message)
+
+
+async def _read_room(session: Session) -> Room:
+    """Return the room that holds this connection; or end that, if the room has let it go before it was welcomed."""
+    room = await session.read_room()
+    if session.id not in room.connections:
+        room = await session.read_room(anew=True)  # what is known here may be from before it came
+    let_go = _let_go(room, session.me)
+    if let_go is not None:
+        raise _Unwelcome(let_go)
+    return room
+
+
+def _let_go(room: Room, me: Caller) -> Close | None:
+    """Return why the room does not hold a connection any more that it held a moment ago; None if it does."""
+    if me.connection in room.connections:
+        return None
+    newer = [room.connections[id].device for id in connections_of(room, me.by.participant)]
+    if me.device in newer or (newer and me.by.role is Role.CLIENT):
+        return Close.DISPLACED
+    return Close.STORE_LOST  # its node was taken for dead, or its link is: whoever comes back hears which
 
 
 def _over(room: Room, who: Who) -> Close | None:

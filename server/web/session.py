@@ -295,13 +295,13 @@ class Session:
         if event.close is not None:
             self.close(event.close)
 
-    async def read_room(self) -> Room:
-        """Return the room, no older than what this connection was told. Raise `StoreAway`."""
+    async def read_room(self, *, anew: bool = False) -> Room:
+        """Return the room, no older than what this connection was told; `anew`: as it is now. Raise `StoreAway`."""
         feed = self.feed
         if feed is None:
             raise AssertionError("a connection joins its room before it reads it")
         for _ in range(5):
-            room = await self.hub.rooms.present(feed.room, seq=max(self.cursor, feed.heard))
+            room = await self.hub.rooms.present(feed.room, seq=0 if anew else max(self.cursor, feed.heard))
             if room is None:
                 self.close(Close.OVER)
                 raise Refused("the room is gone")

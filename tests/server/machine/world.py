@@ -162,6 +162,7 @@ class World:
 
     def _relieve(self, node: Node) -> None:
         reach = node.reach
+        was_away = reach.away
         reach.slow = reach.away = reach.muffled = False
         reach.lost_answers = 0
         reach.let_all_on()
@@ -171,6 +172,8 @@ class World:
         calls, reach.calls = reach.calls, []
         for room, letter in calls:
             self.loop.call(node.ear.pass_call, room, letter)
+        if was_away:
+            self.spawn(node.alarms.beat())  # a beat that failed is made good within a blink
 
     # --- people
 

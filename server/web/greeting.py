@@ -87,8 +87,8 @@ async def _greet(session: Session, hello: Hello) -> None:
         missed = await _missed(session, hello.resume, room)
     if missed is not None and _acted_elsewhere(room, session.me, missed):
         missed = None
-    over = _over(room, ticket.by)
-    if over is not None and missed is not None and not _sent_away(session, missed):
+    end = over(room, ticket.by)
+    if end is not None and missed is not None and not _sent_away(session, missed):
         missed = None  # their seat went to somebody else meanwhile, and nothing that they missed tells them so
     if session.over is not None:
         return
@@ -107,8 +107,8 @@ async def _greet(session: Session, hello: Hello) -> None:
     )
     if missed is None or hello.resume is None:
         session.show(room)
-        if over is not None:
-            session.close(over)  # after the view, which says whom to call
+        if end is not None:
+            session.close(end)  # after the view, which says whom to call
             return
     else:
         session.catch_up(hello.resume.seq, missed)
@@ -121,23 +121,22 @@ async def _read_room(session: Session) -> Room:
     room = await session.read_room()
     if session.id not in room.connections:
         room = await session.read_room(anew=True)  # what is known here may be from before it came
-    let_go = _let_go(room, session.me)
-    if let_go is not None:
-        raise _Unwelcome(let_go)
+    if displaced(room, session.me):
+        raise _Unwelcome(Close.DISPLACED)
+    if session.id not in room.connections:
+        raise _Unwelcome(Close.STORE_LOST)  # its node was taken for dead, or its link is: who comes back hears which
     return room
 
 
-def _let_go(room: Room, me: Caller) -> Close | None:
-    """Return why the room does not hold a connection any more that it held a moment ago; None if it does."""
+def displaced(room: Room, me: Caller) -> bool:
+    """Tell whether a newer connection of the same participant stands in the room for one that it held."""
     if me.connection in room.connections:
-        return None
+        return False
     newer = [room.connections[id].device for id in connections_of(room, me.by.participant)]
-    if me.device in newer or (newer and me.by.role is Role.CLIENT):
-        return Close.DISPLACED
-    return Close.STORE_LOST  # its node was taken for dead, or its link is: whoever comes back hears which
+    return me.device in newer or (bool(newer) and me.by.role is Role.CLIENT)
 
 
-def _over(room: Room, who: Who) -> Close | None:
+def over(room: Room, who: Who) -> Close | None:
     """Return why a client with a good ticket can do nothing here any more; None if they can."""
     if who.role is not Role.CLIENT:
         return None

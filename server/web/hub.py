@@ -300,7 +300,8 @@ class Hub:
         if room.seq == feed.last:
             # Every event is delivered, and none of them sent this one away: somebody took this node for dead.
             logger.warning("%s: the room had lost it", session.id)
-            await enter(session, takeover=False, resumed=True)
+            if await enter(session, takeover=False, resumed=True) and session.over is not None:
+                await self._say_gone(feed.room, Disconnected(session.id))  # perhaps said before, and not yet true
 
     async def _signed_in(self, session: Session, room: Room | None) -> bool:
         """Let a provider's sign-in live while their page is connected; False once it has ended, on whatever node.

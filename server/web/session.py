@@ -247,8 +247,7 @@ class Session:
             case Hello():
                 raise Refused("hello was said")
             case Sync():
-                room = await self.read_room()
-                self.show(room, re=request.id)
+                await self._sync(request)
                 return None
             case Ping():
                 return Ok()
@@ -261,6 +260,16 @@ class Session:
                 return await self.hub.shell.handle(self.me, request)
             case _:
                 return await self.hub.rooms.ask(self.me.room, self.me.by, self.id, request)
+
+    async def _sync(self, request: Sync) -> None:
+        """Show the room. What sends somebody away is no part of a view, and the view stands for all that came before."""
+        room = await self.read_room()
+        if self.id not in room.connections:
+            room = await self.read_room(anew=True)
+        self.show(room, re=request.id)
+        end = Close.DISPLACED if greeting.displaced(room, self.me) else greeting.over(room, self.me.by)
+        if end is not None:
+            self.close(end)
 
     # --- What goes out ------------------------------------------------------------------------------
 

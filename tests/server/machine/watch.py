@@ -400,6 +400,8 @@ class Watch:
         assert visits <= self.records.keys(), "I10: each visit has a record"
 
     def _shows(self, kept: Kept, browser: Browser) -> None:
+        if browser.unlawful:
+            return
         state = _FROM_JSON.decode(_JSON.encode(view(kept.now, browser.who, ice_servers=ICE)))
         shown = type(browser)(browser.room, browser.who, "", packed=False, watch=None)
         shown.viewed(state)

@@ -247,7 +247,7 @@ class Session:
             case Hello():
                 raise Refused("hello was said")
             case Sync():
-                await self._sync(request)
+                await self._sync(request.id)
                 return None
             case Ping():
                 return Ok()
@@ -261,15 +261,11 @@ class Session:
             case _:
                 return await self.hub.rooms.ask(self.me.room, self.me.by, self.id, request)
 
-    async def _sync(self, request: Sync) -> None:
-        """Show the room. What sends somebody away is no part of a view, and the view stands for all that came before."""
+    async def _sync(self, re: int | None) -> None:
         room = await self.read_room()
         if self.id not in room.connections:
             room = await self.read_room(anew=True)
-        self.show(room, re=request.id)
-        end = Close.DISPLACED if greeting.displaced(room, self.me) else greeting.over(room, self.me.by)
-        if end is not None:
-            self.close(end)
+        self.show_again(room, re=re)
 
     # --- What goes out ------------------------------------------------------------------------------
 
@@ -325,6 +321,13 @@ class Session:
         view = self.hub.view(room, self.me.by)
         self.tell(view if re is None else replace(view, re=re))
         self.catch_up(room.seq)
+
+    def show_again(self, room: Room, *, re: int | None = None) -> None:
+        """Send a view that stands for all that came before it; what would have sent us away does so all the same."""
+        self.show(room, re=re)
+        end = Close.DISPLACED if greeting.displaced(room, self.me) else greeting.over(room, self.me.by)
+        if end is not None:
+            self.close(end)
 
     def catch_up(self, cursor: int, missed: Sequence[tuple[int, Event]] = ()) -> None:
         """Deliver what came after `cursor`: what was missed, then what was held back, then whatever comes."""

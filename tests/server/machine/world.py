@@ -26,7 +26,9 @@ from tests.server.machine.trouble import Air
 from tests.server.machine.watch import Watch
 
 PULSE = 500
-"""How often nodes say that they live, in ms, and hear who else does."""
+"""How often nodes say that their media live, in ms, and hear who else's do."""
+BEAT = 2_000
+"""How often they say that they live, in ms."""
 
 
 class Complaints(logging.Handler):
@@ -61,6 +63,8 @@ class World:
         self.afterwards: list[tuple[Browser, Request]] = []
         """What browsers send once they have read what came."""
         self.nodes: list[Node] = []
+        self.mute: Node | None = None
+        """Whose beats do not come through."""
         self.named = 0
         self.tickets = 0
         self.keys = 0
@@ -106,7 +110,14 @@ class World:
             self.loop.call(node.hub.tick)
             if span >= PULSE:
                 self.spawn(node.many.leases.tick())
+            if self.now - node.beaten >= BEAT and node is not self.mute:
+                self._beat(node)
         self.settle()
+
+    def _beat(self, node: Node) -> None:
+        """What the node's alarms do by themselves: say that it lives, and hear whether others took it for dead."""
+        node.beaten = self.now
+        self.spawn(node.alarms.beat())
 
     # --- nodes
 
@@ -118,7 +129,7 @@ class World:
         self.named += 1
         node = Node(self, f"n{self.named}")
         self.nodes.append(node)
-        self.spawn(node.alarms.beat())
+        self._beat(node)
         self.spawn(node.many.leases.tick())
         self.settle()
         return node
@@ -173,7 +184,7 @@ class World:
         for room, letter in calls:
             self.loop.call(node.ear.pass_call, room, letter)
         if was_away:
-            self.spawn(node.alarms.beat())  # a beat that failed is made good within a blink
+            self._beat(node)  # what failed is made good within a blink
 
     # --- people
 

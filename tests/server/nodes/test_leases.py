@@ -125,6 +125,32 @@ async def test_a_frozen_node_that_is_back_lets_go_of_what_others_took_and_keeps_
     assert (await ring.where("n1")).node == "n2"
 
 
+async def test_a_node_that_is_back_lets_go_of_what_is_taken_a_moment_later(ring: Ring) -> None:
+    """Whoever takes it has not pulsed since, and knows only of the silence."""
+    await ring.where("n1")
+    ring.people = set()
+    await ring.live(3000, "n2", "n3")
+    ring.now += 100
+    await ring.nodes["n1"].tick()
+
+    assert await ring.where("n2") == Carried("n2", 2)
+    ring.now += 400
+    await ring.live(500, "n1", "n2", "n3")
+
+    assert ring.lost == [("n1", "v1")]
+
+
+async def test_whoever_has_not_pulsed_for_long_takes_nobody_for_dead(ring: Ring) -> None:
+    await ring.where("n1")
+    ring.people = set()
+    await ring.live(3000, "n2", "n3")
+
+    ring.now += 1300
+
+    assert not ring.nodes["n2"].is_dead("n1")
+    assert (await ring.where("n2")).node == "n1"
+
+
 async def test_after_the_store_was_away_nobody_takes_anything_over_for_five_seconds(ring: Ring) -> None:
     await ring.where("n1")
     await ring.where("n2")

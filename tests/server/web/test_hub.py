@@ -656,18 +656,27 @@ async def test_whom_an_event_on_its_way_sends_away_is_not_brought_back(node: Nod
     assert not any(isinstance(fact, Connected) and fact.resumed for fact in node.world.facts)
 
 
-async def test_who_goes_while_the_room_takes_them_back_does_not_stay_in_it(node: Node) -> None:
-    """The one may be saved before the other, whichever was said first."""
-    browser = await node.enter()
+async def test_who_goes_while_the_room_takes_them_back_does_not_stay_in_it(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That they come again is saved after that they went."""
+    browser, tell, answers = await node.enter(), node.hub.rooms.fact, asyncio.Event()
+
+    async def late(room: str, fact: Fact) -> None:
+        if isinstance(fact, Connected):
+            await answers.wait()
+        await tell(room, fact)
+
+    monkeypatch.setattr(node.hub.rooms, "fact", late)
     lose(node)
-    node.world.gate.clear()
-    await node.pass_time(10)
-    await node.pass_time(10)
-
+    await node.pass_time(20)
     await browser.vanish()
-    node.world.gate.set()
-    await node.until(lambda: not node.hub._tasks)
+    await node.until(lambda: isinstance(node.world.facts[-1], Disconnected))
 
+    answers.set()
+
+    await node.until(lambda: not node.hub._tasks)
+    assert [type(fact) for fact in node.world.facts[-3:]] == [Disconnected, Connected, Disconnected]
     assert node.world.rooms[ROOM].connections == {}
 
 

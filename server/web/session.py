@@ -76,6 +76,7 @@ class Session:
         "spending",
         "stats_at",
         "too_fast",
+        "unsure",
         "wire",
         "working",
     )
@@ -105,6 +106,8 @@ class Session:
         self.over: int | None = None
         """The close code, once it has ended."""
         self.bye = False
+        self.unsure = False
+        """Something was asked of which nobody could say whether it was done."""
         self.inbox: list[AnyRequest] = []
         self.working = False
         limits = hub.limits
@@ -222,6 +225,7 @@ class Session:
         except SignalingError as error:
             reply = _refusal(error)
         except (StoreAway, TimeoutError):
+            self.unsure = True
             reply = Error(code=Unavailable.code, temporary=True, retry_after=1.0)
         except Exception as error:  # noqa: BLE001 - the barrier: a mistake of ours costs one request, not the connection
             # The error's own words are left out: they may quote what somebody wrote.
@@ -262,9 +266,10 @@ class Session:
                 return await self.hub.rooms.ask(self.me.room, self.me.by, self.id, request)
 
     async def _sync(self, re: int | None) -> None:
-        room = await self.read_room()
+        room = await self.read_room(anew=self.unsure)
         if self.id not in room.connections:
             room = await self.read_room(anew=True)
+        self.unsure = False
         self.show_again(room, re=re)
 
     # --- What goes out ------------------------------------------------------------------------------

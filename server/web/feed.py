@@ -160,7 +160,8 @@ class Feed:
     async def _show_again(self, seq: int) -> None:
         """Give everybody a fresh view, no older than event `seq`."""
         async with asyncio.timeout(self._hub.limits.patience):
-            room = await self._hub.rooms.present(self.room, seq=0)  # what is known here may be from before somebody came
+            # As it is now: what is known here may be from before somebody came.
+            room = await self._hub.rooms.present(self.room, seq=0)
         if room is None:
             self.close(Close.OVER)
         elif room.epoch != self.epoch or room.seq < seq:

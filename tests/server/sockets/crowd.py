@@ -112,9 +112,9 @@ class Crowd:
         assert last.claim is not None
         claim = last.claim | {"epoch": last.epoch, "seq": last.cursor}
         if wrong:
-            other = self.dice.choice([one for one in self.people if one is not person and one.page is not None] or [person])
-            stolen = other.pages[-1].claim if other is not person and other.pages else None
-            claim |= {"secret": stolen["secret"] if stolen is not None else "guessed"}
+            others = [one.page for one in self.people if one is not person]
+            claims = [page.claim for page in others if page is not None and page.claim is not None]
+            claim["secret"] = self.dice.choice(claims)["secret"] if claims else "guessed"
         page = await self.enter(person, last.device, {"resume": claim}, before=last, wrong=wrong)
         if page.over is not None and not wrong:
             last.claim = None
@@ -376,7 +376,7 @@ class Crowd:
             ways += [
                 check_in(room, page.name, "video"),
                 {"type": "media.prepare", "purpose": pick(("visit", "check", "warm"))},
-                {"type": "media.offer", "peer": "x", "round": 0, "sdp": f"v=0 {text}", "purpose": pick(("visit", "warm"))},
+                {"type": "media.offer", "peer": "x", "round": 0, "sdp": f"v=0 {text}", "purpose": "warm"},
                 {"type": "media.candidates", "peer": "x", "candidates": [{"candidate": text}]},
                 {"type": "media.mode", "mode": "audio", "reason": "policy"},
                 {"type": "set_status", "status": "late", "minutes": 3},

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -16,18 +16,20 @@ from signaling.messages import FRAME_LIMIT, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPAC
 from tests.server.machine import page as shown
 from tests.server.sockets.cast import Booking
 
-PATIENCE = 40.0
-"""Seconds that an answer may take where all share two processors."""
+PATIENCE = 60.0
+"""Seconds that an answer may take where all share two processors; the service's own limits are less."""
 BY_HAND = msgspec.json.Encoder().encode, msgspec.msgpack.Encoder().encode
 READ = msgspec.json.Decoder().decode, msgspec.msgpack.Decoder().decode
 
 Told = dict[str, Any]
+T = TypeVar("T")
 
 
 class Sees(Protocol):
     """Whoever looks at all frames."""
 
     sent: int
+    broken: list[str]
 
     def told(self, page: Page, told: Told) -> None: ...
     def answered(self, page: Page, asked: Told, told: Told) -> None: ...
@@ -110,8 +112,7 @@ class Page:
             return False
         self._reader = asyncio.create_task(self._read(self._socket))
         await self.send({"type": "hello", "protocol": 1, "device": self.device} | hello)
-        async with asyncio.timeout(PATIENCE):
-            return await self._greeted
+        return await self._within(self._greeted, hello) or False
 
     async def drop(self) -> None:
         """Lose the network."""
@@ -134,9 +135,15 @@ class Page:
         self.unanswered[id] = request
         answer = self._answers[id] = asyncio.get_running_loop().create_future()
         await self.send({key: value for key, value in request.items() if key[0] != "_"} | {"id": id})
-        async with asyncio.timeout(PATIENCE):
-            told = await answer
-        return told or None
+        return await self._within(answer, request) or None
+
+    async def _within(self, answer: asyncio.Future[T], request: Told) -> T | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await answer
+        except TimeoutError:
+            self.watch.broken.append(f"{self.name} of room {self.room} got no answer: {request}")
+            return None
 
     async def send(self, message: Told) -> None:
         await self.send_frame(BY_HAND[self.packed](message))

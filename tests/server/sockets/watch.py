@@ -99,7 +99,8 @@ class Watch:
         if told["type"] not in OTHERS or not (page.inside or comes):
             return False
         if what == "chat":
-            return told["type"] == "chat" and (who == "dr" or (who == "co" and self._shares(page)) or self._with(page, who))
+            heard = who == "dr" or (who == "co" and self._shares(page)) or self._with(page, who)
+            return heard and told["type"] == "chat"
         return what == "name" and PRACTICE[page.room] == NAMED and "group" in self._visits(page) and who in GROUP
 
     def _visits(self, page: Page) -> set[str]:
@@ -109,8 +110,10 @@ class Watch:
 
     def _one_seat(self, page: Page, who: str) -> bool:
         """Tell whether one of the two walked in and may have been given the other's seat: then they are one to all."""
-        given = self.matched.get((page.room, who), set()), self.matched.get((page.room, page.name), set())
-        return any(name in VISITS[visit] for name, visits in ((page.name, given[0]), (who, given[1])) for visit in visits)
+        for name, walk_in in ((page.name, who), (who, page.name)):
+            if any(name in VISITS[visit] for visit in self.matched.get((page.room, walk_in), ())):
+                return True
+        return False
 
     def _shares(self, page: Page) -> bool:
         return bool(self._visits(page) & {"eva", "group"})

@@ -1,7 +1,7 @@
-"""Plays histories by seed: `python -m tests.server.machine.walk --steps 1000000`, `--seed 17` to play one again.
+"""Plays histories by seed: `python3 run.py prove --steps 1000000`, `--seed 17` to play one again.
 
 A history is some hundred steps in a world of its own. Each step chooses by the seed and its own number, so a failed
-history is made small by leaving steps out, and what is left is printed.
+history is made small by leaving steps out, and what is left is printed. `--sockets` plays at real ones instead.
 """
 
 from __future__ import annotations
@@ -76,7 +76,11 @@ def smaller(seed: int, error: BaseException) -> list[int]:
 
 def main(arguments: list[str]) -> int:
     """Play, and tell how much; return 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.server.machine.walk", description=__doc__)
+    if "--sockets" in arguments:
+        from tests.server.sockets import play as sockets  # brings half the service with it
+
+        return sockets.main([one for one in arguments if one != "--sockets"])
+    parser = argparse.ArgumentParser(prog="python3 run.py prove", description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000, help="how many to play")
     parser.add_argument("--seed", type=int, default=1, help="where to begin; a failed history names its own")
     parser.add_argument("--plainly", action="store_true", help="tell of a failure as it was found, not made small")

@@ -46,10 +46,21 @@ class HandOff(Struct, frozen=True):
     record: Record
 
 
+Notice = Literal[
+    "client.ready",
+    "notice.unanswered",
+    "client.left",
+    "visit.started",
+    "visit.ended",
+    "visit.resumed",
+    "visit.closed",
+]
+
+
 class Notify(Struct, frozen=True):
     """A webhook event; ids only."""
 
-    type: Literal["client.ready", "client.left", "visit.started", "visit.ended", "visit.resumed", "visit.closed"]
+    type: Notice
     data: dict[str, Any]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, assert_never
 from msgspec import Struct
 
 from signaling.closing import close_by_deadline, finish
-from signaling.deadlines import entry_deadline, visit_deadline
+from signaling.deadlines import entry_deadline, notice_deadline, visit_deadline
 from signaling.draft import Draft
 from signaling.effects import Step
 from signaling.ending import end, end_segment, ended_offline, leave, remove, return_to_waiting
@@ -59,6 +59,7 @@ from signaling.seats import (
     check_in,
     grace_over,
     kept_waiting_too_long,
+    nobody_answers,
     step_away,
     waited_long_enough,
 )
@@ -172,7 +173,9 @@ def _settle_one(draft: Draft) -> None:
         return
     for entry in room.entries.values():
         if entry_deadline(room, entry) <= now:
-            if entry.visit is None and entry.since + room.policy.waiting_limit <= now:
+            if notice_deadline(entry) <= now:
+                nobody_answers(draft, entry)
+            elif entry.visit is None and entry.since + room.policy.waiting_limit <= now:
                 waited_long_enough(draft, entry)
             else:
                 grace_over(draft, entry)

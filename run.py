@@ -79,10 +79,26 @@ def chromium() -> None:
     os.environ.setdefault("CHROMIUM", found)
 
 
+def firefox() -> None:
+    """A Firefox for the tests of browsers of different make; they read its path from FIREFOX."""
+    names = ("/usr/bin/firefox-esr", "firefox-esr", "firefox")
+    found = next((path for path in map(shutil.which, names) if path), None)
+    if found is None:
+        apt("The tests need Firefox", "firefox-esr", "fonts-dejavu-core")
+        found = shutil.which("firefox-esr") or "/usr/bin/firefox-esr"
+    os.environ.setdefault("FIREFOX", found)
+
+
 def redis() -> None:
     """Debian's redis-server, the oldest that the service runs on, for the tests that begin it themselves."""
     if shutil.which("redis-server") is None:
         apt("The tests need redis-server", "redis-server")
+
+
+def coturn() -> None:
+    """Debian's coturn, for the tests in which media have no other way."""
+    if shutil.which("turnserver") is None:
+        apt("The tests need coturn", "coturn")
 
 
 def node() -> None:
@@ -153,7 +169,9 @@ TASKS = {
     "serve": Task("start the service", (running,), (("python", "-m", "server", "serve"),)),
     "setup": Task("install what the service needs, and stop", (running,), ()),
     "test": Task(
-        "run all tests; options go to pytest", (testing, chromium, redis), (("task", "test-static"), all_tests)
+        "run all tests; options go to pytest",
+        (testing, chromium, firefox, redis, coturn),
+        (("task", "test-static"), all_tests),
     ),
     "test-static": Task("run the tests of the browser's code that need no browser", (testing, node), (static_tests,)),
     "check": Task(

@@ -6,9 +6,13 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-from loadtests import bench_core, bench_store
+from loadtests import bench_core, bench_media, bench_store
 
-BENCHES: Final[dict[str, Callable[[list[str]], int]]] = {"core": bench_core.main, "store": bench_store.main}
+BENCHES: Final[dict[str, Callable[[list[str]], int]]] = {
+    "core": bench_core.main,
+    "media": bench_media.main,
+    "store": bench_store.main,
+}
 
 
 def main() -> int:

@@ -34,16 +34,19 @@ from server.ledger.command import verify_command
 from server.ledger.database import LedgerError
 from server.ledger.kept import KeptHeads
 from server.ledger.ledger import Ledger
+from server.media.capacity import WINDOW, Capacity
 from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.ice_servers import IceServers
 from server.media.node import MediaNode
 from server.nodes.errands import Shut
+from server.nodes.places import Places
 from server.nodes.together import Together
 from server.offline import EndsAnyway
 from server.outages import Outages
 from server.perform import Performer
 from server.ports import StoreAway
+from server.quality import Reports
 from server.redis_link.address import BadStoreUrl
 from server.redis_link.faults import StoreFault
 from server.registry import Registry
@@ -233,6 +236,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         clock=clock,
         fact=lambda fact: many.carrier.media_fact(fact),
         ask=lambda wish: many.carrier.renegotiate(wish),
+        left=lambda room, participant, peer: many.alone.left(room, participant, peer),
         private=settings.allow_private_candidates,
     )
     stack.push_async_callback(media.close)
@@ -245,6 +249,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         owed=lambda: archiver.wake(),
         learned=lambda room: many.carrier.learned(room),
         outages=(await stack.enter_async_context(Outages(store.documents, clock))).known,
+        place=lambda room: many.media.place(room),
     )
     rooms = EndsAnyway(
         door,
@@ -264,6 +269,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         called=lambda room, letter: many.called(room, letter),
     )
     stack.push_async_callback(bus.close)
+    lag, capacity = await _measured(stack, settings.media_capacity, media)
     many = Together(
         bus,
         store.nodes,
@@ -275,15 +281,20 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         seen=lambda room: hub.seen(room),
         deliver=lambda room, events: hub.deliver(room, events),
         gap=lambda: hub.gap(),
+        free=capacity.free,
         shut=lambda shut: _shut(hub, door, shut),
     )
+    reports = Reports(clock=clock, rooms=rooms, passing=many.passing)
     performer = Performer(
         many.media,
         many.carrier,
+        many.alone,
+        seen=many.seen,
         clock=clock,
         rooms=rooms,
         passing=many.passing,
         here=here,
+        reports=reports,
         ice_servers=ice_servers,
     )
     hub = Hub(
@@ -328,7 +339,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         kept=KeptHeads(store.documents),
         then=courier.wake,
     )
-    for part in (many, hub, courier, archiver):
+    for part in (many, hub, reports, courier, archiver):
         await stack.enter_async_context(part)
 
     alarms = Alarms(
@@ -352,6 +363,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     await stack.enter_async_context(running(alarms.run(), "alarms"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
+    telemetry = await _telemetry(stack, store, ledger, lag, hub, door, media, many.places, rooms, reports)
     services = Services(
         registry=registry,
         rooms=rooms,
@@ -362,7 +374,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         operator_key=operator_key,
         static=STATIC,
         ready=partial(_ready, store, hub),
-        metrics=(await _telemetry(stack, store, ledger, hub=hub, door=door, media=media, rooms=rooms)).text,
+        metrics=telemetry.text,
         signed_out=lambda sign_in: many.shutting.everywhere(Shut("sign_in", sign_in, Close.REVOKED)),
     )
     https = url.startswith("https")
@@ -375,25 +387,35 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     return Node(settings, port, url, operator_key, hub, many, media, app, shown, embedded)
 
 
+async def _measured(stack: AsyncExitStack, most: int, media: MediaNode) -> tuple[Lag, Capacity]:
+    """Begin to measure how late the loop is, and so what this process bears; it takes `most` visits."""
+    lag = Lag()
+    await stack.enter_async_context(running(lag.run(), "loop lag"))
+    return lag, Capacity(most, connected=lambda: media.counts().connected, lags=lambda: lag.recent(WINDOW))
+
+
 async def _telemetry(
     stack: AsyncExitStack,
     store: RedisStore,
     ledger: Ledger,
-    *,
+    lag: Lag,
     hub: Hub,
     door: Dispatcher,
     media: MediaNode,
+    places: Places,
     rooms: EndsAnyway,
+    reports: Reports,
 ) -> Telemetry:
     """Begin to measure, and return what `/metrics` shows."""
-    lag, owed = Lag(), Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
-    await stack.enter_async_context(running(lag.run(), "loop lag"))
+    owed = Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
     await stack.enter_async_context(running(owed.run(), "backlog"))
     return Telemetry(
         {
             "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
             "rooms": figures_of(lambda: door.counts),
-            "media": figures_of(media.counts, ("visits", "peers", "connected")),
+            "media": figures_of(media.counts, ("visits", "peers", "connected", "warm", "checks")),
+            "places": lambda: {"taken": places.load().visits, "free": places.load().free},
+            "quality": figures_of(lambda: reports.counts, labels={"reports": "level", "minutes": "level"}),
             "owed": lambda: owed.figures() | {"ends": rooms.waiting},
             "loop": lag.figures,
         }

@@ -19,7 +19,7 @@ from server.ports import Clock, Commit, Conflict, Owed, Repeated, RoomStore, Sto
 from signaling.effects import AppointmentClosed, Audit, Effect, HandOff, Notify, Step, Told
 from signaling.errors import KeyReused, NotFound, SignalingError, Unavailable
 from signaling.events import Asked, Configured, Fact, Opened, Rescheduled
-from signaling.messages import Ok, RoomRequest
+from signaling.messages import Ok, RoomRequest, Start
 from signaling.room import deadline, handle, new_room
 from signaling.snapshot import pack, unpack
 from signaling.state import Interval, Room, Who
@@ -66,6 +66,14 @@ async def _none_known() -> Sequence[Interval]:
     return ()
 
 
+Begun = Callable[[str, int], object]
+"""Hears of (visit, fence of its media so far) once it has started."""
+
+
+async def _place_anywhere(room: str) -> Begun:
+    return lambda visit, fence: None
+
+
 class Dispatcher:
     """Applies events to rooms. Decides on the snapshot it last saw, so the common case is one round trip."""
 
@@ -80,12 +88,14 @@ class Dispatcher:
         owed: Callable[[], None],
         learned: Callable[[Room], None] = lambda room: None,
         outages: Callable[[], Awaitable[Sequence[Interval]]] = _none_known,
+        place: Callable[[str], Awaitable[Begun]] = _place_anywhere,
     ) -> None:
         """`encode` makes of an event what the stream keeps and the hub reads.
 
         `perform` does effects, at once and without waiting; `owed` hears that the outbox has something.
         `learned` hears of a room that was read, whoever changed it: effects that were lost follow from it.
         `outages` tells when the whole service could serve nobody; it may raise `StoreAway`.
+        `place` finds a place for the media of a visit that is to start in a room; it may raise `Overloaded`.
         """
         self._store = store
         self._clock = clock
@@ -95,6 +105,7 @@ class Dispatcher:
         self._owed = owed
         self._learned = learned
         self._outages = outages
+        self._place = place
         self._known: OrderedDict[str, Room] = OrderedDict()
         self._doubtful: set[str] = set()
         """Rooms in which a commit may have been saved without our hearing of it."""
@@ -109,13 +120,19 @@ class Dispatcher:
             body = _hash(msgspec.msgpack.encode(replace(request, id=None)))
             name = _Name(_hash(f"{by.participant}\0{request.key}".encode()), body, KEEP_KEYED)
         try:
-            return await self._apply(room, Asked(by, connection, request, fresh), name, attempts=ATTEMPTS)
+            begun = await self._place(room) if isinstance(request, Start) else None
+            ok = await self._apply(room, Asked(by, connection, request, fresh), name, attempts=ATTEMPTS)
         except SignalingError:
             # Refused — perhaps because this very request was granted a moment ago: then its reply is told again.
             stored = await self._store.reply(room, name.id) if name.body else None
             if stored is None:
                 raise
             return _stored_reply(*stored, name.body)
+        known = self._known.get(room)
+        visit = known.visits.get(ok.visit) if known is not None and ok.visit is not None else None
+        if begun is not None and visit is not None:
+            begun(visit.id, visit.media_fence)
+        return ok
 
     async def fact(self, room: str, fact: Fact) -> None:
         """Apply a fact, however often others write in between. Raise `StoreAway` after `FACT_PATIENCE` seconds."""

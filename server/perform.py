@@ -8,17 +8,20 @@ from typing import Any, Protocol
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from server.nodes.alone import Alone
 from server.nodes.anywhere import MediaAnywhere
 from server.nodes.carrier import Carrier
-from server.nodes.errands import Offered, Trickled
+from server.nodes.errands import Offered, OfferedAlone, Trickled, TrickledAlone
 from server.nodes.fresh import fresh
 from server.nodes.passing import Passing, Tell, everybody_in
 from server.ports import Clock, Rooms
-from signaling.effects import ClosePeers, Effect, MediaModeChanged
+from server.quality import Reports
+from signaling.effects import ClosePeers, Effect, MediaModeChanged, NetworkChanged
 from signaling.errors import NotFound, Refused
 from signaling.events import Asked
 from signaling.lookup import seat_of, shown_status
 from signaling.messages import (
+    AudioReason,
     Chat,
     ChatLine,
     MediaAnswer,
@@ -34,7 +37,7 @@ from signaling.messages import (
     WaitingText,
 )
 from signaling.modality import admitted
-from signaling.negotiation import prepare, visit_for_candidates, visit_for_offer
+from signaling.negotiation import demand_alone, prepare, visit_for_candidates, visit_for_offer
 from signaling.permissions import demand_role
 from signaling.presence import demand_active
 from signaling.room import handle
@@ -62,20 +65,29 @@ class Performer:
         self,
         media: MediaAnywhere,
         carrier: Carrier,
+        alone: Alone,
         *,
+        seen: Callable[[str], int],
         clock: Clock,
         rooms: Rooms,
         passing: Passing,
         here: Tell,
+        reports: Reports,
         ice_servers: Callable[[], tuple[dict[str, Any], ...]] = tuple,
     ) -> None:
-        """`passing` tells people wherever they are, `here` those at this node."""
+        """`passing` tells people wherever they are, `here` those at this node. `reports` takes what they measure.
+
+        `seen` is the newest event number that this node has seen of a room.
+        """
         self._media = media
         self._carrier = carrier
+        self._alone = alone
+        self._seen = seen
         self._clock = clock
         self._rooms = rooms
         self._passing = passing
         self._here = here
+        self._reports = reports
         self._ice_servers = ice_servers
 
     # --- effects of a step
@@ -86,9 +98,13 @@ class Performer:
             match effect:
                 case ClosePeers(visit, participant):
                     self._carrier.stop(visit, participant)
+                    if participant is None:
+                        self._reports.over(visit)
                 case MediaModeChanged(visit, participant, audio_only):
                     self._carrier.set_mode(visit, participant, audio_only=audio_only)
                     self._tell_mode(room, visit, participant)
+                case NetworkChanged(visit, participant, weak):
+                    self._tell_network(room, visit, participant, weak=weak)
 
     def _tell_mode(self, room: Room, visit: str, participant: str) -> None:
         found = room.visits[visit]
@@ -96,13 +112,18 @@ class Performer:
         told = MediaModeTold(participant=participant, mode=attendee.mode, by="participant", reason=attendee.reason)
         self._passing.tell(room.id, everybody_in(found), told, visit=visit, seq=room.seq)
 
+    def _tell_network(self, room: Room, visit: str, participant: str, *, weak: bool) -> None:
+        reason: AudioReason | None = "bandwidth" if weak else None
+        told = MediaModeTold(participant=participant, mode="audio" if weak else "video", by="server", reason=reason)
+        self._passing.tell(room.id, everybody_in(room.visits[visit]), told, visit=visit, seq=room.seq)
+
     # --- requests that change no room
 
     async def handle(self, caller: Caller, request: Request) -> Ok:
         """Answer a request that is not about the room's state. Raise `SignalingError` or `StoreAway`."""
         by, connection = caller.by, caller.connection
         demand_role(by.role, type(request))
-        room = await fresh(self._rooms, caller.room, self._carrier.seen)
+        room = await fresh(self._rooms, caller.room, self._seen)
         if room is None:
             raise NotFound("no such room")
         demand_active(room, by, connection)
@@ -110,12 +131,14 @@ class Performer:
             case MediaPrepare():
                 prepare(room, by, request.purpose)
                 return Ok(ice_servers=self._ice_servers())
-            case MediaOffer():
+            case MediaOffer(purpose="visit"):
                 await self._offer(room, caller, request)
+            case MediaOffer():
+                await self._offer_alone(room, caller, request)
             case MediaCandidates():
                 await self._candidates(room, by, request)
             case MediaStats():
-                pass  # nothing keeps them yet
+                self._measured(room, by, request)
             case Chat():
                 self._chat(room, by, request)
             case TellWaiting():
@@ -126,7 +149,7 @@ class Performer:
 
     async def _offer(self, room: Room, caller: Caller, offer: MediaOffer) -> None:
         by, connection = caller.by, caller.connection
-        visit = visit_for_offer(room, by, offer.purpose)
+        visit = visit_for_offer(room, by)
         flag = self._flag(room, by, connection, visit, audio_only=offer.audio_only)
         answer = await self._media.bring(
             Offered(
@@ -140,18 +163,37 @@ class Performer:
                 sdp=offer.sdp,
                 audio_only=offer.audio_only,
                 device=caller.device,
+                warm=self._alone.knows(room.id, by.participant, offer.peer),
             )
         )
         if flag is not None:
             await self._rooms.ask(room.id, by, connection, flag)
         # The visit may have ended while the answer came; its carrier has seen to the peer.
-        now = await fresh(self._rooms, room.id, self._carrier.seen)
+        now = await fresh(self._rooms, room.id, self._seen)
         still = admitted(now, by) if now is not None else None
         if still is None or still.id != visit.id:
             raise Refused("the visit has ended")
         tracks = tuple(to_builtins(line) for line in answer.tracks)
         told = MediaAnswer(peer=offer.peer, round=offer.round, sdp=answer.sdp, tracks=tracks)
         self._here(room.id, (by.participant,), told, connection)
+
+    async def _offer_alone(self, room: Room, caller: Caller, offer: MediaOffer) -> None:
+        by = caller.by
+        demand_alone(room, by, offer.purpose)
+        assert offer.purpose != "visit", "that is no peer with the server alone"
+        asked = OfferedAlone(
+            room=room.id,
+            seq=room.seq,
+            by=replace(by, name=""),
+            purpose=offer.purpose,
+            peer=offer.peer,
+            round=offer.round,
+            sdp=offer.sdp,
+            device=caller.device,
+        )
+        answer = await self._alone.bring(asked)
+        told = MediaAnswer(peer=offer.peer, round=offer.round, sdp=answer.sdp, tracks=())
+        self._here(room.id, (by.participant,), told, caller.connection)
 
     def _flag(self, room: Room, by: Who, connection: str, visit: Visit, *, audio_only: bool) -> MediaMode | None:
         """Return what an offer's `audio_only` asks of the visit, or None. Raise what the room would say to it.
@@ -172,6 +214,10 @@ class Performer:
 
     async def _candidates(self, room: Room, by: Who, request: MediaCandidates) -> None:
         visit = visit_for_candidates(room, by)
+        if visit is None:
+            asked = TrickledAlone(room.id, replace(by, name=""), request.peer, request.candidates)
+            await self._alone.bring(asked)
+            return
         await self._media.bring(
             Trickled(
                 room=room.id,
@@ -184,6 +230,11 @@ class Performer:
                 candidates=request.candidates,
             )
         )
+
+    def _measured(self, room: Room, by: Who, request: MediaStats) -> None:
+        visit = admitted(room, by)
+        if visit is not None:  # else it is late: the visit has ended meanwhile
+            self._reports.take(room, visit, by.participant, request)
 
     def _chat(self, room: Room, by: Who, request: Chat) -> None:
         visit = admitted(room, by)

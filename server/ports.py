@@ -7,11 +7,11 @@ its version as associated data, and opens it again. Nothing else ever sees a sea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
-from signaling.events import Fact
+from signaling.events import Fact, MediaKind
 from signaling.messages import Ok, RoomRequest
 from signaling.state import Room, Who
 
@@ -230,13 +230,30 @@ class Carried(Struct, frozen=True):
     """Higher than that of every node before: what comes with a lower one comes from a node that has lost it."""
 
 
+class Load(Struct, frozen=True):
+    """What a node carries, and whether it can carry more."""
+
+    visits: int = 0
+    """Whose media it forwards, or is about to."""
+    free: int = 1
+    """How many more visits it takes; 0: it is full."""
+    draining: bool = False
+    """It stops soon, and takes none."""
+
+
+IDLE: Final = Load()
+"""Of a node that says nothing of itself: it has room."""
+
+
 class Pulses(Struct, frozen=True):
-    """Who was alive when."""
+    """Who was alive when, and with how much to do."""
 
     now: int
     """The store's time."""
     last: Mapping[str, int]
     """Each node's last pulse."""
+    loads: Mapping[str, Load] = {}
+    """What each node said of itself then, as far as it did."""
 
 
 class Attendance(Protocol):
@@ -252,8 +269,8 @@ class Attendance(Protocol):
 class Carriers(Protocol):
     """Which node carries which visit's media. Every method may raise `StoreAway`."""
 
-    async def pulse(self, node: str) -> Pulses:
-        """Say that `node` is alive, and return when every node last was."""
+    async def pulse(self, node: str, load: Load = IDLE) -> Pulses:
+        """Say that `node` is alive, with how much to do, and return when every node last was, and with how much."""
         ...
 
     async def hush(self, node: str) -> None:
@@ -400,14 +417,14 @@ class Answer(Protocol):
 
 
 class MediaFact(Protocol):
-    """A participant's transport or video came or went, at `at` ms of the store's clock."""
+    """A participant's transport or video came or went, or is in doubt, or pictures are withheld: at `at` ms."""
 
     @property
     def visit(self) -> str: ...
     @property
     def participant(self) -> str: ...
     @property
-    def kind(self) -> Literal["media_up", "media_down", "video_up", "video_down"]: ...
+    def kind(self) -> MediaKind: ...
     @property
     def at(self) -> int: ...
 
@@ -429,8 +446,33 @@ class Renegotiate(Protocol):
     def reason(self) -> str: ...
 
 
+class MediaAlone(Protocol):
+    """Peers of this node that belong to no visit: nothing that they send is heard by anybody else."""
+
+    async def offer(
+        self, *, purpose: Literal["warm", "check"], room: str, participant: str, peer: str, round: int, sdp: str
+    ) -> Answer:
+        """Answer an offer; `warm` waits for its visit, `check` is an echo. Raise as `Media.offer` does."""
+        ...
+
+    async def candidates(
+        self, *, room: str, participant: str, peer: str, candidates: Sequence[dict[str, Any]]
+    ) -> None: ...
+
+    def has(self, room: str, participant: str, peer: str) -> bool:
+        """Tell whether a peer is here, and still alone."""
+        ...
+
+    def stop(self, room: str, participant: str, peer: str) -> None:
+        """Close a peer, if it is here."""
+        ...
+
+
 class Media(Protocol):
     """The media plane of this node: the browser offers, it answers, packets are forwarded."""
+
+    @property
+    def alone(self) -> MediaAlone: ...
 
     async def offer(
         self,
@@ -442,10 +484,15 @@ class Media(Protocol):
         sdp: str,
         audio_only: bool,
         others: Sequence[str] = (),
+        leads: Sequence[str] = (),
+        room: str = "",
+        warm: bool = False,
     ) -> Answer:
         """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else.
 
         `others`: who else is expected; if it is one, the answer's tracks name them before they have come.
+        `leads`: the visit's providers, whose pictures come before those of the others.
+        `warm`: the browser connected this peer beforehand, in `room`; raise `NotFound` if it is not here.
         """
         ...
 

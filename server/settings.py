@@ -130,6 +130,12 @@ class Settings(BaseSettings):
         json_schema_extra={"shown": "made and kept in the data directory"},
     )
     workers: int = Field(1, ge=1, le=64, description="Processes behind one listening socket, each a node.")
+    media_capacity: int = Field(
+        100,
+        ge=0,
+        description="Most visits whose media one process takes; `0`: none but those that have no other place. A "
+        "process that has no time to spare takes none before that.",
+    )
     demo: bool = Field(
         False,
         description="Set up the practice `demo` with providers, appointments, accounts and an API key.",

@@ -93,6 +93,10 @@ class Lag:
             await asyncio.sleep(LAG_EVERY)
             self._samples.append(max(0.0, loop.time() - due))
 
+    def recent(self, seconds: float) -> list[float]:
+        """Return how late it was at each look of the last seconds."""
+        return list(self._samples)[-round(seconds / LAG_EVERY) :]
+
     def figures(self) -> dict[str, Figure]:
         """Return the worst of the last quarter of a minute."""
         return {"lag_seconds": max(self._samples, default=0.0)}

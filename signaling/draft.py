@@ -15,6 +15,7 @@ from signaling.effects import (
     Entry,
     HandOff,
     MediaModeChanged,
+    NetworkChanged,
     Notice,
     Notify,
     Own,
@@ -227,6 +228,10 @@ class Draft:
     def mode_changed(self, visit: str, participant: str, *, audio_only: bool) -> None:
         """Have the media node forward a participant's video, or not."""
         self.effects.append(MediaModeChanged(visit, participant, audio_only))
+
+    def network_changed(self, visit: str, participant: str, *, weak: bool) -> None:
+        """Have everybody in the visit told how a participant's network is."""
+        self.effects.append(NetworkChanged(visit, participant, weak))
 
     def step(self, visit: Visit | None = None) -> Step:
         """Return what was decided, `visit` named in the reply.

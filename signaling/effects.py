@@ -100,7 +100,15 @@ class MediaModeChanged(Struct, frozen=True):
     audio_only: bool
 
 
-Effect = ClosePeers | MediaModeChanged
+class NetworkChanged(Struct, frozen=True):
+    """A participant's network carries no picture any more, or does again: those in the visit are told at once."""
+
+    visit: str
+    participant: str
+    weak: bool
+
+
+Effect = ClosePeers | MediaModeChanged | NetworkChanged
 """Derivable from the state again, so it may be lost."""
 
 

@@ -106,6 +106,14 @@ class TooMany(SignalingError):
     code = "too_many"
 
 
+class Overloaded(TooMany):
+    """Of `start`: no node has room for another visit's media. What runs, or is taken up again, is never refused so."""
+
+    temporary = True
+    retry_after = 5.0
+    """Seconds."""
+
+
 class RoomFull(SignalingError):
     """The room holds as many entries as it may."""
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from signaling.messages import RoomRequest
 from signaling.policy import Policy
-from signaling.state import Person, Seat, Who
+from signaling.state import Minute, Person, Seat, Who
 
 
 class Asked(Struct, frozen=True):
@@ -98,12 +98,21 @@ class Configured(Struct, frozen=True):
     policy: Policy
 
 
+MediaKind = Literal[
+    "media_up", "media_down", "media_silent", "media_heard", "video_up", "video_down", "withheld", "restored"
+]
+
+
 class MediaChanged(Struct, frozen=True):
-    """The media node saw a participant's transport or video come or go, at its own estimate of the store's time."""
+    """The media node saw something of a participant's media come or go, at its own estimate of the store's time.
+
+    Transport and video; and pictures that it withholds, or forwards again, as a network is too weak for them or not.
+    `media_silent` is a doubt, for people to see, and `media_heard` its end; minutes are made of the others.
+    """
 
     visit: str
     participant: str
-    kind: Literal["media_up", "media_down", "video_up", "video_down"]
+    kind: MediaKind
     at: int
     node: str = ""
     peer: str = ""
@@ -124,6 +133,14 @@ class MediaMoved(Struct, frozen=True):
     alive_until: int
     lost: bool = True
     """The node before died; else it hands over what it carries, and that is no fault."""
+
+
+class QualityMeasured(Struct, frozen=True):
+    """Browsers of a visit told how a minute was; each node tells of its own."""
+
+    visit: str
+    minutes: dict[str, Minute]
+    """By participant."""
 
 
 class EndedOffline(Struct, frozen=True):
@@ -153,6 +170,7 @@ Fact = (
     | Configured
     | MediaChanged
     | MediaMoved
+    | QualityMeasured
     | EndedOffline
     | DeadlinePassed
 )

@@ -29,6 +29,7 @@ Short = Annotated[str, Meta(max_length=100)]
 Text = Annotated[str, Meta(min_length=1, max_length=2000)]
 Id = Annotated[str, Meta(min_length=1, max_length=64)]
 Key = Annotated[str, Meta(min_length=1, max_length=64)]
+Millis = Annotated[float, Meta(ge=0, le=60_000)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 PlaceKind = Literal["home", "lodging", "other"]
@@ -248,6 +249,7 @@ class MediaOffer(Request, frozen=True, kw_only=True, tag="media.offer"):
     sdp: str
     audio_only: bool = False
     purpose: Purpose = "visit"
+    """`warm` waits, without a track, and is the visit's by its next round; `not_found` then: make a new peer."""
 
 
 class MediaCandidates(Request, frozen=True, kw_only=True, tag="media.candidates"):
@@ -275,14 +277,16 @@ class MediaMode(Request, frozen=True, kw_only=True, tag="media.mode"):
 
 
 class MediaStats(Request, frozen=True, kw_only=True, tag="media.stats"):
-    """What a browser measured; numbers only."""
+    """What a browser measured since its last report; numbers only."""
 
     peer: Id | None = None
-    rtt_ms: float | None = None
-    loss: float | None = None
-    jitter_ms: float | None = None
-    kbps: float | None = None
-    freezes: int | None = None
+    rtt_ms: Millis | None = None
+    loss: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """The part of the packets to it that never came."""
+    jitter_ms: Millis | None = None
+    kbps: Annotated[float, Meta(ge=0, le=1e7)] | None = None
+    freezes: Annotated[int, Meta(ge=0, le=1000)] | None = None
+    """How often a picture stood still."""
 
 
 class Chat(Request, frozen=True, kw_only=True, tag="chat"):
@@ -419,13 +423,28 @@ class MediaReplace(Message, frozen=True, kw_only=True, tag="media.replace"):
 
 
 class MediaModeTold(Message, frozen=True, kw_only=True, tag="media.mode"):
-    """Somebody's audio-only flag changed."""
+    """Somebody's audio-only flag changed; or, by `server`, their network carries no picture, or does again.
+
+    That is no flag of theirs: `participant.network` tells of it, and `participant.mode` stays as it is.
+    """
 
     participant: str
     mode: Modality
     by: str
     """Who set it: `participant`, themselves; `server`, for a network that carries no picture."""
     reason: AudioReason | None = None
+
+
+class MediaQuality(Message, frozen=True, kw_only=True, tag="media.quality"):
+    """To providers: how somebody's connection is now, as their browser told."""
+
+    participant: str
+    level: Literal["good", "fair", "poor"]
+    rtt_ms: int
+    loss: float
+    """The part of the packets to them that never came."""
+    freezes: int
+    """Of the last minute."""
 
 
 class ChatLine(Message, frozen=True, kw_only=True, tag="chat"):

@@ -12,7 +12,7 @@ from signaling.lookup import entry_of, hosts, live_visit, situation_of, visit_of
 from signaling.messages import AudioReason, MediaMode, MediaState, Modality
 from signaling.permissions import Situation, demand
 from signaling.seats import change_entry, demand_audio_allowed, ended
-from signaling.segment import tell_participant
+from signaling.segment import log_ended, tell_participant
 from signaling.state import (
     CLIENT,
     IN,
@@ -100,7 +100,7 @@ def admitted(room: Room, who: Who) -> Visit | None:
 
 
 def media_changed(draft: Draft, event: MediaChanged) -> None:
-    """The media node saw somebody's transport, or video, come or go. Only a running segment counts."""
+    """The media node saw something of somebody's media come or go. Only a running segment counts."""
     visit = draft.room.visits.get(event.visit)
     if visit is None or visit.phase is not IN_PROGRESS or event.fence < visit.media_fence:
         return
@@ -111,13 +111,22 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
     log = visit.media.get(event.participant, MediaLog())
     match event.kind:
         case "media_up":
-            log = replace(log, up=_begun(log.up, at))
+            log = replace(log, up=_begun(log.up, at), lost=False)
         case "media_down":
-            log = MediaLog(ended(log.up, at), ended(log.video, at))
+            log = replace(log, up=ended(log.up, at), video=ended(log.video, at))  # who goes on purpose is not lost
+        case "media_silent":
+            log = replace(log, lost=bool(log.up))
+        case "media_heard":
+            log = replace(log, lost=False)
         case "video_up":
             log = replace(log, video=_begun(log.video, at))
         case "video_down":
             log = replace(log, video=ended(log.video, at))
+        case "withheld":
+            log = replace(log, withheld=_begun(log.withheld, at))
+        case "restored":
+            log = replace(log, withheld=ended(log.withheld, at))
+    before = visit.media.get(event.participant, MediaLog())
     after = replace(
         visit,
         media_node=event.node or visit.media_node,
@@ -128,7 +137,11 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
         lost = {id: peer for id, peer in visit.lost_peers.items() if id != event.participant}
         after = replace(after, peers={**visit.peers, event.participant: event.peer}, lost_peers=lost)
     if after != visit:
-        draft.put_visit(after)
+        after = draft.put_visit(after)
+    if log.weak != before.weak:
+        draft.network_changed(visit.id, event.participant, weak=log.weak)
+    if (log.lost, log.weak) != (before.lost, before.weak):
+        tell_participant(draft, after, event.participant)
 
 
 def _begun(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
@@ -141,8 +154,9 @@ def _begun(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
 
 def media_gone(draft: Draft, visit: Visit, alive_until: int) -> None:
     """The node that carried this visit's media died: nothing flowed after it was last alive."""
-    visit = _cut(visit, min(alive_until, draft.now))
-    draft.put_visit(replace(visit, media_node=None, faults=(*visit.faults, "media_node_lost")))
+    cut = _cut(visit, min(alive_until, draft.now))
+    after = draft.put_visit(replace(cut, media_node=None, faults=(*visit.faults, "media_node_lost")))
+    _tell_anew(draft, visit, after)
 
 
 def media_moved(draft: Draft, event: MediaMoved) -> None:
@@ -151,12 +165,21 @@ def media_moved(draft: Draft, event: MediaMoved) -> None:
     if visit is None or visit.phase is not IN_PROGRESS or event.fence <= visit.media_fence:
         return
     faults = (*visit.faults, "media_node_lost") if event.lost and visit.media_node is not None else visit.faults
-    visit = _cut(visit, min(event.alive_until, draft.now))
-    draft.put_visit(replace(visit, media_node=event.node, media_fence=event.fence, faults=faults))
+    cut = _cut(visit, min(event.alive_until, draft.now))
+    after = draft.put_visit(replace(cut, media_node=event.node, media_fence=event.fence, faults=faults))
+    _tell_anew(draft, visit, after)
+
+
+def _tell_anew(draft: Draft, before: Visit, after: Visit) -> None:
+    """Whose network was told to be weak is not any more: another node looks for itself."""
+    for id, log in before.media.items():
+        if log.weak and not after.media[id].weak:
+            draft.network_changed(after.id, id, weak=False)
+            tell_participant(draft, after, id)
 
 
 def _cut(visit: Visit, at: int) -> Visit:
     """Return the visit with everybody's media ended at `at`, and their peers to be replaced."""
     at = max(at, visit.segments[-1].started_at if visit.segments else 0)
-    media = {id: MediaLog(ended(log.up, at), ended(log.video, at)) for id, log in visit.media.items()}
+    media = {id: log_ended(log, at) for id, log in visit.media.items()}
     return replace(visit, media=media, lost_peers={id: peer for id, peer in visit.peers.items() if peer})

@@ -15,9 +15,10 @@ from msgspec import Struct, to_builtins
 
 from signaling.judging import group_size, judged
 from signaling.messages import Outcome
-from signaling.minutes import flowing
+from signaling.minutes import flowing, withheld
 from signaling.outcomes import outcome_of
 from signaling.proposals import NO_FEE
+from signaling.quality import network_faults, summed_up
 from signaling.spans import length, spans
 from signaling.state import Attendee, Seat, Visit
 
@@ -53,11 +54,14 @@ def record_of(visit: Visit, outcomes: Mapping[str, Outcome], now: int, revision:
             }
             for segment in visit.segments
         ],
-        "providers": [{"id": provider.id, "name": provider.name} for provider in visit.providers],
+        "providers": [
+            {"id": provider.id, "name": provider.name, "connection": summed_up(visit, provider.id)}
+            for provider in visit.providers
+        ],
         "clients": clients,
         "group": visit.group,
         "group_size": group_size(clients),
-        "faults": list(visit.faults),
+        "faults": [*visit.faults, *network_faults(visit)],
     }
     proposals, flags = judged(facts)
     return Record(
@@ -94,18 +98,24 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
         "consent": {"version": said.consent_version, "at": said.at} if said and said.consent_version else None,
         "privacy": said is not None and said.privacy,
         "audio_only_rule": visit.policy.audio_only_for(seat.payer),
-        "audio_only": [
-            {
-                "from": span.start,
-                "to": now if span.end is None else span.end,
-                "reason": span.reason,
-                "said_by": span.said_by,
-            }
-            for span in visit.attendees.get(seat.participant, Attendee()).audio_only
-        ],
+        "audio_only": _audio_only(visit, seat, now),
+        "connection": summed_up(visit, seat.participant),
         "waited_ms": length(spans(seat.waited, now)),
         "attended": [{"from": start, "to": end} for start, end in spans(seat.attended, now)],
     }
+
+
+def _audio_only(visit: Visit, seat: Seat, now: int) -> list[dict[str, Any]]:
+    """Return when there was sound alone, and why: as the client said, and as the server saw that networks were weak."""
+    said = [
+        (span.start, now if span.end is None else span.end, span.reason, span.said_by)
+        for span in visit.attendees.get(seat.participant, Attendee()).audio_only
+    ]
+    seen = [(start, end, "bandwidth", "server") for start, end in withheld(visit, seat.participant, now)]
+    return [
+        {"from": start, "to": end, "reason": reason, "said_by": by}
+        for start, end, reason, by in sorted([*said, *seen], key=lambda span: span[:2])
+    ]
 
 
 def _identity(visit: Visit, seat: Seat) -> str | None:

@@ -26,9 +26,11 @@ from signaling.events import (
     MediaMoved,
     NodeGone,
     Opened,
+    QualityMeasured,
     Rescheduled,
 )
 from signaling.index import deadline
+from signaling.measured import quality_measured
 from signaling.messages import (
     Acknowledge,
     Admit,
@@ -115,6 +117,8 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
                 draft.change(host=host, policy=policy)
         case MediaMoved():
             media_moved(draft, event)
+        case QualityMeasured():
+            quality_measured(draft, event)
         case EndedOffline():
             ended_offline(draft, event)
         case _:

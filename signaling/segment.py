@@ -88,7 +88,7 @@ def stop_segment(visit: Visit, now: int, by: str | None, reason: str) -> Visit:
         segments=segments,
         seats=seats,
         alone_since=None,
-        media={id: _log_ended(log, now) for id, log in visit.media.items()},
+        media={id: replace(log_ended(log, now), lost=False) for id, log in visit.media.items()},
         attendees={id: _flag_ended(attendee, now) for id, attendee in visit.attendees.items()},
     )
 
@@ -97,14 +97,16 @@ def stop_media_log(visit: Visit, participant: str, now: int) -> Visit:
     """Return the visit with a participant's running media and audio-only spans ended at `now`."""
     log, attendee = visit.media.get(participant), visit.attendees.get(participant)
     if log is not None:
-        visit = replace(visit, media={**visit.media, participant: _log_ended(log, now)})
+        visit = replace(visit, media={**visit.media, participant: replace(log_ended(log, now), lost=False)})
     if attendee is not None:
         visit = replace(visit, attendees={**visit.attendees, participant: _flag_ended(attendee, now)})
     return visit
 
 
-def _log_ended(log: MediaLog, now: int) -> MediaLog:
-    return MediaLog(spans_ended(log.up, now), spans_ended(log.video, now))
+def log_ended(log: MediaLog, at: int) -> MediaLog:
+    """Return a log with everything that runs ended at `at`."""
+    ended = spans_ended
+    return replace(log, up=ended(log.up, at), video=ended(log.video, at), withheld=ended(log.withheld, at))
 
 
 def _flag_ended(attendee: Attendee, now: int) -> Attendee:

@@ -90,10 +90,13 @@ def _of(room: Room, visit: Visit, participant: str) -> dict[str, Any]:
     presence = "connected" if participant in index_of(room).connected else "gone"
     if seat is not None and visit.phase is IN_PROGRESS and seat.stand is not IN:
         presence = "left"  # went out of a visit that goes on; `gone`: dropped, and still in
+    log = visit.media.get(participant)
     shown: dict[str, Any] = {
         "id": participant,
         "role": role_in(visit, participant),
         "presence": presence,
+        # Whether their socket is there or not: what nobody hears of are picture and sound.
+        "reconnecting": log is not None and log.lost and visit.phase is IN_PROGRESS,
         "microphone": attendee.microphone,
         "camera": attendee.camera,
         "screen": attendee.screen,
@@ -101,6 +104,9 @@ def _of(room: Room, visit: Visit, participant: str) -> dict[str, Any]:
     }
     if attendee.mode == "audio" and attendee.reason is not None:
         shown["mode_reason"] = attendee.reason
+    log = visit.media.get(participant)
+    if log is not None and log.weak:
+        shown["network"] = "weak"
     return shown
 
 

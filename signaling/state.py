@@ -150,6 +150,31 @@ class MediaLog(Struct, frozen=True):
 
     up: tuple[Interval, ...] = ()
     video: tuple[Interval, ...] = ()
+    withheld: tuple[Interval, ...] = ()
+    """When pictures to or from them were not forwarded, since their network carries none. No flag of theirs."""
+    lost: bool = False
+    """Nothing is heard of them, and nothing was heard of their going."""
+
+    @property
+    def weak(self) -> bool:
+        """Whether pictures are withheld now."""
+        return bool(self.withheld) and self.withheld[-1].end is None
+
+
+class Minute(Struct, frozen=True, array_like=True):
+    """How one participant's connection was for a minute, as their browser told."""
+
+    at: int
+    """Minutes since 1970, UTC."""
+    rtt: int = 0
+    """Milliseconds to the other end and back."""
+    lost: int = 0
+    """Of a thousand packets to them."""
+    jitter: int = 0
+    """Milliseconds."""
+    freezes: int = 0
+    """Times that a picture stood still."""
+    reports: int = 1
 
 
 class Attendee(Struct, frozen=True):
@@ -227,6 +252,8 @@ class Visit(Struct, frozen=True):
     """By participant, providers included; kept from segment to segment."""
     media: dict[str, MediaLog] = {}
     """By participant, providers included."""
+    quality: dict[str, tuple[Minute, ...]] = {}
+    """By participant, in order of time: how the network was."""
     peers: dict[str, str] = {}
     """By participant: the browser's name of the peer that last carried their media."""
     lost_peers: dict[str, str] = {}

@@ -116,6 +116,7 @@ function draw({ focus = true } = {}) {
     if (["ended", "closed", "trouble"].includes(name)) self.close(); // the light goes out with the session
   }
   tell(name);
+  session.awaits(view !== null && (name === "waiting" ? view.away !== true : name === "ended" && view.phase === "rejoin_pending" && view.mine === true));
   const lost = (connection.state === "waiting" || (connection.state === "connecting" && view !== null)) && name !== "session" && !stopped;
   frame.line(lost ? t.say("line.lost") : "");
 }

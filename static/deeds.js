@@ -75,6 +75,7 @@ export class Deeds {
       this.#fail("");
       this.#draw();
     } catch (error) {
+      if (codeOf(error) === "too_many" && error instanceof Refusal && error.temporary) return this.#fail(this.#t().say("error.overloaded"));
       const rule = codeOf(error) === "policy" && error instanceof Refusal && error.reply.rule;
       if (!rule || override) return this.attempt(Promise.reject(error));
       this.#fail("");

@@ -206,6 +206,7 @@ function draw({ focus = true } = {}) {
     void wake.keep(name === "session");
   }
   tell(name);
+  rooms.prepare(name === "room" || name === "ended");
   const lost = name !== "session" && place === "room" && rooms.view !== null && rooms.own.state !== "open";
   frame.line(lost ? t.say("line.lost") : "");
 }

@@ -2,7 +2,7 @@
 
 import { Emitter } from "./lib/emitter.js";
 import { mergeViews } from "./lib/merge.js";
-import { foldProvider } from "./lib/room.js";
+import { awaits, foldProvider } from "./lib/room.js";
 import { connect } from "./page.js";
 import { Session } from "./session.js";
 
@@ -32,6 +32,7 @@ class Line {
 
   stop() {
     this.session.leave();
+    this.session.awaits(false);
     this.connection.stop();
     this.view = null;
   }
@@ -111,6 +112,11 @@ export class Rooms extends Emitter {
   /** Media of every session but this one's stop. @param {Line | null} [present] */
   leave(present = null) {
     for (const line of [this.#own, ...this.#shared.values()]) if (line !== present) line.session.leave();
+  }
+
+  /** Where a session may begin at any click, be prepared; or nowhere. @param {boolean} free */
+  prepare(free) {
+    for (const { session, view } of [this.#own, ...this.#shared.values()]) session.awaits(free && view !== null && awaits(view));
   }
 
   /** @param {Placed} thing @param {string} type @param {Record<string, unknown>} [fields] */

@@ -5,7 +5,10 @@ import { Chat } from "./lib/chat.js";
 import { newId, systemClock } from "./lib/clock.js";
 import { shownOthers, silentLeads } from "./lib/group.js";
 import { Call } from "./lib/media.js";
+import { Moving } from "./lib/moving.js";
+import { Measuring } from "./lib/quality.js";
 import { Speaking } from "./lib/speaking.js";
+import { Warm } from "./lib/warm.js";
 
 /** @typedef {import("./lib/connection.js").Connection} Connection */
 /** @typedef {import("./lib/self.js").Self} Self */
@@ -21,11 +24,30 @@ const LISTEN = 250;
 const DOUBT = 4;
 const DOUBT_STILL = 20;
 
+/** ms after which a page that nobody looks at lets its waiting connection go. */
+const HIDDEN = 5 * 60_000;
+
 /** Every session of this page: a provider has one for each room. @type {Set<Session>} */
 const sessions = new Set();
 
 // A support hook: getStats() of a running session, from the browser's console or a test.
-Object.assign(globalThis, { carelobby: Object.freeze({ peers: () => [...sessions].flatMap(({ call }) => call.peers) }) });
+const peers = () => [...sessions].flatMap(({ call }) => call.peers);
+const warm = () => [...sessions].flatMap((session) => session.warmPeers);
+Object.assign(globalThis, { carelobby: Object.freeze({ peers, warm }) });
+
+let unseen = false;
+let callOffUnseen = () => {};
+document.addEventListener("visibilitychange", () => {
+  callOffUnseen();
+  if (document.hidden) callOffUnseen = systemClock.after(HIDDEN, () => look(true));
+  else look(false);
+});
+
+/** @param {boolean} now  whether nobody looks at this page, and has not for long */
+function look(now) {
+  unseen = now;
+  for (const session of sessions) session.keepWarm();
+}
 
 export class Session {
   call;
@@ -43,8 +65,15 @@ export class Session {
   /** Whether what is open is audio only: what the others were told. */
   #audioOnly = false;
 
+  #warm;
+  /** Whether a session is likely to begin soon. */
+  #awaited = false;
   #chat;
   #speaking = new Speaking();
+  #moving = new Moving();
+  #measuring;
+  /** How the connections of this visit's people are, as a provider is told. @type {Map<string, import("./lib/types.js").Connectedness>} */
+  #qualities = new Map();
   /** What is not plain about who is there, and for how many looks. */
   #doubt = { about: "", for: 0 };
   /** @type {() => void} */
@@ -57,14 +86,16 @@ export class Session {
     this.#chat = new Chat(connection);
     sessions.add(this);
     signal?.addEventListener("abort", () => sessions.delete(this), { once: true });
-    this.call = new Call({
+    const making = {
       signaling: connection,
-      makePeer: (config) => new RTCPeerConnection(config),
-      makeStream: () => new MediaStream(),
+      makePeer: (/** @type {RTCConfiguration} */ config) => new RTCPeerConnection(config),
       newId,
       clock: systemClock,
       random: Math.random,
-    });
+    };
+    this.#warm = new Warm(making);
+    this.call = new Call({ ...making, makeStream: () => new MediaStream() });
+    this.#measuring = new Measuring({ peers: () => this.call.peers, tell: (quality) => connection.tell("media.stats", quality), clock: systemClock });
     this.call.on("state", () => this.#tell());
     this.call.on("remotes", () => this.#tell());
     self.on(
@@ -79,18 +110,25 @@ export class Session {
       () => {
         this.#followMode();
         this.#tellState();
+        this.keepWarm();
         this.#tell();
       },
       { signal },
     );
     connection.on("message", (message) => {
       this.call.handle(message);
+      this.#warm.handle(message);
       this.#chat.handle(message, this.#participants);
+      if (message.type === "media.quality") {
+        this.#qualities.set(message.participant, /** @type {any} */ (message));
+        this.#tell();
+      }
     });
     connection.on("state", (state) => {
       if (state === "open") {
         this.#told = ""; // another node may not know it
         this.call.resume();
+        this.#warm.resume();
         this.#tellState();
       }
       this.#tell();
@@ -115,6 +153,7 @@ export class Session {
    * @returns {CallStage}
    */
   enter({ t, visit, segment, iceServers, participants, onEnd, onStepOut, ...rest }) {
+    this.#start(`${visit}/${segment}`, iceServers); // first of all: the rest is done while the answer is on its way
     const stage = new CallStage();
     stage.show({
       ...rest,
@@ -140,8 +179,22 @@ export class Session {
     this.#chat.of(visit);
     this.tell(participants);
     this.#listen();
-    void this.#start(`${visit}/${segment}`, iceServers);
+    this.#measuring.begin();
     return stage;
+  }
+
+  get warmPeers() {
+    return this.#warm.peers;
+  }
+
+  /** A session is likely to begin soon, or not: then a connection waits for it, which carries nothing. @param {boolean} awaited */
+  awaits(awaited) {
+    this.#awaited = awaited;
+    this.keepWarm();
+  }
+
+  keepWarm() {
+    this.#warm.keep(this.#awaited && !unseen && !this.#open, this.#self.audioOnly);
   }
 
   /** @param {Participant[]} participants */
@@ -156,13 +209,17 @@ export class Session {
     this.#told = "";
     this.#stage = null;
     this.#callOffListening();
+    this.#measuring.end();
+    this.#qualities.clear();
     this.call.close();
   }
 
-  /** Who speaks is looked at by and by: a frame around the picture, and no picture moves. */
+  /** Who speaks, and whose picture stands still, is looked at by and by: no picture moves for it. */
   #listen() {
     this.#callOffListening();
-    this.#stage?.speaking(this.#speaking.hear(this.call.levels(), systemClock.now()));
+    const now = systemClock.now();
+    this.#stage?.speaking(this.#speaking.hear(this.call.levels(), now));
+    if (this.#stage && !document.hidden) this.#stage.still(this.#moving.look(this.#stage.frames, now));
     this.#callOffListening = systemClock.after(LISTEN, () => this.#listen());
     this.#learn();
   }
@@ -180,15 +237,15 @@ export class Session {
     return shownOthers(this.#participants, this.call.remotes);
   }
 
-  /** @param {string} open @param {RTCIceServer[] | undefined} iceServers */
-  async #start(open, iceServers) {
+  /** Devices that are still to open keep nobody waiting: what they give is sent when it is there. @param {string} open @param {RTCIceServer[] | undefined} iceServers */
+  #start(open, iceServers) {
     if (this.#open === open) return;
     this.#open = open;
-    if (!this.#self.ready) await this.#self.open();
-    if (this.#open !== open) return;
+    if (!this.#self.ready) void this.#self.open();
     this.#audioOnly = this.#self.audioOnly;
-    this.#tellState();
-    await this.call.open({ iceServers, tracks: this.#self.tracks, audioOnly: this.#audioOnly });
+    const warm = this.#warm.take(this.#audioOnly);
+    void this.call.open({ iceServers, tracks: this.#self.tracks, audioOnly: this.#audioOnly, warm });
+    this.#tellState(); // behind the offer, which is answered before anything else is saved
   }
 
   /** @param {boolean} audioOnly */
@@ -208,7 +265,7 @@ export class Session {
   }
 
   #tellState() {
-    if (!this.#open) return;
+    if (!this.#open || this.#self.opening) return;
     const now = JSON.stringify(this.#self.told);
     if (now === this.#told) return;
     if (this.#connection.tell("media.state", this.#self.told)) this.#told = now;
@@ -223,6 +280,8 @@ export class Session {
         call: this.call.state,
         line: this.#connection.state,
         audioOnly: this.#self.audioOnly,
+        weak: this.#participants.some(({ you, network }) => you && network === "weak"),
+        qualities: this.#qualities,
       },
       this.#t,
     );

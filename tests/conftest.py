@@ -23,3 +23,11 @@ def chromium() -> str:
     found = os.environ.get("CHROMIUM") or shutil.which("chromium")
     assert found, "python3 run.py test installs Chromium, or says how"
     return found
+
+
+@pytest.fixture(scope="session")
+def firefox() -> str:
+    """Path of the Firefox that `run.py test` found, for Playwright's `executable_path`."""
+    found = os.environ.get("FIREFOX") or shutil.which("firefox-esr")
+    assert found, "python3 run.py test installs Firefox, or says how"
+    return found

@@ -275,7 +275,9 @@ def test_on_a_bare_debian_root_gets_the_missing_half_of_venv(
     [
         (lambda: run.make_venv(anew=True), "as root, run: apt-get install -y python3-venv"),
         (run.chromium, "as root, run: apt-get install -y chromium fonts-dejavu-core"),
+        (run.firefox, "as root, run: apt-get install -y firefox-esr fonts-dejavu-core"),
         (run.redis, "as root, run: apt-get install -y redis-server"),
+        (run.coturn, "as root, run: apt-get install -y coturn"),
     ],
 )
 def test_who_is_not_root_is_told_the_command(

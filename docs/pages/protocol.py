@@ -67,7 +67,7 @@ OBJECTS: Mapping[str, str] = {
     "appointment, to a client": "id start end opens group",
     "appointment, to a provider": "id visit rev phase start end host{id name} group "
     "clients[{id participant name seat presence}]",
-    "participant": "id role name presence microphone camera screen mode mode_reason? you client?",
+    "participant": "id role name presence reconnecting microphone camera screen mode mode_reason? network? you client?",
     "visit, in a provider's view": "id appointment rev phase segment participants started_at "
     "connected_ms{client{video audio}} rejoin_until? agreed? mine?",
     "provider, in a client's view": "name status minutes?",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import get_args
 
 from msgspec import Struct
 
 from signaling.events import DeadlinePassed
+from signaling.messages import Purpose
+from signaling.negotiation import PURPOSES
 from signaling.permissions import ALLOWED, Situation
 from signaling.policy import HOUR, MINUTE, SECOND, Policy
 from signaling.state import Phase, Role, Stand
@@ -89,6 +92,16 @@ What is not in the table is refused: `forbidden` where the role may never ask it
 A client is judged by the visit as they live it; a provider by its phase. The role `guest` is reserved and may nothing.
 
 {_permissions()}
+
+## Who may have a peer, and what for
+
+Before admission a browser may connect to the server alone. A `check` hears its own echo, 15 s long. A `warm` one waits
+without a sound until an offer for the visit, past the same gate as any other, makes it the visit's. Here a provider
+stands as `waiting` while somebody waits for them, and `rejoin_pending` is for those who have agreed themselves.
+
+| | {" | ".join(f"`{purpose}`" for purpose in get_args(Purpose))} |
+|{"---|" * (1 + len(get_args(Purpose)))}
+{_purposes()}
 """
 
 
@@ -138,6 +151,13 @@ def _permissions() -> str:
         )
         tables.append(f"{head}\n|{'---|' * (1 + len(situations))}\n{rows}")
     return "\n\n".join(tables)
+
+
+def _purposes() -> str:
+    return _rows(
+        (f"`{situation.value}`", *("yes" if purpose in granted else "" for purpose in get_args(Purpose)))
+        for situation, granted in PURPOSES.items()
+    )
 
 
 def _rows(rows: Iterable[tuple[str, ...]]) -> str:

@@ -12,6 +12,10 @@ from typing import Final
 
 PATIENCE: Final = 5.0
 """After how many seconds without a sign something is over — since its last sign."""
+DOUBT: Final = 3.0
+"""After how many seconds without a sign people are shown that somebody is being reconnected."""
+KNOCK: Final = 1.0
+"""After how many seconds without a sign one is asked for: a browser that sends no media may be silent for six."""
 
 Run = tuple[float, float]
 """(first sign, last sign) of an unbroken run."""
@@ -49,6 +53,10 @@ class Pulse:
             turns.append(Turn(up=False, at=self._last))
             self.up = False
         return turns
+
+    def doubtful(self, now: float) -> bool:
+        """Tell whether it went on once, and gave no sign for a while, or has ended since."""
+        return -math.inf < self._last <= now - DOUBT
 
     def end(self) -> list[Turn]:
         """Return the end of what goes on: its last carrier is gone."""

@@ -25,6 +25,10 @@ PATIENCE: Final = 5.0
 """Seconds for each step; together they take a tenth of one."""
 
 
+ANSWER: Final = b"\x01\x01"
+"""How the answer to a check begins (RFC 8489 section 5)."""
+
+
 class Unsupported(Exception):
     """The installed aiortc does not do what forwarding relies on. The message says which version, and at what."""
 
@@ -38,6 +42,8 @@ class Probe:
         """RTP and RTCP, decrypted, in the order of arrival."""
         self.sent: list[tuple[bytes, Any]] = []
         """What went out: datagrams and their destinations."""
+        self.answers = 0
+        """How many checks of ours were answered."""
         for kind in kinds:
             self.add(kind)
         self._dtls = seam.transport(self.connection)
@@ -77,12 +83,17 @@ class Probe:
             self.sent.append((data, way[1]))
             way[0](data, way[1])
 
+    def knock(self) -> None:
+        """Send a check."""
+        seam.knock(self._dtls)
+
     def _before(self, protocol: object, hand_on: seam.Received) -> seam.Received:
         def received(data: bytes, address: tuple[Any, ...]) -> None:
             if data and 127 < data[0] < 192:
                 unprotect, unprotect_rtcp = seam.openers(self._dtls)
                 self.received.append((unprotect_rtcp if is_rtcp(data) else unprotect)(data))
             else:
+                self.answers += data[:2] == ANSWER
                 hand_on(data, address)
 
         return received
@@ -122,6 +133,10 @@ async def check() -> None:
         packet = struct.pack("!BBHII", 0x80, 96, 1, 1, probes[0].ssrc(0)) + b"check"
         probes[0].send(packet)
         await until(lambda: any(got.endswith(b"check") for got in probes[1].received))
+        step = "asking for a sign of life"
+        answered = probes[0].answers
+        probes[0].knock()
+        await until(lambda: probes[0].answers > answered)
         step = "keeping decoders from starting"
         await until(lambda: not any(t.name.endswith("-decoder") for t in threading.enumerate()))
     except Exception as error:

@@ -26,13 +26,23 @@ class Answer:
     tracks: tuple[Track, ...]
 
 
-FactKind = Literal["media_up", "media_down", "video_up", "video_down"]
-KINDS: Final[tuple[tuple[FactKind, FactKind], ...]] = (("media_up", "media_down"), ("video_up", "video_down"))
+FactKind = Literal[
+    "media_up", "media_down", "media_silent", "media_heard", "video_up", "video_down", "restored", "withheld"
+]
+KINDS: Final[tuple[tuple[FactKind, FactKind], ...]] = (
+    ("media_up", "media_down"),
+    ("video_up", "video_down"),
+    ("restored", "withheld"),
+)
+"""What came and what went: transport, video, and pictures on a network that is too weak for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFact:
-    """A participant's transport or video came or went, over all their peers, at `at` (ms of the node's clock)."""
+    """Something of a participant's media came or went, over all their peers, at `at` (ms of the node's clock).
+
+    `media_silent`: nothing was heard of them for `DOUBT` seconds. It ends with `media_heard`; or they are down.
+    """
 
     visit: str
     participant: str
@@ -63,3 +73,9 @@ class Counts:
     packets_received: int
     packets_forwarded: int
     datagrams_dropped: int
+    packets_held: int
+    """Of those received, what came on peers that wait for admission; nobody heard it."""
+    warm: int
+    """Peers that wait."""
+    checks: int
+    """Peers of device checks."""

@@ -5,9 +5,11 @@ Senders' reports go down (NTP time untouched, so that lip sync and end-to-end ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from server.media import rtcp
+from server.media.budget import shares
+from server.media.congestion import Congestion
 from server.media.relay import Path, Sink, Source
 from server.media.rtcp import Block, Part
 
@@ -15,32 +17,41 @@ MAX_RATE = 1 << 40
 
 
 def receive(
-    compound: bytes, sources: Mapping[int, Source], sinks: Mapping[int, Sink], now: float, *, speaks: bool = True
+    compound: bytes,
+    sources: Mapping[int, Source],
+    sinks: Mapping[int, Sink],
+    now: float,
+    *,
+    congestion: Congestion,
+    speaks: bool = True,
 ) -> None:
     """Pass on what one peer says about the streams it sends (`sources`) and gets (`sinks`, both by SSRC).
 
+    `congestion`: its own part in congestion control.
     `speaks`: this peer is its participant's newest; the estimates of an older one, soon to be closed, hold nobody back.
     """
     for part in rtcp.parts(compound):
         match part.kind, part.format:
             case rtcp.SR, _:
-                _sender_report(part, sources)
-                _receiver_reports(part, sinks)
+                _sender_report(part, sources, now)
+                _receiver_reports(part, sinks, now)
             case rtcp.RR, _:
-                _receiver_reports(part, sinks)
+                _receiver_reports(part, sinks, now)
             case rtcp.TRANSPORT_FEEDBACK, rtcp.NACK:
                 _nack(part, sinks)
             case rtcp.PAYLOAD_FEEDBACK, rtcp.PLI:
                 _keyframe([rtcp.media_ssrc(part)], sinks, now)
             case rtcp.PAYLOAD_FEEDBACK, rtcp.FIR:
                 _keyframe(rtcp.fir_ssrcs(part), sinks, now)
-            case rtcp.PAYLOAD_FEEDBACK, rtcp.APPLICATION if speaks:
+            case rtcp.TRANSPORT_FEEDBACK, rtcp.ARRIVALS:
+                congestion.told(part, now)
+            case rtcp.PAYLOAD_FEEDBACK, rtcp.APPLICATION if speaks and congestion.path.shift is None:
                 _remb(part, sinks, now)
             case _:
                 pass
 
 
-def _sender_report(part: Part, sources: Mapping[int, Source]) -> None:
+def _sender_report(part: Part, sources: Mapping[int, Source], now: float) -> None:
     info = rtcp.sender_info(part)
     source = sources.get(info.ssrc) if info else None
     if info is None or source is None or source.ssrc != info.ssrc:
@@ -49,10 +60,11 @@ def _sender_report(part: Part, sources: Mapping[int, Source]) -> None:
         if sink.started:
             moved = (info.rtp + sink.timestamp_shift) & 0xFFFFFFFF
             report = rtcp.write_sr(info._replace(ssrc=sink.ssrc, rtp=moved))
+            sink.path.reception.passed(sink.ssrc, info.ntp, now)
             sink.path.rtcp(report + rtcp.write_cname(sink.ssrc, sink.cname))
 
 
-def _receiver_reports(part: Part, sinks: Mapping[int, Sink]) -> None:
+def _receiver_reports(part: Part, sinks: Mapping[int, Sink], now: float) -> None:
     upstream: dict[Path, tuple[int, list[Block]]] = {}
     for block in rtcp.blocks(part):
         sink = sinks.get(block.ssrc)
@@ -61,6 +73,7 @@ def _receiver_reports(part: Part, sinks: Mapping[int, Sink]) -> None:
             continue
         if block.ssrc == sink.ssrc and source.ssrc is not None:
             ssrc, shift = source.ssrc, sink.shift
+            sink.path.reception.reported(block, source, now)
         elif block.ssrc == sink.rtx_ssrc and source.rtx_ssrc is not None:
             ssrc, shift = source.rtx_ssrc, sink.repair_shift
         else:
@@ -88,7 +101,7 @@ def _keyframe(ssrcs: Iterable[int | None], sinks: Mapping[int, Sink], now: float
 
 
 def _remb(part: Part, sinks: Mapping[int, Sink], now: float) -> None:
-    """Share a receiver's estimate evenly among the videos it gets; each sender hears of its slowest receivers."""
+    """Share a receiver's estimate among the videos it gets; each sender hears of its slowest receivers."""
     estimate = rtcp.remb(part)
     if estimate is None:
         return
@@ -100,14 +113,21 @@ def _remb(part: Part, sinks: Mapping[int, Sink], now: float) -> None:
             videos[sink.source] = sink
     if not videos:
         return
-    share = min(rate, MAX_RATE) // len(videos)
+    next(iter(videos.values())).path.reception.estimated(rate, now)
+    given = shares(min(rate, MAX_RATE), [source.cap for source in videos])
     upstream: dict[Path, list[tuple[Source, int]]] = {}
-    for source, sink in videos.items():
+    for share, (source, sink) in zip(given, videos.items(), strict=True):
         upstream.setdefault(source.path, []).append((source, source.estimate(sink, share, now)))
     for senders in upstream.values():
-        streams = [s for source, _ in senders for s in (source.ssrc, source.rtx_ssrc) if s is not None]
-        total = sum(rate for _, rate in senders)
-        senders[0][0].feedback(rtcp.write_remb(senders[0][0].reporter, total, streams))
+        limit([source for source, _ in senders], sum(rate for _, rate in senders))
+
+
+def limit(sources: Sequence[Source], rate: int) -> None:
+    """Tell the sender of `sources`, one peer's, how many bits a second they may take together."""
+    for source in sources:
+        source.limited = True
+    streams = [ssrc for source in sources for ssrc in (source.ssrc, source.rtx_ssrc) if ssrc is not None]
+    sources[0].feedback(rtcp.write_remb(sources[0].reporter, rate, streams))
 
 
 def _listening(sink: Sink | None) -> Source | None:

@@ -8,17 +8,18 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from aiortc import RTCIceServer
 
-from server.media import ice, offer
+from server.media import answering, feedback, fitting, ice
 from server.media.alive import Turn
-from server.media.contract import KINDS, Answer, Counts, MediaFact, Renegotiate, Track
+from server.media.alone import Alone
+from server.media.contract import KINDS, Answer, Counts, FactKind, MediaFact, Renegotiate, Track
 from server.media.peer import Peer
 from server.media.visit import Attached, Participant, Visit, tracks
-from signaling.errors import BadSdp, SignalingError, StaleRound, TooMany
+from signaling.errors import NotFound, SignalingError, TooMany
 
 __all__ = ["Answer", "Counts", "MediaFact", "MediaNode", "Renegotiate", "Track"]
 
@@ -43,6 +44,7 @@ class MediaNode:
         clock: Callable[[], int],
         fact: Callable[[MediaFact], None],
         ask: Callable[[Renegotiate], None],
+        left: Callable[[str, str, str], None] = lambda room, participant, peer: None,
         ice_servers: Sequence[RTCIceServer] = (),
         interval: float = 0.5,
         loopback: bool = False,
@@ -52,6 +54,7 @@ class MediaNode:
     ) -> None:
         """`clock`: ms, as facts are to be dated. `interval`: seconds between two looks at who is alive.
 
+        `left` hears (room, participant, peer) of each peer that is no longer alone with this server.
         `loopback`: offer 127.0.0.1 as well (a machine without another address always does). `private`: accept
         candidates that are not globally routable.
         """
@@ -65,6 +68,7 @@ class MediaNode:
         self._monotonic = monotonic
         self._chance = chance or random.SystemRandom()
         self._visits: dict[str, Visit] = {}
+        self.alone = Alone(make=self._make, drop=self._close_behind, left=left, wake=self._wake, now=monotonic)
         self._early: OrderedDict[tuple[str, str, str], tuple[float, list[str]]] = OrderedDict()
         self._closings: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -86,34 +90,37 @@ class MediaNode:
         sdp: str,
         audio_only: bool,
         others: Sequence[str] = (),
+        leads: Collection[str] = (),
+        room: str = "",
+        warm: bool = False,
     ) -> Answer:
         """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else whatever the offer says.
 
         `others`: who else is expected in the visit. If it is one, the answer says so of lines that carry nobody yet.
+        `leads`: the visit's providers, who are shown before the others where not everybody can be.
+        `warm`: the browser connected this peer beforehand, as one of `room`. Raise `NotFound` if that is not here, or
+        gone: what it offers can be answered by no other.
         """
-        offered = _read(sdp)
+        offered = answering.read(sdp)
         here = self._visits.setdefault(visit, Visit(visit))
+        here.leads = frozenset(leads)
         person = here.people.setdefault(participant, Participant(participant))
-        attached = person.peers.get(peer) or self._attach(here, person, peer)
+        try:
+            attached = self._attached(here, person, peer, room=room, round=round, warm=warm)
+        except SignalingError:
+            self._tidy(here, person)
+            raise
         this = attached.peer
         this.expect(round)
         self._wake()
-        async with this.lock:
-            this.insist(round)
-            this.since = self._monotonic()
-            try:
-                text = await this.answer(offered)
-            except SignalingError:
-                self._forget_unanswered(here, person, peer, this)
-                raise
-            except Exception as error:  # noqa: BLE001 - nothing in a description may raise anything else
-                stale = this.gone or round != this.round
-                self._forget_unanswered(here, person, peer, this)
-                logger.info("%s could not be answered: %s", this.name, type(error).__name__)
-                raise (StaleRound() if stale else BadSdp(type(error).__name__)) from None
-            for candidate in self._early.pop((visit, participant, peer), (0.0, []))[1]:
-                await this.add(candidate)
-        this.insist(round)
+        text = await answering.answer(
+            this,
+            round,
+            offered,
+            now=self._monotonic,
+            forget=lambda: self._forget_unanswered(here, person, peer, this),
+            early=lambda: self._early.pop((visit, participant, peer), (0.0, []))[1],
+        )
         self.set_mode(visit=visit, participant=participant, audio_only=audio_only)
         self._wire(here, answering=this)
         attached.told = dict(attached.carried)
@@ -160,26 +167,36 @@ class MediaNode:
             source.first_at = source.last_at = None  # what comes from now on is another run
         self._wire(here)
 
-    def _attach(self, here: Visit, person: Participant, peer: str) -> Attached:
+    def _attached(self, here: Visit, person: Participant, peer: str, *, room: str, round: int, warm: bool) -> Attached:
+        """Return a participant's peer: one they have, one that waited for this, or a new one."""
+        known = person.peers.get(peer)
+        if known is not None:
+            return known
+        this = self.alone.adopted(room, person.name, peer, round)
+        if this is None and warm:
+            raise NotFound("no such peer")
         while len(person.peers) >= MOST_PEERS:
             # A page that was reloaded leaves peers behind that notice it late: the oldest is the likeliest to be dead.
             self._drop(person, next(iter(person.peers)))
-        made = Peer(
+        made = this or self._make()
+        made.changed = lambda this: self._changed(here, person, peer, this)
+        person.peers[peer] = Attached(made)
+        logger.debug("%s is of %s in %s", made.name, person.name, here.name)
+        return person.peers[peer]
+
+    def _make(self) -> Peer:
+        return Peer(
             next(self._numbers),
             monotonic=self._monotonic,
-            changed=lambda: self._changed(here, person, peer, made),
             ice_servers=self._ice_servers,
             loopback=self._loopback,
             private=self._private,
             chance=self._chance,
         )
-        person.peers[peer] = Attached(made)
-        logger.debug("%s is made for %s in %s", made.name, person.name, here.name)
-        return person.peers[peer]
 
     def _forget_unanswered(self, here: Visit, person: Participant, peer: str, this: Peer) -> None:
         """Let go of a peer whose first offer could not be answered."""
-        if not this.lines and not this.gone:
+        if (this.held or not this.lines) and not this.gone:
             self._drop(person, peer)
             self._tidy(here, person)
 
@@ -190,7 +207,9 @@ class MediaNode:
         here = self._visits.get(visit)
         people = here.people if here else {}
         for name in list(people) if participant is None else [participant]:
-            if (person := people.pop(name, None)) is not None:
+            if here is not None and (person := people.pop(name, None)) is not None:
+                # Somebody may stay in the visit, at another device, and their network is looked at anew.
+                self._tell(here, person, [], [], fitting.rest(person, self._monotonic()))
                 for peer in list(person.peers):
                     self._drop(person, peer)
         for key in [key for key in self._early if key[0] == visit and participant in {None, key[1]}]:
@@ -205,14 +224,17 @@ class MediaNode:
         """Stop everything, and return when all peers are closed."""
         for visit in list(self._visits):
             self.stop(visit)
+        self.alone.stop_all()
         self._early.clear()
         self._rest()
         while self._closings:
             await asyncio.wait(self._closings)
 
     def _drop(self, person: Participant, peer: str) -> None:
+        self._close_behind(person.peers.pop(peer).peer)
+
+    def _close_behind(self, this: Peer) -> None:
         """Halt a peer now and close it behind."""
-        this = person.peers.pop(peer).peer
         this.halt()
         for place, number in enumerate(_numbers(this)):
             self._gone[place] += number
@@ -239,7 +261,7 @@ class MediaNode:
         """Forget a participant without peers, and a visit without participants."""
         if person.peers or here.people.get(person.name) is not person:
             return
-        self._tell(here, person, person.transport.end(), person.video.end())
+        self._tell(here, person, person.transport.end(), person.video.end(), fitting.rest(person, self._monotonic()))
         del here.people[person.name]
         if not here.people and self._visits.get(here.name) is here:
             del self._visits[here.name]
@@ -256,12 +278,12 @@ class MediaNode:
             self._timer = asyncio.get_running_loop().call_later(self._interval, self._sweep)
 
     def _rest(self) -> None:
-        if self._timer is not None and not self._visits and not self._early:
+        if self._timer is not None and not (self._visits or self._early or self.alone):
             self._timer.cancel()
             self._timer = None
 
     def _sweep(self) -> None:
-        """Look after everything once: facts, peers that never connected, keyframes that could not be asked for yet."""
+        """Look after everything once: facts, networks, peers that never connected, keyframes still to be asked for."""
         self._timer = None
         self._wake()
         now = self._monotonic()
@@ -270,6 +292,8 @@ class MediaNode:
         for here in list(self._visits.values()):
             for person in list(here.people.values()):
                 self._look_after(here, person, now)
+            self._fit(here, now)
+        self.alone.look_after(now, connect_within=CONNECT_WITHIN)
         self._rest()
 
     def _look_after(self, here: Visit, person: Participant, now: float) -> None:
@@ -280,6 +304,8 @@ class MediaNode:
                 self._drop(person, name)
                 continue
             peer.find_way()
+            peer.congestion.look(now)
+            peer.knock(now)
             for line in peer.lines.values():
                 if line.source.wanted and line.source.live:
                     line.source.ask_keyframe(now)
@@ -288,16 +314,33 @@ class MediaNode:
             self._tidy(here, person)
             self._wire(here)
 
-    def _feel(self, here: Visit, person: Participant) -> None:
-        """Tell what has begun or ended for a participant."""
-        self._tell(here, person, *person.feel(self._monotonic()))
+    def _fit(self, here: Visit, now: float) -> None:
+        """Withhold pictures from networks that do not carry them, and tell so."""
+        turns, changed = fitting.look(here, now)
+        if changed:
+            self._wire(here)
+        for person, turn in turns:
+            self._tell(here, person, [], [], [turn])
+        for sources, rate in fitting.limits(here, now):
+            feedback.limit(sources, rate)
 
-    def _tell(self, here: Visit, person: Participant, transport: list[Turn], video: list[Turn]) -> None:
-        """Tell it in the node's time; of one thing never backwards, should the clock have been corrected."""
+    def _feel(self, here: Visit, person: Participant) -> None:
+        """Tell what has begun or ended for a participant, or is in doubt."""
+        now = self._monotonic()
+        turns = person.feel(now)
+        doubtful = person.transport.doubtful(now)
+        if doubtful != person.doubtful:
+            person.doubtful = doubtful
+            kind: FactKind = "media_silent" if doubtful else "media_heard"
+            self._fact(MediaFact(here.name, person.name, kind, self._clock()))
+        self._tell(here, person, *turns)
+
+    def _tell(self, here: Visit, person: Participant, *changes: list[Turn]) -> None:
+        """Tell changes of each of the `KINDS`, in the node's time; of one thing never backwards, if a clock was set."""
         between = self._clock() - self._monotonic() * 1000
         if abs(between - self._between) > SAME_TIME:
             self._between = between
-        for kind, turns in enumerate((transport, video)):
+        for kind, turns in enumerate(changes):
             for turn in turns:
                 at = max(person.told_at[kind], round(turn.at * 1000 + self._between))
                 person.told_at[kind] = at
@@ -307,17 +350,19 @@ class MediaNode:
         """Return what there is and what has happened."""
         people = [person for here in self._visits.values() for person in here.people.values()]
         peers = [attached.peer for person in people for attached in person.peers.values()]
-        totals = [sum(numbers) for numbers in zip(self._gone, *map(_numbers, peers), strict=True)]
-        return Counts(len(self._visits), len(peers), sum(p.state == "connected" for p in peers), *totals)
-
-
-def _read(sdp: str) -> offer.Offer:
-    try:
-        return offer.read(sdp)
-    except SignalingError:
-        raise
-    except Exception as error:  # noqa: BLE001 - nothing in a description may raise anything else
-        raise BadSdp(type(error).__name__) from None
+        numbers = map(_numbers, (*peers, *self.alone))
+        received, forwarded, dropped = (sum(each) for each in zip(self._gone, *numbers, strict=True))
+        return Counts(
+            visits=len(self._visits),
+            peers=len(peers),
+            connected=sum(p.state == "connected" for p in peers),
+            packets_received=received,
+            packets_forwarded=forwarded,
+            datagrams_dropped=dropped,
+            packets_held=self.alone.packets_held,
+            warm=len(self.alone.warm),
+            checks=len(self.alone.checks),
+        )
 
 
 def _numbers(peer: Peer) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from server.media.formats import Codec, Formats
+from server.media.rtp import TRANSPORT_WIDE
 from signaling.errors import BadSdp
 
 LARGEST: Final = 32 * 1024
@@ -25,6 +26,7 @@ EXTENSIONS: Final = frozenset(
         "urn:ietf:params:rtp-hdrext:sdes:mid",
         "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
         "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+        TRANSPORT_WIDE,
     }
 )
 PREFERENCE: Final = ("opus", "vp8", "h264")
@@ -170,7 +172,7 @@ def _line(section: list[str], bundle: list[str] | None) -> Line:
     mid = attributes.get("mid", [""])[0]
     if mid and not _TOKEN.fullmatch(mid):
         raise BadSdp("a line of an unknown name")
-    formats = Formats(_codecs(kind, raw_formats, attributes), _extensions(attributes))
+    formats = Formats(_codecs(kind, raw_formats, attributes), _extensions(kind, attributes))
     stopped = int(port) == 0 and "bundle-only" not in attributes
     usable = (
         kind in {"audio", "video"}
@@ -215,12 +217,15 @@ def _codecs(kind: str, raw_formats: str, attributes: Mapping[str, list[str]]) ->
     return tuple(ordered)
 
 
-def _extensions(attributes: Mapping[str, list[str]]) -> dict[str, int]:
+def _extensions(kind: str, attributes: Mapping[str, list[str]]) -> dict[str, int]:
     found: dict[str, int] = {}
     for text in attributes.get("extmap", []):
         match = _EXTMAP.fullmatch(text)
         if match and match[2] in EXTENSIONS and 0 < int(match[1]) < 15 and int(match[1]) not in found.values():
             found.setdefault(match[2], int(match[1]))
+    # Of pictures alone: a voice takes what it takes. Whoever counts without being told anything sends next to nothing.
+    if kind != "video" or not any(text.endswith(" transport-cc") for text in attributes.get("rtcp-fb", [])):
+        found.pop(TRANSPORT_WIDE, None)
     return found
 
 
@@ -282,7 +287,7 @@ def _section(line: Line, transport: Transport) -> list[str]:
         f"a=ice-pwd:{transport.password}",
         *(f"a=fingerprint:{text}" for text in transport.fingerprints),
         "a=setup:actpass",
-        *(f"a=extmap:{number} {uri}" for uri, number in line.formats.extensions.items()),
+        *(f"a=extmap:{number} {uri}" for uri, number in line.formats.extensions.items() if uri != TRANSPORT_WIDE),
     ]
     for codec in codecs:
         number = codec.payload_type
@@ -315,12 +320,25 @@ def finish(answer: str, offer: Offer) -> str:
             texts += [f"a=mid:{line.mid}"] if line.mid else []
             texts += transport  # means nothing at port 0, but some readers look for it in every section
             continue
+        counted = line.formats.extensions.get(TRANSPORT_WIDE)
         for text in sections[line.mid]:
             texts += [text] if text else []
+            if counted is not None and text.endswith(" goog-remb"):
+                texts.append(text.replace("goog-remb", "transport-cc"))
             found = re.fullmatch(r"a=rtpmap:([0-9]+) opus/48000/2", text)
             if found:  # lets the sender add what repairs a lost packet to the next one (RFC 7587 section 6.1)
                 texts.append(f"a=fmtp:{found[1]} minptime=10;useinbandfec=1")
+        if counted is not None:
+            texts.append(f"a=extmap:{counted} {TRANSPORT_WIDE}")
     return "\r\n".join([*texts, ""])
+
+
+def settled(agreed: Line, asked: Line | None) -> Formats:
+    """Return what a line has negotiated: what aiortc agreed to, and what `finish` adds to it."""
+    if asked is None or TRANSPORT_WIDE not in asked.formats.extensions:
+        return agreed.formats
+    number = asked.formats.extensions[TRANSPORT_WIDE]
+    return replace(agreed.formats, extensions={**agreed.formats.extensions, TRANSPORT_WIDE: number})
 
 
 def agreed(answer: str) -> dict[str, Line]:

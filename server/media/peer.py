@@ -13,10 +13,11 @@ from aiortc import RTCDtlsTransport, RTCIceServer, RTCSessionDescription
 from pylibsrtp import Error as SrtpError
 
 from server.media import feedback, ice, offer, rtp, seam
-from server.media.alive import PATIENCE
+from server.media.alive import KNOCK, PATIENCE
+from server.media.congestion import Congestion
 from server.media.guard import Guard
 from server.media.relay import Path, Sink, Source, is_whole
-from server.media.rtp import MID, Malformed
+from server.media.rtp import MID, TRANSPORT_WIDE, Malformed
 from signaling.errors import StaleRound
 
 logger = logging.getLogger(__name__)
@@ -56,13 +57,14 @@ class Peer:
         number: int,
         *,
         monotonic: Callable[[], float],
-        changed: Callable[[], None],
         ice_servers: Sequence[RTCIceServer] = (),
         loopback: bool = False,
         private: bool = True,
         chance: random.Random,
     ) -> None:
-        """`number` is for the log: the peer's id is its client's choice. `changed` is told when `state` has changed."""
+        """`number` is for the log: the peer's id is its client's choice."""
+        self.changed: Callable[[Peer], None] = lambda this: None
+        """Told when `state` has changed; whoever has the peer sets it."""
         self.name = name = f"peer {number}"
         self._number = number
         self.state: State = "new"
@@ -71,6 +73,8 @@ class Peer:
         self.lock = asyncio.Lock()
         self.lines: dict[str, Line] = {}
         """By mid, in the order of their appearance."""
+        self.held = False
+        """Whether it waits: it was answered, but nothing that it sends is heard, and nothing is sent to it."""
         self.newest = True
         """Whether no newer peer of the same participant is connected."""
         self.since = monotonic()
@@ -80,8 +84,8 @@ class Peer:
         self.packets = 0
         self.guard = Guard(name)
         self.path = Path(name)
+        self.congestion = Congestion(self.path)
         self._monotonic = monotonic
-        self._changed = changed
         self._chance = chance
         self._loopback = loopback
         self._private = private
@@ -115,8 +119,11 @@ class Peer:
         if number != self.round or self.gone:
             raise StaleRound
 
-    async def answer(self, offered: offer.Offer) -> str:
-        """Take an offer and return the answer's text. Raise `BadSdp`. One at a time (`lock`)."""
+    async def answer(self, offered: offer.Offer, *, hold: bool = False) -> str:
+        """Take an offer and return the answer's text. Raise `BadSdp`. One at a time (`lock`).
+
+        `hold`: all is agreed on as ever, but no line carries anything until the next answer.
+        """
         text = self._book.write(offered)
         await self._connection.setRemoteDescription(RTCSessionDescription(text, "offer"))
         if self.gone:
@@ -135,6 +142,7 @@ class Peer:
         if self.gone:
             raise StaleRound
         local = self._connection.localDescription.sdp
+        self.held = hold
         self._settle(offered, offer.agreed(local))
         return offer.finish(local, offered)
 
@@ -161,11 +169,11 @@ class Peer:
             ssrc, rtx_ssrc = seam.streams(transceiver)
             line = self.lines.get(mid) or self._new_line(mid, transceiver.kind, ssrc, rtx_ssrc)
             asked, given = wanted.get(mid), agreed[mid]
-            line.source.formats = line.sink.formats = given.formats
+            line.source.formats = line.sink.formats = offer.settled(given, asked)
             line.sink.cname = given.cname
             line.offered = asked is not None
-            line.sends = asked is not None and asked.sends
-            line.receives = asked is not None and asked.receives
+            line.sends = asked is not None and asked.sends and not self.held
+            line.receives = asked is not None and asked.receives and not self.held
             if asked is not None and line.sends:
                 self._announce(line.source, asked.ssrc, asked.rtx_ssrc)
 
@@ -175,6 +183,11 @@ class Peer:
         line = self.lines[mid] = Line(mid, kind, Source(self.path, kind, ssrc), sink)
         self._sinks[ssrc] = self._sinks[rtx_ssrc] = sink
         return line
+
+    def numbered(self) -> list[Source]:
+        """Return what this peer sends with transport-wide numbers."""
+        sent = [line.source for line in self.lines.values() if line.sends]
+        return [source for source in sent if TRANSPORT_WIDE in source.formats.extensions]
 
     def _announce(self, source: Source, ssrc: int | None, rtx_ssrc: int | None) -> None:
         """Expect a line's streams under the numbers that the description gives."""
@@ -204,13 +217,13 @@ class Peer:
             self.state = "connected"
             self.heard_since = self.heard_at = self._monotonic()
             self.find_way()
-            self._changed()
+            self.changed(self)
             early, self._early = self._early, []
             for data in early:
                 self._media(data)
         elif reached in {"failed", "closed"} and self.state != "closed":
             self.halt()
-            self._changed()
+            self.changed(self)
 
     def find_way(self) -> None:
         """Follow ICE to the pair that it uses now."""
@@ -219,6 +232,11 @@ class Peer:
             self.path.sendto, self.path.address = way
         self.path.open = way is not None
 
+    def knock(self, now: float) -> None:
+        """Ask for a sign of life, if there was none lately."""
+        if self._dtls is not None and self.path.open and now - self.heard_at >= KNOCK:
+            seam.knock(self._dtls)
+
     def halt(self) -> None:
         """From now on, nothing of this peer is forwarded and nothing is sent to it."""
         self.state = "closed"
@@ -226,6 +244,7 @@ class Peer:
         self._unprotect = self._unprotect_rtcp = None
         self._routes.clear()
         self._early.clear()
+        self.congestion.close()
         for line in self.lines.values():
             line.sends = line.receives = False
             line.source.live = ()
@@ -265,7 +284,9 @@ class Peer:
             if rtp.is_rtcp(data):
                 packet = unprotect_rtcp(data)
                 now = self._hear()
-                feedback.receive(packet, self._sources, self._sinks, now, speaks=self.newest)
+                feedback.receive(
+                    packet, self._sources, self._sinks, now, congestion=self.congestion, speaks=self.newest
+                )
             else:
                 packet = unprotect(data)
                 now = self._hear()

@@ -16,7 +16,9 @@ from pylibsrtp import Error as SrtpError
 from server.media import rtcp
 from server.media.alive import PATIENCE
 from server.media.formats import Formats, payload_types
+from server.media.reception import Meter, Reception
 from server.media.rtp import FIXED, FIXED_LENGTH, HAS_PADDING, HEAD, SHORT, Extensions, Malformed
+from server.media.speakers import Loudness
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +36,7 @@ REMB_LIFE: Final = 5.0
 class Path:
     """The way out to one peer: what protects a packet and where it goes. Closed until the handshake is done."""
 
-    __slots__ = ("address", "name", "open", "protect", "protect_rtcp", "sendto")
+    __slots__ = ("address", "name", "open", "protect", "protect_rtcp", "reception", "sendto", "shift")
 
     def __init__(self, name: str) -> None:
         """`name` is for the log: ids only."""
@@ -44,6 +46,9 @@ class Path:
         self.protect_rtcp: Callable[[bytes], bytes] = bytes
         self.sendto: Callable[[bytes, Any], None] = lambda data, address: None
         self.address: tuple[str, int] | None = None
+        self.reception = Reception()
+        self.shift: int | None = None
+        """What is added to transport-wide numbers that go this way; None: they are left out."""
 
     def rtcp(self, compound: bytes) -> None:
         """Send an RTCP compound, if the peer can be reached."""
@@ -151,8 +156,8 @@ class Sink:
             self._top_at = now
         elif self._is_straggler(out, now):
             return
-        first, middle, body = self._extensions.rewrite(packet)
         path = self.path
+        first, middle, body = self._extensions.rewrite(packet, path.shift)
         path.sendto(path.protect(FIXED.pack(first, kind, out, stamp, self.ssrc) + middle + packet[body:]), path.address)
         self.packets += 1
 
@@ -169,7 +174,8 @@ class Sink:
         if (out - self._repair_top) & 0xFFFF < 0x8000:
             self._repair_top = out
         stamp = (timestamp + self.timestamp_shift) & 0xFFFFFFFF
-        first, middle, body = self._extensions.rewrite(packet)
+        path = self.path
+        first, middle, body = self._extensions.rewrite(packet, path.shift)
         payload = packet[body:]
         padding = payload[-1] if first & HAS_PADDING and payload else 0
         if len(payload) - padding >= 2:  # else it is padding alone, sent to probe the bandwidth
@@ -177,7 +183,6 @@ class Sink:
             if self._is_straggler(original, now):
                 return
             payload = SHORT.pack(original) + payload[2:]
-        path = self.path
         path.sendto(path.protect(FIXED.pack(first, kind, out, stamp, self.rtx_ssrc) + middle + payload), path.address)
         self.packets += 1
 
@@ -202,8 +207,8 @@ class Source:
     """What one line of a peer sends: a stream, its retransmissions, and the sinks they go to."""
 
     __slots__ = (
-        "_asked_at", "_rembs", "first_at", "formats", "kind", "last_at", "live", "path", "reporter",
-        "rtx_ssrc", "ssrc", "wanted",
+        "_asked_at", "_rembs", "cap", "first_at", "floor", "formats", "kind", "last_at", "limited", "live", "loudness",
+        "meter", "number", "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted", "watch",
     )  # fmt: skip
 
     def __init__(self, path: Path, kind: str, reporter: int) -> None:
@@ -221,6 +226,21 @@ class Source:
         self.last_at: float | None = None
         self.wanted = False
         """Whether a keyframe is to be asked for as soon as it can be."""
+        self.limited = False
+        """Whether its sender was told a limit, and keeps to it."""
+        self.watch: Callable[[bytes, float], None] | None = None
+        """Is shown each packet before it goes on."""
+        self.number = 0
+        """The last packet's sequence number."""
+        self.received = 0
+        self.octets = 0
+        self.meter = Meter()
+        self.cap: int | None = None
+        """Bits a second that the sender may not exceed, whatever its receivers can take; None: no such limit."""
+        self.floor = 0
+        """Bits a second that no receiver may make it fall below: to who cannot take them it is not sent."""
+        self.loudness: Loudness | None = None
+        """Hears the level of each packet, where it matters who speaks."""
         self._asked_at = -KEYFRAME_INTERVAL
         self._rembs: dict[Sink, tuple[float, int]] = {}
 
@@ -248,7 +268,14 @@ class Source:
         if self.last_at is None or now - self.last_at >= PATIENCE:
             self.first_at = now
         self.last_at = now
+        if self.watch is not None:
+            self.watch(packet, now)
         head = HEAD.unpack_from(packet)
+        self.number = head[2]
+        self.received += 1
+        self.octets += len(packet)
+        if self.loudness is not None:
+            self.loudness.hear(packet)
         for sink in self.live:
             try:
                 sink.send(head, packet, now)
@@ -259,6 +286,8 @@ class Source:
 
     def forward_repair(self, packet: bytes, now: float) -> None:
         """Send one retransmission to all sinks."""
+        if self.watch is not None:
+            self.watch(packet, now)
         head = HEAD.unpack_from(packet)
         for sink in self.live:
             try:
@@ -289,9 +318,14 @@ class Source:
             self.feedback(rtcp.write_pli(self.reporter, self.ssrc))
 
     def estimate(self, sink: Sink, rate: int, now: float) -> int:
-        """Remember how many bits a second `sink` can take; return what the slowest of all sinks can."""
+        """Remember how many bits a second `sink` can take; return what the sender may send."""
         self._rembs[sink] = now, rate
-        return min(rate for at, rate in self._rembs.values() if now - at < REMB_LIFE)
+        return self.allowed(now) or 0
+
+    def allowed(self, now: float) -> int | None:
+        """Return how many bits a second the slowest of all sinks can take, and the cap allows; None: nobody says."""
+        limits = [max(rate, self.floor) for at, rate in self._rembs.values() if now - at < REMB_LIFE]
+        return min([*limits, self.cap] if self.cap is not None else limits, default=None)
 
 
 def is_whole(packet: bytes) -> bool:

@@ -1,6 +1,7 @@
 """RTCP packets as bytes: taking a compound apart, and writing the few kinds that the relay sends.
 
-RFC 3550 section 6 (SR, RR, SDES), RFC 4585 (NACK, PLI), RFC 5104 (FIR), draft-alvestrand-rmcat-remb (REMB).
+RFC 3550 section 6 (SR, RR, SDES), RFC 4585 (NACK, PLI), RFC 5104 (FIR), draft-alvestrand-rmcat-remb (REMB),
+draft-holmer-rmcat-transport-wide-cc-extensions (the arrival of each packet of a transport).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ TRANSPORT_FEEDBACK: Final = 205
 PAYLOAD_FEEDBACK: Final = 206
 
 NACK: Final = 1
-"""A format of `TRANSPORT_FEEDBACK`."""
+ARRIVALS: Final = 15
+"""Formats of `TRANSPORT_FEEDBACK`; the last one says when which packet of the transport arrived."""
 PLI: Final = 1
 FIR: Final = 4
 APPLICATION: Final = 15
@@ -24,6 +26,9 @@ APPLICATION: Final = 15
 
 _SENDER_INFO: Final = struct.Struct("!IQIII")
 _BLOCK: Final = struct.Struct("!IIIIII")
+
+TICK: Final = 0.00025
+"""Seconds: the unit of arrivals. Each feedback begins at a multiple of 256 of them."""
 
 
 class Part(NamedTuple):
@@ -150,6 +155,48 @@ def write_nack(sender: int, media: int, numbers: Sequence[int]) -> bytes:
 def write_pli(sender: int, media: int) -> bytes:
     """Ask the sender of `media` for a keyframe."""
     return _packet(PLI, PAYLOAD_FEEDBACK, struct.pack("!II", sender, media))
+
+
+def arrivals_of(part: Part) -> tuple[int, int] | None:
+    """Read (first number, how many follow, it included) of what arrivals are told of; None if it is cut short."""
+    return struct.unpack_from("!HH", part.body, 8) if len(part.body) >= 16 else None
+
+
+def move_arrivals(part: Part, sender: int, media: int, shift: int) -> bytes:
+    """Write arrivals anew, about another stream's transport, its numbers being `shift` higher; they were read."""
+    body = bytearray(part.body)
+    first = struct.unpack_from("!H", body, 8)[0]
+    struct.pack_into("!IIH", body, 0, sender, media, first + shift & 0xFFFF)
+    return _packet(ARRIVALS, TRANSPORT_FEEDBACK, bytes(body) + bytes(-len(body) % 4))
+
+
+def write_arrivals(sender: int, media: int, count: int, first: int, times: Sequence[float | None]) -> bytes:
+    """Tell when the packets from number `first` on arrived, in seconds of any clock; None: not.
+
+    One did at least, and no two that follow each other are 8 seconds apart. `count` numbers these feedbacks.
+    """
+    now = round(next(time for time in times if time is not None) / TICK) & ~0xFF
+    begin = now >> 8
+    symbols: list[int] = []
+    deltas = bytearray()
+    for time in times:
+        if time is None:
+            symbols.append(0)
+            continue
+        delta = round(time / TICK) - now
+        now += delta
+        small = 0 <= delta <= 0xFF
+        symbols.append(1 if small else 2)
+        deltas += bytes((delta,)) if small else struct.pack("!h", delta)
+    chunks = bytearray()
+    for at in range(0, len(symbols), 7):  # "status vector chunks" of seven symbols of two bits each
+        chunk = 3
+        for symbol in (*symbols[at : at + 7], 0, 0, 0, 0, 0, 0)[:7]:
+            chunk = chunk << 2 | symbol
+        chunks += struct.pack("!H", chunk)
+    head = struct.pack("!IIHHI", sender, media, first, len(times), (begin & 0xFFFFFF) << 8 | count & 0xFF)
+    body = head + chunks + deltas
+    return _packet(ARRIVALS, TRANSPORT_FEEDBACK, body + bytes(-len(body) % 4))
 
 
 def write_remb(sender: int, rate: int, streams: Sequence[int]) -> bytes:

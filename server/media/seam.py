@@ -1,4 +1,4 @@
-"""Every name that is taken from inside aiortc, aioice and pylibsrtp; `check.py` tells whether each still bites.
+"""Every name that is taken from inside aiortc and aioice; `check.py` tells whether each still bites.
 
 aiortc does descriptions, ICE and DTLS untouched. What it would do with media — decode, queue, encode — never starts:
 receivers and senders are silenced, and datagrams are looked at before aiortc gets them. Nothing is patched but
@@ -20,6 +20,8 @@ from aiortc import (
     RTCPeerConnection,
     RTCRtpTransceiver,
 )
+
+from server.media import srtp
 
 # aioice tells addresses at level INFO, and logs are for strangers.
 logging.getLogger("aioice").setLevel(logging.WARNING)
@@ -106,6 +108,16 @@ def nominated(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes, Any], None], Add
     return (pair.protocol.transport.sendto, pair.remote_addr) if pair else None
 
 
+def knock(dtls: RTCDtlsTransport) -> None:
+    """Send a check on the pair in use; its answer is a sign of life, and no transaction waits for it."""
+    ice = _ice(dtls)
+    pair = ice._nominated.get(1)
+    if pair is not None and ice.remote_password is not None:
+        request = ice.build_request(pair, nominate=False)
+        request.add_message_integrity(ice.remote_password.encode())
+        pair.protocol.send_stun(request, pair.remote_addr)
+
+
 async def close(peer: RTCPeerConnection) -> None:
     """Close a connection for good.
 
@@ -120,11 +132,13 @@ async def close(peer: RTCPeerConnection) -> None:
     await peer.close()
 
 
-def openers(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
-    """Return (unprotect RTP, unprotect RTCP); after the handshake."""
-    return dtls._rx_srtp.unprotect, dtls._rx_srtp.unprotect_rtcp
+def openers(dtls: RTCDtlsTransport) -> tuple[srtp.Work, srtp.Work]:
+    """Return (unprotect RTP, unprotect RTCP), for this thread; after the handshake."""
+    found = srtp.ways(dtls._rx_srtp)
+    return found.unprotect, found.unprotect_rtcp
 
 
-def closers(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
-    """Return (protect RTP, protect RTCP); after the handshake."""
-    return dtls._tx_srtp.protect, dtls._tx_srtp.protect_rtcp
+def closers(dtls: RTCDtlsTransport) -> tuple[srtp.Work, srtp.Work]:
+    """Return (protect RTP, protect RTCP), for this thread; after the handshake."""
+    found = srtp.ways(dtls._tx_srtp)
+    return found.protect, found.protect_rtcp

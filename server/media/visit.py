@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from server.media import congestion
+from server.media.adaptation import RECEIVING, SENDING, Adaptation
 from server.media.alive import Pulse, Turn
+from server.media.budget import Share
 from server.media.contract import Renegotiate, Track
 from server.media.peer import Line, Peer
 from server.media.relay import Source
+from server.media.speakers import Speakers
 from server.media.wiring import Sent, assign
 
 Wish = tuple[int, int, str]
@@ -25,6 +29,8 @@ class Attached:
     """What its last answer said that they carry."""
     asked: Wish | None = None
     """What was asked of it and not met yet."""
+    limited_at: float = float("-inf")
+    """When it was last told how much its pictures may take."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,8 +43,23 @@ class Participant:
     """By id, oldest first."""
     transport: Pulse = field(default_factory=Pulse)
     video: Pulse = field(default_factory=Pulse)
-    told_at: list[int] = field(default_factory=lambda: [0, 0])
-    """The time of the last fact about each of the two, in ms."""
+    doubtful: bool = False
+    """Whether it was told that nothing is heard of them."""
+    receiving: Adaptation = field(default_factory=lambda: Adaptation(RECEIVING))
+    """Whether the way to them carries pictures."""
+    sending: Adaptation = field(default_factory=lambda: Adaptation(SENDING))
+    """Whether the way from them does."""
+    share: Share = field(default_factory=Share)
+    """How many pictures they get, of many."""
+    paused: frozenset[Sent] = frozenset()
+    """What they do not get for now, so that the rest fits."""
+    told_at: list[int] = field(default_factory=lambda: [0, 0, 0])
+    """The time of the last fact about transport, video and weakness, in ms."""
+
+    @property
+    def weak(self) -> bool:
+        """Whether it is told that their network carries no picture."""
+        return self.receiving.held_at is not None or self.sending.held_at is not None
 
     def by_rank(self) -> list[Attached]:
         """Return the peers that were answered: connected ones first, of those the newest first."""
@@ -79,6 +100,15 @@ class Visit:
 
     name: str
     people: dict[str, Participant] = field(default_factory=dict)
+    leads: frozenset[str] = frozenset()
+    """Of them, the providers."""
+    speakers: Speakers = field(default_factory=Speakers)
+    """Of three or more: who has the floor."""
+
+    @property
+    def is_group(self) -> bool:
+        """Whether three or more are here."""
+        return len(self.people) > 2
 
     def wire(self, now: float, *, answering: Peer | None = None) -> list[Renegotiate]:
         """Bind each peer's lines to what the others send, and return what is to be asked of whom.
@@ -100,7 +130,7 @@ class Visit:
                 attached.carried, left = assign(receiving, wanted, attached.carried)
                 for line in peer.lines.values():
                     sent = attached.carried.get(line.mid)
-                    muted = sent is not None and sent.kind == "video" and self.people[sent.participant].audio_only
+                    muted = sent is not None and sent.kind == "video" and not self.shows(sent, name)
                     _connect(line, sources[sent.participant][sent] if sent else None, now, muted=muted)
                 wish = _wish(attached, receiving, left, pair=pair)
                 if wish is None:
@@ -108,7 +138,21 @@ class Visit:
                 elif newest and peer is not answering and not peer.lock.locked() and wish != attached.asked:
                     attached.asked = wish
                     wishes.append(Renegotiate(self.name, name, peer_id, *wish))
+        self.settle()
         return wishes
+
+    def settle(self) -> None:
+        """Decide whose word about the network each sender of pictures hears."""
+        peers = [attached.peer for person in self.people.values() for attached in person.peers.values()]
+        congestion.settle(
+            {peer.congestion: peer.numbered() for peer in peers}, [peer.congestion for peer in peers if peer.newest]
+        )
+
+    def shows(self, sent: Sent, receiver: str) -> bool:
+        """Tell whether a picture goes to somebody: its sender is not audio only, and both networks carry it."""
+        one, other = self.people[sent.participant], self.people[receiver]
+        carried = one.sending.forwards and other.receiving.forwards and sent not in other.paused
+        return carried and not one.audio_only
 
 
 def _connect(line: Line, source: Source | None, now: float, *, muted: bool) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict, deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from server import tasks
@@ -22,6 +22,7 @@ from server.nodes.passing import Passing, everybody_in
 from server.ports import Carried, Clock, Media, MediaFact, Renegotiate, Rooms, StoreAway
 from signaling.errors import NotFound, Refused
 from signaling.events import MediaChanged, MediaMoved
+from signaling.lookup import provider_ids
 from signaling.messages import MediaRenegotiate, MediaReplace
 from signaling.modality import admitted
 from signaling.state import Phase, Room, Stand, Visit
@@ -48,10 +49,11 @@ class Carrier:
         listening: Listening,
         passing: Passing,
         seen: Callable[[str], int],
+        forget: Callable[[str], None],
     ) -> None:
         """`passing` tells people wherever they are.
 
-        `seen` is the newest event number that the hub has seen of a room.
+        `seen` is the newest event number that this node has seen of a room; `forget` hears of rooms left behind.
         """
         self._media = media
         self._node = node
@@ -61,6 +63,7 @@ class Carrier:
         self._listening = listening
         self._passing = passing
         self._seen = seen
+        self._forget = forget
         self._room_of: dict[str, str] = {}
         self._visits: defaultdict[str, set[str]] = defaultdict(set)
         """Visits with media here, by room."""
@@ -68,10 +71,6 @@ class Carrier:
         """By visit and participant: the browser's name of the peer that was answered last."""
         self._devices: dict[tuple[str, str], str] = {}
         """Of the same: the device that offered it."""
-        self._heard: dict[str, int] = {}
-        """The newest event number heard of a room with media here."""
-        self._to_read: dict[str, int] = {}
-        """Rooms that are to be read, no older than that event; 0: as they are."""
         self._facts: dict[str, deque[MediaChanged]] = {}
         """What is still to be told, in order, by room."""
         self._telling: dict[str, asyncio.Task[None]] = {}
@@ -144,7 +143,7 @@ class Carrier:
         self._visits[room].discard(visit)
         if not self._visits[room]:
             del self._visits[room]
-            self._heard.pop(room, None)
+            self._forget(room)
         self.spawn(self._listening.end(room, visit))
 
     async def _release(self, visit: str) -> None:
@@ -175,6 +174,9 @@ class Carrier:
             sdp=offered.sdp,
             audio_only=offered.audio_only,
             others=[id for id in everybody_in(there) if id != participant],
+            leads=provider_ids(there),
+            room=offered.room,
+            warm=offered.warm,
         )
         self._peers[visit, participant] = offered.peer
         self._devices[visit, participant] = offered.device
@@ -202,7 +204,7 @@ class Carrier:
         """Return the visit that somebody may send media to here and now."""
         if self._leases.fence(asked.visit) is None:
             raise NotHere
-        room = await fresh(self._rooms, asked.room, self.seen, seq=asked.seq)
+        room = await fresh(self._rooms, asked.room, self._seen, seq=asked.seq)
         if room is None:
             raise NotFound("no such room")
         self._stop_displaced(room, asked.visit)
@@ -213,47 +215,20 @@ class Carrier:
             raise NotHere
         return visit
 
-    def seen(self, room: str) -> int:
-        """Return the newest event number that this node has seen of a room; 0 if it does not listen to it."""
-        return max(self._seen(room), self._heard.get(room, 0))
-
     # --- News of rooms
 
-    def hear(self, room: str, events: Sequence[tuple[int, bytes | None]]) -> None:
-        """Take events of a room: if media of it are here, it is read, unless this node knows as much."""
-        if room in self._visits and events:
-            self._heard[room] = newest = max(self._heard.get(room, 0), events[-1][0])
-            self._read_soon(room, newest)
+    def rooms(self) -> set[str]:
+        """Return the rooms with media of a visit here."""
+        return set(self._visits)
 
-    def gap(self) -> None:
-        """Read every room with media here: something may have been missed."""
-        for room in tuple(self._visits):
-            self._read_soon(room, 0)
+    def follows(self, room: str) -> bool:
+        """Tell whether there are media of a visit of a room here."""
+        return room in self._visits
 
-    def _read_soon(self, room: str, seq: int) -> None:
-        reading = room in self._to_read
-        # A look at the room as it is outdoes one at some event of it.
-        self._to_read[room] = 0 if not seq or self._to_read.get(room) == 0 else seq
-        if not reading:
-            self.spawn(self._read(room))
-
-    async def _read(self, room: str) -> None:
-        """Let `learned` see the room, as often as the news of it grows older meanwhile."""
-        try:
-            while room in self._visits:
-                seq = self._to_read[room]
-                try:
-                    found = await self._rooms.present(room, seq=seq)
-                except StoreAway:
-                    await asyncio.sleep(AGAIN)
-                    continue
-                if found is None:  # it went with its practice
-                    for visit in tuple(self._visits.get(room, ())):
-                        self.stop(visit)
-                elif self._to_read[room] == seq:
-                    return
-        finally:
-            del self._to_read[room]
+    def gone(self, room: str) -> None:
+        """Stop what is here of a room that is no more."""
+        for visit in tuple(self._visits.get(room, ())):
+            self.stop(visit)
 
     def learned(self, room: Room) -> None:
         """Do what a room that was read shows to be undone: its effects may have been lost, or another node's."""

@@ -44,6 +44,8 @@ class Offered(Struct, frozen=True, tag=True):
     sdp: str
     audio_only: bool
     device: str = ""
+    warm: bool = False
+    """The peer was connected beforehand: it is answered by the node that has it, and by no other."""
 
 
 class Trickled(Struct, frozen=True, tag=True):
@@ -56,6 +58,29 @@ class Trickled(Struct, frozen=True, tag=True):
     visit: str
     peer: str
     round: int
+    candidates: tuple[dict[str, Any], ...]
+
+
+class OfferedAlone(Struct, frozen=True, tag=True):
+    """A browser's offer of a peer with the server alone, for the home of its room's media. It names no visit."""
+
+    room: str
+    seq: int
+    """As with `Offered`."""
+    by: Who
+    purpose: Literal["warm", "check"]
+    peer: str
+    round: int
+    sdp: str
+    device: str
+
+
+class TrickledAlone(Struct, frozen=True, tag=True):
+    """Candidates of such a peer."""
+
+    room: str
+    by: Who
+    peer: str
     candidates: tuple[dict[str, Any], ...]
 
 
@@ -76,7 +101,21 @@ class Shut(Struct, frozen=True, tag=True):
     """With which their WebSockets close."""
 
 
-Errand = Offered | Trickled | HandedOver | Shut
+class Awaited(Struct, frozen=True, tag=True):
+    """A visit of a room is about to start: the other node is asked for a place for its media."""
+
+    room: str
+
+
+class Begun(Struct, frozen=True, tag=True):
+    """It has started, and the other node is to carry it."""
+
+    room: str
+    visit: str
+    fence: int
+
+
+Errand = Offered | Trickled | OfferedAlone | TrickledAlone | HandedOver | Awaited | Begun | Shut
 
 
 class Line(Struct, frozen=True):

@@ -6,14 +6,15 @@ node has people of them takes each over, with a higher fence, and of several tak
 until", for the minutes, is the last pulse.
 
 Two silences are no death. When the store was away nobody could pulse: whoever notices that takes nothing over for
-`WAIT_AFTER_OUTAGE`. And a node that was frozen, or cut off, asks after its own visits before all else, and with each
-pulse as long as it waits, and lets go of those that others have by now.
+`WAIT_AFTER_OUTAGE`. And a node that was frozen, or cut off, asks after its own visits before all else, and again until
+everybody has heard that it is back, and lets go of those that others have by now.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -23,7 +24,7 @@ from typing import Final, Self
 from weakref import WeakValueDictionary
 
 from server import tasks
-from server.ports import Carried, Nodes, Pulses, StoreAway
+from server.ports import IDLE, Carried, Load, Nodes, Pulses, StoreAway
 from signaling.errors import SignalingError
 
 logger = logging.getLogger("carelobby.leases")
@@ -51,17 +52,20 @@ class Leases:
         taken: Callable[[str, str, Carried], Awaitable[None]],
         lost: Callable[[str], None],
         here: Callable[[str], bool],
+        load: Callable[[], Load] = lambda: IDLE,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """`taken` is awaited with (visit, room, lease) before anything is done for a visit that came to this node.
 
         `lost` hears of a visit that another node has taken. `here`: whether this node has people of a room.
+        `load`: what this node tells all others of itself.
         """
         self._nodes = nodes
         self._node = node
         self._taken = taken
         self._lost = lost
         self._here = here
+        self._load = load
         self._steady = steady
         self._mine: dict[str, Carried] = {}
         self._elsewhere: OrderedDict[str, tuple[str, Carried]] = OrderedDict()
@@ -73,8 +77,9 @@ class Leases:
         """When this node first heard of one that it has seen no pulse of."""
         self._answered: float | None = None
         self._blind_until = 0.0
+        self._doubtful_until = -math.inf
+        """Until when others may take what this node carries; not over before it has looked once more."""
         self._doubtful = False
-        """Whether others may have taken what this node carries."""
         self._buried: set[str] = set()
         self._takings: dict[str, asyncio.Task[None]] = {}
         self._running: asyncio.Task[None] | None = None
@@ -91,13 +96,19 @@ class Leases:
         """Return the other nodes that pulse, by name."""
         return sorted(node for node in self._pulses.last if node != self._node and not self.is_dead(node))
 
+    def loads(self) -> dict[str, Load]:
+        """Return how much every node that lives has to do, this one included."""
+        told = self._pulses.loads
+        return {node: told.get(node, IDLE) for node in self.others()} | {self._node: self._load()}
+
     def is_dead(self, node: str) -> bool:
         """Tell whether a node is certainly silent, and not merely unheard."""
         if node in self._buried:
             return True
-        now = self._steady()
-        if node == self._node or self._answered is None or now < self._blind_until or now - self._answered > NOTICED:
+        if node == self._node or self._answered is None or self._steady() < self._blind_until:
             return False
+        if self._steady() - self._answered > NOTICED:
+            return False  # it may have come back since
         return self._pulses.now - self.alive_until(node) > DEAD_AFTER
 
     def alive_until(self, node: str) -> int:
@@ -107,6 +118,11 @@ class Leases:
         return pulse if pulse is not None else self._first_heard.setdefault(node, self._pulses.now)
 
     # --- Finding a carrier
+
+    async def found(self, visit: str) -> Carried | None:
+        """Return who carries a visit, or carried it until they died; None: nobody. Raise `StoreAway`."""
+        known = self._mine.get(visit) or self._known(visit)
+        return known or (await self._nodes.carriers([visit])).get(visit)
 
     async def where(self, visit: str, room: str, *, floor: int = 0, anew: bool = False) -> Carried:
         """Return who carries a visit: this node, if nobody did, or if who did is dead. Raise `StoreAway`.
@@ -217,19 +233,18 @@ class Leases:
 
     async def tick(self) -> None:
         """Pulse once; let go of what was lost, and begin to take over what the dead have left. Raise `StoreAway`."""
-        pulses = await self._nodes.pulse(self._node)
+        pulses = await self._nodes.pulse(self._node, self._load())
         now = self._steady()
         if self._answered is None or now - self._answered > NOTICED:
             self._blind_until = now + WAIT_AFTER_OUTAGE
-            self._doubtful = True
+            # Others may bury this node until they hear that it is back.
+            self._doubtful, self._doubtful_until = True, now + NOTICED + EVERY
         self._answered, self._pulses = now, pulses
         self._known_pulses |= pulses.last
         for node in self._first_heard.keys() & pulses.last.keys():
             del self._first_heard[node]
         if self._doubtful:
             await self._look_after_mine()
-            # More than once: somebody whose last pulse was before ours may be taking them at this moment.
-            self._doubtful = now < self._blind_until
         for visit, (room, there) in self._elsewhere.items():
             if visit not in self._takings and self.is_dead(there.node) and self._here(room):
                 logger.warning("%s fell silent and leaves %s", there.node, visit)
@@ -259,6 +274,7 @@ class Leases:
                 self.lose(visit)
             elif visit in self._mine:
                 self._mine[visit] = now
+        self._doubtful = self._steady() < self._doubtful_until
 
     def lose(self, visit: str) -> None:
         """Let go of a visit that another node has."""

@@ -21,7 +21,15 @@ from server.nodes.fresh import fresh
 from server.ports import Post, Rooms, StoreAway
 from signaling.errors import Unavailable
 from signaling.lookup import entry_of, present_seats, provider_ids
-from signaling.messages import ChatLine, MediaModeTold, MediaRenegotiate, MediaReplace, Message, WaitingText
+from signaling.messages import (
+    ChatLine,
+    MediaModeTold,
+    MediaQuality,
+    MediaRenegotiate,
+    MediaReplace,
+    Message,
+    WaitingText,
+)
 from signaling.state import Phase, Room, Visit
 
 logger = logging.getLogger("carelobby.passing")
@@ -29,7 +37,7 @@ logger = logging.getLogger("carelobby.passing")
 MOST = 1000
 """Calls under way at a time; what comes beyond is not told, as if the channel had lost it."""
 
-Words = ChatLine | WaitingText | MediaModeTold | MediaRenegotiate | MediaReplace
+Words = ChatLine | WaitingText | MediaModeTold | MediaQuality | MediaRenegotiate | MediaReplace
 """What travels from node to node for somebody's ears."""
 
 Tell = Callable[[str, Collection[str], Message, str | None], object]

@@ -8,14 +8,17 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
+from server.nodes.alone import Alone
 from server.nodes.anywhere import MediaAnywhere
 from server.nodes.carrier import Carrier
-from server.nodes.errands import Answered, Errand, Errands, Shut
+from server.nodes.errands import Answered, Errand, Errands, OfferedAlone, Shut, TrickledAlone
+from server.nodes.following import Following
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
 from server.nodes.passing import Passing, Tell
+from server.nodes.places import Places
 from server.nodes.shutting import Shutting
-from server.ports import Bus, Clock, Deliver, Gap, Media, Nodes, Post, Rooms
+from server.ports import IDLE, Bus, Clock, Deliver, Gap, Media, Nodes, Post, Rooms
 
 
 class Air(Bus, Post, Protocol):
@@ -42,6 +45,7 @@ class Together:
         seen: Callable[[str], int],
         deliver: Deliver,
         gap: Gap,
+        free: Callable[[int], int] = lambda visits: IDLE.free,
         shut: Callable[[Shut], object] = lambda shut: None,
         new_id: Callable[[], str] = _new_id,
         steady: Callable[[], float] = time.monotonic,
@@ -49,10 +53,12 @@ class Together:
         """`here` tells people at this node; `seen` is the newest event number that the hub has seen of a room.
 
         `deliver` and `gap` are the hub's: what the bus brings is for it, too. `shut` ends connections here.
+        `free` returns how many more visits' media this node takes when it has so many.
         `steady` is seconds that never jump.
         """
         self._deliver = deliver
         self._gap = gap
+        self._seen = seen
         self.listening = Listening(air, nodes, node=node)
         self.leases = Leases(
             nodes,
@@ -60,9 +66,10 @@ class Together:
             taken=lambda visit, room, lease: self.carrier.take(visit, room, lease),
             lost=lambda visit: self.carrier.lose(visit),
             here=self.listening.has_people,
+            load=lambda: self.places.load(),
             steady=steady,
         )
-        self.passing = Passing(air, node=node, rooms=rooms, here=here, seen=lambda room: self.carrier.seen(room))
+        self.passing = Passing(air, node=node, rooms=rooms, here=here, seen=self.seen)
         self.carrier = Carrier(
             media,
             node=node,
@@ -71,10 +78,32 @@ class Together:
             leases=self.leases,
             listening=self.listening,
             passing=self.passing,
-            seen=seen,
+            seen=self.seen,
+            forget=lambda room: self.following.forget(room),
+        )
+        self.following = Following(
+            rooms,
+            here=lambda room: self.carrier.follows(room) or self.alone.follows(room),
+            saw=lambda room: self.alone.saw(room),
+            gone=self._gone,
+            spawn=self.carrier.spawn,
         )
         self.errands = Errands(air, node=node, serve=self._serve, new_id=new_id)
-        self.media = MediaAnywhere(self.errands, node=node, leases=self.leases, carrier=self.carrier)
+        self.places = Places(self.carrier.carried, free=free, steady=steady)
+        self.media = MediaAnywhere(
+            self.errands, node=node, leases=self.leases, carrier=self.carrier, places=self.places
+        )
+        self.alone = Alone(
+            media.alone,
+            node=node,
+            rooms=rooms,
+            leases=self.leases,
+            listening=self.listening,
+            errands=self.errands,
+            seen=self.seen,
+            forget=self.following.forget,
+            spawn=self.carrier.spawn,
+        )
         self.shutting = Shutting(self.errands, here=shut, others=self.leases.others)
 
     async def __aenter__(self) -> Self:
@@ -85,6 +114,7 @@ class Together:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.shutting.close()
+        await self.media.close()
         await self.errands.close()
         await self.passing.close()
         await self.carrier.close()
@@ -93,12 +123,20 @@ class Together:
     def deliver(self, room: str, events: Sequence[tuple[int, bytes | None]]) -> None:
         """Take events of a room."""
         self._deliver(room, events)
-        self.carrier.hear(room, events)
+        self.following.hear(room, events)
 
     def gap(self) -> None:
         """Look again at what may have changed unheard."""
         self._gap()
-        self.carrier.gap()
+        self.following.look_at(self.carrier.rooms() | self.alone.rooms())
+
+    def seen(self, room: str) -> int:
+        """Return the newest event number that this node has seen of a room; 0 if it does not listen to it."""
+        return max(self._seen(room), self.following.heard(room))
+
+    def _gone(self, room: str) -> None:
+        self.carrier.gone(room)
+        self.alone.gone(room)
 
     def called(self, room: str, letter: bytes) -> None:
         """Take what was called to a room."""
@@ -112,6 +150,8 @@ class Together:
         if isinstance(errand, Shut):
             self.shutting.here(errand)
             return Answered()
+        if isinstance(errand, OfferedAlone | TrickledAlone):
+            return await self.alone.serve(errand)
         return await self.media.serve(errand, by)
 
     def buried(self) -> None:

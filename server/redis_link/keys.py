@@ -15,6 +15,8 @@ from server.ports import PARTITIONS
 
 NODES: Final = "nodes"
 PULSES: Final = "pulses"
+LOADS: Final = "{pulses}:loads"
+"""In the slot of the pulses: one script writes both."""
 
 
 class RoomKeys(NamedTuple):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from server.ports import (
+    IDLE,
     PARTITIONS,
     Carried,
     Changed,
@@ -15,6 +16,7 @@ from server.ports import (
     Commit,
     Conflict,
     Document,
+    Load,
     Nodes,
     Outbox,
     Pulses,
@@ -264,6 +266,7 @@ class MemoryNodes:
         self._agreed: dict[str, str] = {}
         self._clock = clock
         self._pulses: dict[str, int] = {}
+        self._loads: dict[str, Load] = {}
         self._carried: dict[str, Carried] = {}
 
     async def beat(self, node: str, now: int) -> None:
@@ -289,17 +292,18 @@ class MemoryNodes:
     async def forget(self, node: str) -> None:
         """Remove a node that is gone, and its rooms."""
         self._rooms.pop(node, None)
-        self._pulses.pop(node, None)
         self._beats.pop(node, None)
+        await self.hush(node)
 
-    async def pulse(self, node: str) -> Pulses:
-        """Say that `node` is alive, and return when every node last was."""
-        self._pulses[node] = now = self._clock()
-        return Pulses(now, dict(self._pulses))
+    async def pulse(self, node: str, load: Load = IDLE) -> Pulses:
+        """Say that `node` is alive, with how much to do, and return when every node last was, and with how much."""
+        self._pulses[node], self._loads[node] = self._clock(), load
+        return Pulses(self._pulses[node], dict(self._pulses), dict(self._loads))
 
     async def hush(self, node: str) -> None:
         """Say that `node` goes, and pulses no more."""
         self._pulses.pop(node, None)
+        self._loads.pop(node, None)
 
     async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
         """Return who carries a visit: `node`, if nobody did or if it was `over`."""

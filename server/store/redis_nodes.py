@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from server.ports import Carried, Pulses
+from server.ports import IDLE, Carried, Load, Pulses
 from server.redis_link.client import Calls
-from server.redis_link.keys import NODES, PULSES, agreed_key, at_key, carried_key, lease_key
+from server.redis_link.keys import LOADS, NODES, PULSES, agreed_key, at_key, carried_key, lease_key
 from server.redis_link.pipe import Script
 from server.store.scripts import source
 
@@ -55,14 +55,20 @@ class RedisNodes:
         await self.hush(node)
         await self._client.ask(NODES, lambda redis: redis.hdel(NODES, node))
 
-    async def pulse(self, node: str) -> Pulses:
-        """Say that `node` is alive, and return when every node last was."""
-        now, *pairs = await self._client.run(_PULSE, [PULSES], [node], repeat=True)
-        return Pulses(int(now), {name.decode(): int(at) for name, at in zip(pairs[::2], pairs[1::2], strict=True)})
+    async def pulse(self, node: str, load: Load = IDLE) -> Pulses:
+        """Say that `node` is alive, with how much to do, and return when every node last was, and with how much."""
+        said = f"{load.visits} {load.free} {load.draining:d}"
+        now, pulses, loads = await self._client.run(_PULSE, [PULSES, LOADS], [node, said], repeat=True)
+        return Pulses(
+            int(now),
+            {name: int(at) for name, at in _pairs(pulses)},
+            {name: _load(said) for name, said in _pairs(loads)},
+        )
 
     async def hush(self, node: str) -> None:
         """Say that `node` goes, and pulses no more."""
         await self._client.ask(PULSES, lambda redis: redis.hdel(PULSES, node))
+        await self._client.ask(LOADS, lambda redis: redis.hdel(LOADS, node))
 
     async def claim(self, visit: str, node: str, *, over: Carried | None = None, floor: int = 0) -> Carried:
         """Return who carries a visit: `node`, if nobody did or if it was `over`."""
@@ -97,3 +103,12 @@ class RedisNodes:
             agreed_key(name), lambda redis: redis.set(agreed_key(name), value, nx=True, get=True)
         )
         return value if there is None else str(there.decode())
+
+
+def _pairs(flat: Sequence[bytes]) -> Iterator[tuple[str, bytes]]:
+    return ((name.decode(), value) for name, value in zip(flat[::2], flat[1::2], strict=True))
+
+
+def _load(said: bytes) -> Load:
+    visits, free, draining, *_ = map(int, said.split())
+    return Load(visits, free, bool(draining))

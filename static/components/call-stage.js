@@ -25,6 +25,8 @@ import { toggle } from "./waiting-room.js";
  * @property {import("../lib/media.js").CallState} call
  * @property {import("../lib/connection.js").ConnectionState} line
  * @property {boolean} audioOnly            of oneself: then no picture comes either
+ * @property {boolean} weak                 one's own network carries no picture
+ * @property {Map<string, import("../lib/types.js").Connectedness>} qualities  a provider's: how each one's connection is
  */
 
 /** px between tiles, as the style sheet has it. */
@@ -138,7 +140,7 @@ export class CallStage extends Screen {
   }
 
   /** @param {Stage} stage @param {Translator} t */
-  tell({ others, remotes, call, line, audioOnly }, t) {
+  tell({ others, remotes, call, line, audioOnly, weak, qualities }, t) {
     const ids = new Set(others.map(({ id }) => id));
     this.#shared = others.some(({ role }) => role !== "client");
     for (const [id, tile] of this.#seen) {
@@ -151,11 +153,13 @@ export class CallStage extends Screen {
       if (!tile.isConnected) this.#selfBox.before(tile); // a picture that was there stays where it is
       this.#seen.set(one.id, tile);
       tile.tell(one, this.#streamOf(one, tile, remotes, others.length), t, audioOnly, (video) => this.#start(video));
+      tile.connection(one.presence === "gone" ? undefined : qualities.get(one.id), t);
     }
     this.#tiles.dataset.count = String(others.length);
     this.#tiles.classList.toggle("many", others.length > 1);
     this.#arrange();
-    const gone = others.length === 1 ? others.find(({ presence }) => presence === "gone") : undefined; // of many, the tile says it
+    const gone = others.length === 1 ? others.find(({ presence, reconnecting }) => reconnecting || presence === "gone") : undefined; // of many, the tile says it
+    const slow = others.length === 1 ? others.find(({ network }) => network === "weak") : undefined;
     const words =
       line !== "open" ? "session.line_lost"
       : call === "failing" ? "session.media_failing"
@@ -163,8 +167,10 @@ export class CallStage extends Screen {
       : gone ? "session.other_gone"
       : call === "connecting" ? "session.connecting"
       : find(this, ".control.end", HTMLButtonElement).disabled ? "session.ending"
+      : weak ? "session.weak"
+      : slow ? "session.other_weak"
       : "";
-    setText(this.#notice, words ? t.say(words, { name: gone ? shownName(gone.name, t) : "" }) : "");
+    setText(this.#notice, words ? t.say(words, { name: shownName((gone ?? slow)?.name ?? "", t) }) : "");
     this.#notice.hidden = !words;
     this.#backup.hidden = call !== "failing" || !this.#backup.firstChild;
   }
@@ -172,6 +178,16 @@ export class CallStage extends Screen {
   /** A frame around who speaks; no picture moves for it. @param {Set<string>} ids */
   speaking(ids) {
     for (const [id, tile] of this.#seen) tile.classList.toggle("speaking", ids.has(id));
+  }
+
+  /** How many frames were decoded so far of each picture that is expected. @returns {Map<string, number>} */
+  get frames() {
+    return new Map([...this.#seen].map(([id, { video }]) => [id, video.getVideoPlaybackQuality().totalVideoFrames]));
+  }
+
+  /** Whose picture stands still gives way to their initials. @param {Set<string>} ids */
+  still(ids) {
+    for (const [id, tile] of this.#seen) tile.still = ids.has(id);
   }
 
   disconnectedCallback() {

@@ -286,7 +286,9 @@ export class Connection extends Emitter {
   #settle(message) {
     for (const pending of this.#pending) {
       if (pending.id !== message.re) continue;
-      if (message.type === "error" && message.temporary && pending.key && pending.tries < TRIES) {
+      // A person who asked for what there is no room for is told so; whether to ask again is theirs.
+      const again = message.temporary && message.code !== "too_many";
+      if (message.type === "error" && again && pending.key && pending.tries < TRIES) {
         pending.id = undefined;
         const wait = message.retry_after ? message.retry_after * 1000 : growing(pending.tries - 1, this.#random, DELAYS);
         this.#clock.after(wait, () => {

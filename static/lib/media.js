@@ -24,10 +24,9 @@ export class Call extends Emitter {
   /** @type {Remote[]} */
   remotes = [];
 
+  #making;
   #signaling;
-  #makePeer;
   #makeStream;
-  #newId;
   #clock;
   #random;
   /** @type {Peer | null} */
@@ -46,6 +45,8 @@ export class Call extends Emitter {
   #given = new WeakSet();
   /** The present peer will not do, though it may still be connected. */
   #outdated = false;
+  /** The peer that was connected beforehand, until the server has answered that it is the visit's. @type {Peer | null} */
+  #warm = null;
   #generation = 0;
   /** @type {() => void} */
   #callOffPatience = () => {};
@@ -55,22 +56,15 @@ export class Call extends Emitter {
   #callOffRetry = () => {};
 
   /**
-   * @param {Object} needs
-   * @param {import("./peer.js").Signaling} needs.signaling
-   * @param {(config: RTCConfiguration) => RTCPeerConnection} needs.makePeer
-   * @param {() => MediaStream} needs.makeStream
-   * @param {() => string} needs.newId
-   * @param {import("./clock.js").Clock} needs.clock
-   * @param {() => number} needs.random  0 to 1
+   * @param {import("./peer.js").Making & {makeStream: () => MediaStream}} needs
    */
-  constructor({ signaling, makePeer, makeStream, newId, clock, random }) {
+  constructor({ makeStream, ...making }) {
     super();
-    this.#signaling = signaling;
-    this.#makePeer = makePeer;
+    this.#making = making;
+    this.#signaling = making.signaling;
     this.#makeStream = makeStream;
-    this.#newId = newId;
-    this.#clock = clock;
-    this.#random = random;
+    this.#clock = making.clock;
+    this.#random = making.random;
   }
 
   /** Every peer connection there is now: one, or two while one takes the other's place. */
@@ -93,15 +87,24 @@ export class Call extends Emitter {
 
   /**
    * Begin a segment: new peers, new offers.
-   * @param {{iceServers: RTCIceServer[] | undefined, tracks: Tracks, audioOnly: boolean}} how
-   *   without `iceServers` they are asked for
+   * @param {{iceServers: RTCIceServer[] | undefined, tracks: Tracks, audioOnly: boolean, warm?: Peer | null}} how
+   *   without `iceServers` they are asked for; `warm` was connected beforehand
    */
-  async open({ iceServers, tracks, audioOnly }) {
+  async open({ iceServers, tracks, audioOnly, warm = null }) {
     this.close();
     const generation = this.#generation;
     this.#tracks = tracks;
     this.#audioOnly = audioOnly;
     this.#become("connecting");
+    if (warm) {
+      this.#iceServers = iceServers ?? [];
+      this.#warm = warm;
+      const { remotes } = this.#bring(warm);
+      remotes.now = this.#sort(warm.pc, [], []);
+      void warm.enter(tracks);
+      this.#show(remotes.now); // the lines are there, and who is on them is plain where there is one
+      return;
+    }
     this.#iceServers = iceServers ?? (await this.#prepare());
     if (generation === this.#generation) this.#fresh();
   }
@@ -113,7 +116,7 @@ export class Call extends Emitter {
     this.#callOffRetry();
     this.#peer?.close();
     this.#next?.close();
-    this.#peer = this.#next = null;
+    this.#peer = this.#next = this.#warm = null;
     this.#outdated = false;
     this.#failures = 0;
     this.#receive = null;
@@ -197,29 +200,31 @@ export class Call extends Emitter {
   }
 
   #fresh() {
-    const pc = this.#makePeer({ iceServers: this.#iceServers, bundlePolicy: "max-bundle" });
-    const peer = new Peer({
-      id: this.#newId(),
-      pc,
-      signaling: this.#signaling,
-      clock: this.#clock,
-      random: this.#random,
-      tracks: this.#tracks,
-      audioOnly: this.#audioOnly,
-    });
+    const peer = Peer.make(this.#making, { iceServers: this.#iceServers, tracks: this.#tracks, audioOnly: this.#audioOnly });
+    this.#bring(peer);
+    if (this.#receive) peer.receive(this.#receive);
+    else peer.negotiate();
+  }
+
+  /** Let a peer be the present one, or the next. @param {Peer} peer */
+  #bring(peer) {
+    const { pc } = peer;
     if (this.#peer) this.#next = peer;
     else this.#peer = peer;
     const current = () => peer === this.#peer || peer === this.#next;
-    /** @type {Remote[]} */
-    let remotes = [];
+    /** @type {{now: Remote[]}} */
+    const remotes = { now: [] };
     peer.on("answered", (tracks) => {
-      remotes = this.#sort(pc, tracks, remotes);
-      if (peer === this.#peer) this.#show(remotes);
-      if (current() && pc.connectionState !== "connected") this.#expect(peer);
+      remotes.now = this.#sort(pc, tracks, remotes.now);
+      if (peer === this.#peer) this.#show(remotes.now);
+      if (!current()) return;
+      if (peer === this.#warm) this.#warm = null;
+      if (pc.connectionState !== "connected") this.#expect(peer);
+      else if (peer === this.#peer) this.#arrived(peer, remotes.now);
     });
     peer.on("state", (state) => {
       if (!current()) return;
-      if (state === "connected") this.#arrived(peer, remotes);
+      if (state === "connected") this.#arrived(peer, remotes.now);
       else if (state === "failed" || state === "closed") this.#failed(peer); // not closed by us: those are let go
       else if (state === "disconnected" && peer === this.#peer) this.#doubt(peer);
     });
@@ -229,8 +234,15 @@ export class Call extends Emitter {
       this.#failed(peer);
     });
     this.#expect(peer);
-    if (this.#receive) peer.receive(this.#receive);
-    else peer.negotiate();
+    return { remotes };
+  }
+
+  /** What was connected beforehand is not where the visit is, or is gone: as if it had never been. */
+  #begin() {
+    this.#warm?.close();
+    this.#peer = this.#warm = null;
+    this.#outdated = false;
+    this.#fresh();
   }
 
   /** Let a peer connect in time. Before it is answered another would fare no better. @param {Peer} peer */
@@ -270,6 +282,7 @@ export class Call extends Emitter {
 
   /** @param {Peer} peer */
   #failed(peer) {
+    if (peer === this.#warm) return this.#begin();
     if (peer === this.#peer && this.#next) return this.#lower(); // the next one is on its way
     if (this.#given.has(peer)) return;
     this.#given.add(peer);

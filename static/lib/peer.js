@@ -14,6 +14,17 @@ import { codeOf, Refusal } from "./refusal.js";
  * @property {(type: string, fields?: Record<string, unknown>) => boolean} tell
  */
 
+/**
+ * @typedef {Object} Making  what peers are made with
+ * @property {Signaling} signaling
+ * @property {(config: RTCConfiguration) => RTCPeerConnection} makePeer
+ * @property {() => string} newId
+ * @property {import("./clock.js").Clock} clock
+ * @property {() => number} random  0 to 1
+ */
+
+/** @typedef {"visit" | "check" | "warm"} Purpose  the latter two are with the server alone */
+
 /** ms an offer may go unanswered until another is made; the server itself refuses what takes it 10 s. */
 const ANSWER = 12_000;
 /** ms until an offer is repeated that was refused for a while: a visit finds another node within a few seconds. */
@@ -34,6 +45,8 @@ const PICTURE = [{ priority: "low", maxBitrate: 1_500_000 }];
 export class Peer extends Emitter {
   round = 0;
   audioOnly;
+  /** @type {Purpose} */
+  purpose;
   id;
   pc;
 
@@ -45,6 +58,8 @@ export class Peer extends Emitter {
   #video = null;
   /** Asking: an offer awaits its answer, and no other is made. @type {"idle" | "asking" | "paused" | "lost"} */
   #offer = "idle";
+  /** What is offered now holds already. */
+  #settled = false;
   /** Offers in a row that were refused for a while, or not answered. */
   #tries = 0;
   #again = false;
@@ -58,6 +73,14 @@ export class Peer extends Emitter {
   #callOff = () => {};
 
   /**
+   * @param {Making} making
+   * @param {{iceServers: RTCIceServer[], tracks: Tracks, audioOnly: boolean, purpose?: Purpose}} how
+   */
+  static make({ makePeer, newId, ...needs }, { iceServers, ...how }) {
+    return new Peer({ ...needs, ...how, id: newId(), pc: makePeer({ iceServers, bundlePolicy: "max-bundle" }) });
+  }
+
+  /**
    * @param {Object} needs
    * @param {string} needs.id
    * @param {RTCPeerConnection} needs.pc
@@ -66,12 +89,14 @@ export class Peer extends Emitter {
    * @param {() => number} needs.random  0 to 1
    * @param {Tracks} needs.tracks
    * @param {boolean} needs.audioOnly
+   * @param {Purpose} [needs.purpose]
    */
-  constructor({ id, pc, signaling, clock, random, tracks, audioOnly }) {
+  constructor({ id, pc, signaling, clock, random, tracks, audioOnly, purpose = "visit" }) {
     super();
     this.id = id;
     this.pc = pc;
     this.audioOnly = audioOnly;
+    this.purpose = purpose;
     this.#signaling = signaling;
     this.#clock = clock;
     this.#random = random;
@@ -81,6 +106,18 @@ export class Peer extends Emitter {
     pc.onconnectionstatechange = () => {
       if (!this.#closed) this.emit("state", pc.connectionState);
     };
+  }
+
+  /**
+   * Be the visit's from now on: the offer opens the gate, and what is sent meanwhile waits at it. The lines are agreed on
+   * already, so it is the same description once more, and its answer changes nothing here: that saves the browser's time.
+   * @param {Tracks} tracks
+   */
+  enter(tracks) {
+    this.purpose = "visit";
+    const settled = this.#offer === "idle" && this.pc.signalingState === "stable";
+    void this.#ask(settled ? this.pc.localDescription?.sdp : undefined);
+    return this.send(tracks);
   }
 
   /** Send other tracks on the lines there are; no new offer is needed. @param {Tracks} tracks */
@@ -149,8 +186,10 @@ export class Peer extends Emitter {
     } else this.#flush();
   }
 
-  async #ask() {
+  /** @param {string} [settled]  the description that holds, to be offered as it is */
+  async #ask(settled) {
     this.#offer = "asking";
+    this.#settled = settled !== undefined;
     this.#again = false;
     this.#offered = false;
     const round = ++this.round;
@@ -158,14 +197,14 @@ export class Peer extends Emitter {
     this.#callOff();
     this.#callOff = this.#clock.after(ANSWER, () => this.#pause());
     try {
-      await this.pc.setLocalDescription(await this.pc.createOffer());
+      if (settled === undefined) await this.pc.setLocalDescription(await this.pc.createOffer());
       if (!awaited()) return;
       const answered = this.#signaling.ask("media.offer", {
         peer: this.id,
         round,
-        sdp: this.pc.localDescription?.sdp,
+        sdp: settled ?? this.pc.localDescription?.sdp,
         audio_only: this.audioOnly,
-        purpose: "visit",
+        purpose: this.purpose,
       });
       this.#offered = true; // candidates follow their offer, never overtake it
       this.#flush();
@@ -174,7 +213,7 @@ export class Peer extends Emitter {
       if (!awaited()) return;
       this.#callOff();
       const code = codeOf(error);
-      if (code === "lost") this.#withdraw("lost");
+      if (code === "lost" && this.purpose === "visit") this.#withdraw("lost");
       else if (error instanceof Refusal && error.temporary) this.#pause(error.retryAfter);
       else this.#fail(code);
     }
@@ -182,6 +221,7 @@ export class Peer extends Emitter {
 
   /** Offer anew after a while: what the visit's media are on is about to change. @param {number} [told]  s, by the server */
   #pause(told) {
+    if (this.purpose !== "visit") return this.#fail("unavailable"); // nobody waits for it
     this.#withdraw("paused");
     const wait = told ? told * 1000 * (1 + this.#random() / 2) : growing(this.#tries, this.#random, PAUSES);
     this.#tries += 1;
@@ -196,9 +236,10 @@ export class Peer extends Emitter {
 
   /** @param {Message} message  `media.answer`; one to an older round changes nothing */
   async answer({ round, sdp, tracks }) {
-    if (this.#closed || round !== this.round || this.pc.signalingState !== "have-local-offer") return;
+    if (this.#closed || round !== this.round) return;
+    if (!this.#settled && this.pc.signalingState !== "have-local-offer") return;
     try {
-      await this.pc.setRemoteDescription({ type: "answer", sdp });
+      if (!this.#settled) await this.pc.setRemoteDescription({ type: "answer", sdp });
     } catch {
       if (round === this.round) this.#fail("bad_answer");
       return;

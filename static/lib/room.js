@@ -1,6 +1,6 @@
 /** A provider's state: the room's view, with each event since folded in. Nothing here is mutated. */
 
-import { withParticipant } from "./visit.js";
+import { withMode, withParticipant } from "./visit.js";
 
 /** @typedef {import("./types.js").ProviderView} ProviderView */
 /** @typedef {import("./types.js").RoomVisit} RoomVisit */
@@ -57,12 +57,9 @@ const FOLD = {
     // Whoever comes to host it between two segments is told of the visit first.
     visits: view.visits.map((visit) => (visit.id === appointment.visit ? { ...visit, appointment: appointment.id } : visit)),
   }),
-  "media.mode": (view, { participant, mode }) => ({
+  "media.mode": (view, message) => ({
     ...view,
-    visits: view.visits.map((visit) => ({
-      ...visit,
-      participants: visit.participants.map((one) => (one.id === participant ? { ...one, mode } : one)),
-    })),
+    visits: view.visits.map((visit) => ({ ...visit, participants: withMode(visit.participants, message) })),
   }),
   "participant.changed": (view, { visit, participant }) => ({
     ...view,
@@ -173,6 +170,12 @@ export function liveBeside(view, { room }) {
 /** Visits that may be rejoined. @param {ProviderView} view */
 export function endedVisits(view) {
   return view.visits.filter(({ phase }) => phase === "ended" || phase === "rejoin_pending");
+}
+
+/** Whether a session may begin at any click: somebody is ready, or this provider has agreed to go on. @param {ProviderView} view */
+export function awaits(view) {
+  const ready = [...view.waiting, ...view.unverified].some(({ away }) => away !== true);
+  return liveVisits(view).length === 0 && (ready || view.visits.some(({ phase, mine }) => phase === "rejoin_pending" && mine === true));
 }
 
 /** Who is ready and was not noticed yet, first come first. @param {ProviderView} view @returns {Entry[]} */

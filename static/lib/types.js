@@ -30,6 +30,7 @@
  * @property {string} id
  * @property {"provider"|"co_provider"|"client"} role
  * @property {string} name
+ * @property {boolean} [reconnecting]  nothing of their picture and sound arrives at the server, for seconds
  * @property {"connected"|"gone"|"left"} [presence]  `gone` lost the connection, `left` went out of a visit that goes on
  * @property {string} [client]         a provider's: the practice's id of a client
  * @property {boolean} [microphone]
@@ -37,7 +38,14 @@
  * @property {boolean} [screen]
  * @property {Mode} [mode]
  * @property {string} [mode_reason]
+ * @property {"weak"} [network]        no picture gets through to them, or none from them: the server holds it back
  * @property {boolean} [you]
+ *
+ * @typedef {Object} Connectedness     how somebody's connection is now, as their browser told
+ * @property {"good"|"fair"|"poor"} level
+ * @property {number} rtt_ms
+ * @property {number} loss             the part of the packets to them that never came, 0 to 1
+ * @property {number} freezes          of their picture, in the last minute
  *
  * @typedef {Object} ClientView        the whole state as one client may see it
  * @property {Phase} phase

@@ -39,9 +39,9 @@ const FOLD = {
     rejoin_until: onward ? undefined : (rejoin_until ?? view.rejoin_until),
   }),
   "visit.closed": (view, { visit, outcome }) => ({ ...out(view), phase: "closed", visit: visit ?? view.visit, outcome }),
-  "media.mode": (view, { participant, mode }) => ({
+  "media.mode": (view, message) => ({
     ...view,
-    ...(view.participants ? { participants: view.participants.map((one) => (one.id === participant ? { ...one, mode } : one)) } : {}),
+    ...(view.participants ? { participants: withMode(view.participants, message) } : {}),
   }),
   "participant.changed": (view, { participant }) =>
     view.participants ? { ...view, participants: withParticipant(view.participants, participant) } : view,
@@ -89,8 +89,20 @@ function out(view) {
  */
 export function withParticipant(participants, changed) {
   return participants.some(({ id }) => id === changed.id)
-    ? participants.map((one) => (one.id === changed.id ? { ...one, ...changed } : one))
+    ? participants.map((one) => (one.id === changed.id ? { ...one, network: undefined, ...changed } : one))
     : [...participants, changed];
+}
+
+/**
+ * What `media.mode` says: somebody's own word, or what the server knows of their network.
+ * @param {Participant[]} participants
+ * @param {Message} message
+ * @returns {Participant[]}
+ */
+export function withMode(participants, { participant, mode, by }) {
+  /** @type {Partial<Participant>} */
+  const change = by === "server" ? { network: mode === "audio" ? "weak" : undefined } : { mode };
+  return participants.map((one) => (one.id === participant ? { ...one, ...change } : one));
 }
 
 /** Whether a session goes on without this client, who may come back by a click. @param {ClientView} view */

@@ -179,12 +179,19 @@ class Clinician(Person):
         await self.screen("session")
 
 
-async def in_session(browser: Browser, service: Service) -> tuple[Client, Clinician]:
-    """Bring a client at a phone and a provider at a desk into a session, seeing and hearing each other."""
+async def in_session(
+    browser: Browser, service: Service, *, script: str = "", clients: Browser | None = None
+) -> tuple[Client, Clinician]:
+    """Bring a client at a phone and a provider at a desk into a session, seeing and hearing each other.
+
+    `script` is run in their pages before all else. The client may have a browser of their own, `clients`.
+    """
     doctor = service.told["providers"][0]
     (_, name, link), *_ = [one for one in join_urls(service.told) if one[0] == doctor["id"]]
     clinician = await Clinician.at(browser, service.url, DESKTOP)
-    client = await Client.at(browser, service.url, PHONE)
+    client = await Client.at(clients or browser, service.url, PHONE)
+    for person in (clinician, client):
+        await person.context.add_init_script(script)
     await clinician.sign_in(**doctor["sign_in"])
     await client.arrive(link)
     await clinician.start(name)

@@ -8,9 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from server import dispatch
+from server.dispatch import Begun
 from server.ports import Commit, StoreAway
 from signaling.effects import ClosePeers
-from signaling.errors import KeyReused, NotFound, NotReady, Refused, Stale, Unavailable
+from signaling.errors import KeyReused, NotFound, NotReady, Overloaded, Refused, Stale, Unavailable
 from signaling.events import Configured, DeadlinePassed, Disconnected, MediaChanged, Opened
 from signaling.messages import End, Finish, Rejoin, SetStatus, Start
 from signaling.policy import MINUTE
@@ -132,6 +133,44 @@ async def test_a_room_does_not_wait_for_another(house: House) -> None:
     assert not waiting.done()
     go_on.set()
     await waiting
+
+
+# --- A place for its media
+
+
+async def test_a_start_asks_for_a_place_and_tells_whose_it_is_once_it_is_saved(house: House) -> None:
+    happened: list[tuple[object, ...]] = []
+
+    async def place(room: str) -> Begun:
+        happened.append(("asked", room, (await house.saved()).visits["vis_ann"].phase))
+        return lambda *begun: happened.append(begun)
+
+    house.node.door._place = place
+    await house.node.ask(HOST, LATE)
+    with pytest.raises(Stale):
+        await house.node.ask(HOST, Start(appointment="apt_ann", expect=7))
+    del happened[:]
+
+    await house.node.ask(HOST, START)
+
+    assert happened == [("asked", ROOM, Phase.SCHEDULED), ("vis_ann", 0)]
+
+
+async def test_without_a_place_nothing_starts_and_what_has_started_is_told_again(house: House) -> None:
+    async def full(room: str) -> Begun:
+        raise Overloaded
+
+    keyed = replace(START, key="k1")
+    anywhere, house.node.door._place = house.node.door._place, full
+    with pytest.raises(Overloaded):
+        await house.node.ask(HOST, keyed)
+    assert await started(house) == 0
+    house.node.door._place = anywhere
+    ok = await house.node.ask(HOST, keyed)
+    house.node.door._place = full
+
+    assert await house.node.ask(HOST, keyed) == ok
+    assert (await house.node.ask(HOST, END)).visit == "vis_ann"
 
 
 # --- Once

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Literal, get_args
+from typing import get_args
 
 from hypothesis import assume
 from hypothesis import strategies as st
@@ -22,6 +22,7 @@ from signaling.events import (
     Fact,
     LinkRevoked,
     MediaChanged,
+    MediaKind,
     MediaMoved,
     NodeGone,
     Opened,
@@ -347,7 +348,7 @@ class OneRoom(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         who=st.sampled_from(EVERYBODY),
-        kind=st.sampled_from(["media_up", "media_down", "video_up", "video_down"]),
+        kind=st.sampled_from(get_args(MediaKind)),
         off=st.sampled_from([0, -SECOND, SECOND, -HOUR]),
         wait=A_MOMENT,
     )
@@ -355,7 +356,7 @@ class OneRoom(RuleBasedStateMachine):
         self,
         data: st.DataObject,
         who: Who,
-        kind: Literal["media_up", "media_down", "video_up", "video_down"],
+        kind: MediaKind,
         off: int,
         wait: int,
     ) -> None:

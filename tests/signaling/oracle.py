@@ -240,7 +240,11 @@ class Oracle:
                 assert (now.media_node, now.media_fence) == (event.node, fence), "the visit is where it was taken to"
                 last = max(until, was.segments[-1].started_at)
                 for id, log in now.media.items():
-                    for old, new in zip((*was.media[id].up, *was.media[id].video), (*log.up, *log.video), strict=True):
+                    before = was.media[id]
+                    spans = zip(
+                        (*before.up, *before.video, *before.withheld), (*log.up, *log.video, *log.withheld), strict=True
+                    )
+                    for old, new in spans:
                         ran = old.end is None and old.start <= last
                         assert new.end is not None, "no media flow by a node that lost the visit"
                         assert not ran or new.end <= last, "nothing flowed after the node was last alive"
@@ -468,7 +472,7 @@ class Oracle:
             assert all(_within(span, spans) for span in seat.attended), "attended is a part of a run"
         for id, log in visit.media.items():
             inside = running and (_stand(visit, id) is Stand.IN or any(p.id == id for p in visit.providers))
-            for track in (log.up, log.video):
+            for track in (log.up, log.video, log.withheld):
                 _in_order(track, None if inside else False)
                 assert not track or track[0].start >= visit.segments[0].started_at
         for id, attendee in visit.attendees.items():

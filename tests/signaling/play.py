@@ -10,7 +10,18 @@ from typing import Any, TypeVar
 import pytest
 from msgspec.structs import replace
 
-from signaling.effects import Audit, ClosePeers, Effect, Entry, HandOff, MediaModeChanged, Notify, Step, Told
+from signaling.effects import (
+    Audit,
+    ClosePeers,
+    Effect,
+    Entry,
+    HandOff,
+    MediaModeChanged,
+    NetworkChanged,
+    Notify,
+    Step,
+    Told,
+)
 from signaling.errors import SignalingError
 from signaling.events import Asked, Connected, Disconnected, Fact, Opened
 from signaling.messages import Ok, RoomRequest, StateEvent
@@ -117,6 +128,11 @@ class Played:
     @property
     def closed_peers(self) -> list[ClosePeers]:
         return [effect for effect in self.effects if isinstance(effect, ClosePeers)]
+
+    @property
+    def networks(self) -> list[NetworkChanged]:
+        """What was done when a network grew too weak for pictures, or strong enough."""
+        return [effect for effect in self.effects if isinstance(effect, NetworkChanged)]
 
     @property
     def modes(self) -> list[MediaModeChanged]:

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from signaling.effects import MediaModeChanged
+from signaling.effects import MediaModeChanged, NetworkChanged
 from signaling.errors import PolicyForbids, Refused
-from signaling.events import MediaChanged
-from signaling.messages import End, MediaMode, MediaState, ParticipantChanged, QueueChanged, Rejoin, Start
+from signaling.events import MediaChanged, MediaKind, MediaMoved
+from signaling.messages import End, Finish, MediaMode, MediaState, ParticipantChanged, QueueChanged, Rejoin, Start
+from signaling.minutes import flowing, withheld
 from signaling.modality import admitted
 from signaling.policy import MINUTE, Policy
-from signaling.state import AudioOnly, Interval, Who
+from signaling.state import Attendee, AudioOnly, Interval, Who
+from signaling.view import view
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, GIA, GUS, GWEN, HOST, POLICY, SOON, WALT
 from tests.signaling.play import Played, asks, client, play, provider, waiting, walk_in
 
 BEGIN = SOON + MINUTE
 LATER = BEGIN + 5 * MINUTE
-Kind = Literal["media_up", "media_down", "video_up", "video_down"]
 
 
 def live(policy: Policy = POLICY) -> Played:
     return waiting(ANN, at=SOON, policy=policy).then((BEGIN, provider(Start(appointment="apt_ann"))))
 
 
-def media(who: Who, kind: Kind, at: int) -> MediaChanged:
+def media(who: Who, kind: MediaKind, at: int) -> MediaChanged:
     return MediaChanged("vis_ann", who.participant, kind, at, node="node_9")
 
 
@@ -138,6 +139,65 @@ def test_media_become_spans_and_the_end_cuts_them() -> None:
     assert (log.up, log.video) == ((Interval(BEGIN + 5, LATER),), (Interval(BEGIN + 6, BEGIN + 99),))
 
 
+def shown_to_host(played: Played) -> dict[str, Any]:
+    """Return Ann as her host's view shows her."""
+    (visit,) = view(played.room, HOST).visits  # type: ignore[union-attr]
+    (ann,) = [one for one in visit["participants"] if one["id"] == "par_ann"]
+    return dict(ann)
+
+
+def test_who_falls_silent_is_shown_as_reconnecting_until_they_are_heard_again() -> None:
+    played = live().then((BEGIN, media(ANN, "media_up", BEGIN)))
+
+    silent = played.then((LATER, media(ANN, "media_silent", LATER)))
+    assert [one.participant["reconnecting"] for one in silent.told(ParticipantChanged, HOST)[-1:]] == [True]
+    assert shown_to_host(silent)["reconnecting"]
+    assert shown_to_host(silent)["presence"] == "connected"
+
+    for kind in ("media_heard", "media_up"):
+        again = silent.then((LATER + 1, media(ANN, kind, LATER + 1)))  # type: ignore[arg-type]
+        assert not again.told(ParticipantChanged, HOST)[-1].participant["reconnecting"]
+        assert not shown_to_host(again)["reconnecting"]
+
+
+def test_who_is_down_after_a_silence_is_reconnecting_still_and_who_goes_on_purpose_is_not() -> None:
+    played = live().then((BEGIN, media(ANN, "media_up", BEGIN)))
+
+    silent = played.then((LATER, media(ANN, "media_silent", LATER)), (LATER, media(ANN, "media_down", LATER)))
+    gone = played.then((LATER, media(ANN, "media_down", LATER)))
+
+    assert shown_to_host(silent)["reconnecting"]
+    assert not shown_to_host(gone)["reconnecting"]
+    assert silent.visit().media["par_ann"].up == gone.visit().media["par_ann"].up
+
+
+def test_a_silence_is_no_minute_less_and_nobody_hears_of_it_twice() -> None:
+    played = live().then((BEGIN, media(ANN, "media_up", BEGIN)))
+    before = len(played.told(ParticipantChanged, HOST))
+
+    silent = played.then(
+        (LATER, media(ANN, "media_silent", LATER)),
+        (LATER + 1, media(ANN, "media_silent", LATER + 1)),
+        (LATER + 2, media(ANN, "media_heard", LATER + 2)),
+        (LATER + 3, media(ANN, "media_heard", LATER + 3)),
+    )
+
+    assert len(silent.told(ParticipantChanged, HOST)) == before + 2
+    assert silent.visit().media == played.visit().media
+
+
+def test_a_silence_ends_with_its_segment() -> None:
+    played = live().then(
+        (BEGIN, media(ANN, "media_up", BEGIN)),
+        (LATER, media(ANN, "media_silent", LATER)),
+        (LATER, provider(End(visit="vis_ann"))),
+        (LATER, client(Rejoin(visit="vis_ann"))),
+        (LATER, provider(Rejoin(visit="vis_ann"))),
+    )
+
+    assert not shown_to_host(played)["reconnecting"]
+
+
 def test_a_transport_that_went_took_its_video_with_it() -> None:
     played = live().then(
         (BEGIN + 5, media(ANN, "media_up", BEGIN + 5)),
@@ -193,3 +253,119 @@ def test_devices_are_kept_from_segment_to_segment() -> None:
     )
 
     assert played.visit().attendees["par_ann"].microphone is False
+
+
+# --- Networks too weak for pictures
+
+
+def seeing() -> Played:
+    """Both see each other from the begin on."""
+    kinds: tuple[MediaKind, ...] = ("media_up", "video_up")
+    return live().then(*[(BEGIN, media(who, kind, BEGIN)) for who in (ANN, HOST) for kind in kinds])
+
+
+def weak(played: Played, viewer: Who) -> dict[str, str | None]:
+    """What somebody is shown of each network."""
+    shown = view(played.room, viewer)
+    participants = shown.participants if viewer is ANN else shown.visits[0]["participants"]  # type: ignore[union-attr]
+    return {one["id"]: one.get("network") for one in participants}
+
+
+def test_a_weak_network_is_seen_by_all_and_is_no_flag_of_anybodys() -> None:
+    played = seeing().then((LATER, media(ANN, "withheld", LATER)))
+
+    for viewer in (ANN, HOST):
+        assert weak(played, viewer) == {"par_ann": "weak", "dr_host": None}
+        [told] = played.told(ParticipantChanged, viewer)
+        assert (told.participant["network"], told.participant["mode"]) == ("weak", "video")
+    assert played.visit().attendees.get("par_ann", Attendee()) == Attendee()
+    assert played.networks == [NetworkChanged("vis_ann", "par_ann", weak=True)]
+    assert played.modes == []
+    assert played.then((LATER + 1, media(ANN, "withheld", LATER + 1))).room is played.room, "told twice it is one"
+
+    better = played.then((LATER + 9000, media(ANN, "restored", LATER + 4000)))
+    assert weak(better, HOST) == {"par_ann": None, "dr_host": None}
+    assert better.visit().media["par_ann"].withheld == (Interval(LATER, LATER + 4000),)
+    assert better.networks == [NetworkChanged("vis_ann", "par_ann", weak=False)]
+
+
+def test_the_participants_own_word_does_not_end_it() -> None:
+    played = seeing().then(
+        (LATER, media(ANN, "withheld", LATER)),
+        (LATER + 1, client(MediaMode(mode="audio", reason="declined"))),
+        (LATER + 2, client(MediaMode(mode="video"))),
+    )
+
+    assert weak(played, HOST)["par_ann"] == "weak"
+
+
+@pytest.mark.parametrize("whose", [ANN, HOST])
+def test_withheld_pictures_did_not_flow_whoevers_network_it_was(whose: Who) -> None:
+    end = LATER + 10 * MINUTE
+    played = seeing().then(
+        (LATER, media(whose, "withheld", LATER)),
+        (LATER + MINUTE, media(whose, "restored", LATER + MINUTE)),
+        (end, provider(End(visit="vis_ann"))),
+    )
+
+    assert flowing(played.visit(), "par_ann", end) == (
+        ((BEGIN, LATER), (LATER + MINUTE, end)),
+        ((LATER, LATER + MINUTE),),
+    )
+    assert withheld(played.visit(), "par_ann", end) == ((LATER, LATER + MINUTE),)
+
+
+def test_of_two_providers_one_with_a_good_network_is_enough() -> None:
+    begun = waiting(GIA, at=SOON).then((BEGIN, provider(Start(appointment="apt_group"))))
+    up: tuple[MediaKind, ...] = ("media_up", "video_up")
+    facts = [MediaChanged("vis_group", who.participant, kind, BEGIN) for who in (HOST, CO, GIA) for kind in up]
+    played = begun.then(
+        *[(BEGIN, fact) for fact in facts],
+        (LATER, MediaChanged("vis_group", HOST.participant, "withheld", LATER)),
+        (LATER + MINUTE, MediaChanged("vis_group", CO.participant, "withheld", LATER + MINUTE)),
+        (LATER + 2 * MINUTE, MediaChanged("vis_group", HOST.participant, "restored", LATER + 2 * MINUTE)),
+    )
+
+    visit, now = played.visit("vis_group"), LATER + 3 * MINUTE
+    only = ((LATER + MINUTE, LATER + 2 * MINUTE),)
+    assert flowing(visit, GIA.participant, now)[1] == withheld(visit, GIA.participant, now) == only
+
+
+def test_the_record_says_when_the_server_held_pictures_back() -> None:
+    played = seeing().then(
+        (LATER, media(ANN, "withheld", LATER)),
+        (LATER + MINUTE, media(ANN, "restored", LATER + MINUTE)),
+        (LATER + 2 * MINUTE, client(MediaMode(mode="audio", reason="declined"))),
+        (LATER + 3 * MINUTE, provider(End(visit="vis_ann"))),
+        (LATER + 4 * MINUTE, provider(Finish(visit="vis_ann"))),
+    )
+
+    [facts] = played.hand_offs[0].record.facts["clients"]
+    assert facts["audio_only"] == [
+        {"from": LATER, "to": LATER + MINUTE, "reason": "bandwidth", "said_by": "server"},
+        {"from": LATER + 2 * MINUTE, "to": LATER + 3 * MINUTE, "reason": "declined", "said_by": "client"},
+    ]
+    assert facts["connected_ms"]["audio"] == MINUTE
+
+
+def test_the_end_and_another_node_begin_anew() -> None:
+    played = seeing().then((LATER, media(ANN, "withheld", LATER)))
+
+    over = played.then((LATER + 5, provider(End(visit="vis_ann"))))
+    assert over.visit().media["par_ann"].withheld == (Interval(LATER, LATER + 5),)
+
+    moved = played.then((LATER + 5, MediaMoved("vis_ann", "node_2", 1, LATER + 3)))
+    assert moved.visit().media["par_ann"].withheld == (Interval(LATER, LATER + 3),)
+    assert weak(moved, HOST)["par_ann"] is None
+    assert moved.networks[-1] == NetworkChanged("vis_ann", "par_ann", weak=False)
+    assert moved.told(ParticipantChanged, HOST)[-1].participant.get("network") is None
+
+
+def test_a_transport_that_comes_and_goes_keeps_what_is_known_of_its_network() -> None:
+    played = seeing().then(
+        (LATER, media(ANN, "withheld", LATER)),
+        (LATER + 1, media(ANN, "media_down", LATER + 1)),
+        (LATER + 2, media(ANN, "media_up", LATER + 2)),
+    )
+
+    assert weak(played, HOST)["par_ann"] == "weak"

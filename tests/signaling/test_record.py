@@ -302,7 +302,7 @@ def test_the_facts_of_a_rejoined_visit() -> None:
                 "reason": "ended",
             },
         ],
-        "providers": [{"id": "dr", "name": "Dr. Canary"}],
+        "providers": [{"id": "dr", "name": "Dr. Canary", "connection": None}],
         "clients": [
             {
                 "id": "mrn-ann",
@@ -331,6 +331,7 @@ def test_the_facts_of_a_rejoined_visit() -> None:
                         "said_by": "client",
                     }
                 ],
+                "connection": None,
                 "waited_ms": 5 * MINUTE,
                 "attended": [
                     {"from": BEGAN + MINUTE, "to": BEGAN + 20 * MINUTE},

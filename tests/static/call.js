@@ -13,14 +13,15 @@ export function setUp({ random = () => 0 } = {}) {
   const asked = [];
   /** @type {Record<string, any>[]} */
   const told = [];
-  const line = { up: true, refuse: /** @type {Refusal | null} */ (null) };
+  const line = { up: true, refuse: /** @type {Refusal | null} */ (null), times: Infinity };
   let ids = 0;
-  const call = new Call({
+  /** @type {import("../../static/lib/peer.js").Making} */
+  const making = {
     signaling: {
       ask: async (type, fields = {}) => {
         asked.push({ type, ...fields });
         if (!line.up) throw new Refusal("lost", { temporary: true });
-        if (line.refuse && type === "media.offer") throw line.refuse;
+        if (line.refuse && type === "media.offer" && line.times-- > 0) throw line.refuse;
         return type === "media.prepare" ? { type: "ok", ice_servers: [{ urls: "turn:new" }] } : { type: "ok" };
       },
       tell: (type, fields = {}) => {
@@ -33,11 +34,11 @@ export function setUp({ random = () => 0 } = {}) {
       made.push(peer);
       return /** @type {any} */ (peer);
     },
-    makeStream: () => /** @type {any} */ (new FakeStream()),
     newId: () => `peer-${(ids += 1)}`,
     clock,
     random,
-  });
+  };
+  const call = new Call({ ...making, makeStream: () => /** @type {any} */ (new FakeStream()) });
   const tracks = /** @type {any} */ ({ audio: track("audio"), video: track("video") });
   const offers = () => asked.filter(({ type }) => type === "media.offer");
   const answer = async (/** @type {Record<string, any>} */ more = {}) => {
@@ -51,5 +52,5 @@ export function setUp({ random = () => 0 } = {}) {
   };
   /** @param {number} index */
   const peer = (index) => /** @type {FakePeer} */ (made[index]);
-  return { clock, made, peer, asked, told, line, call, tracks, offers, answer, open };
+  return { clock, making, made, peer, asked, told, line, call, tracks, offers, answer, open };
 }

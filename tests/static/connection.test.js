@@ -141,6 +141,19 @@ test("a temporary error is asked again with the same key", async () => {
   await asked;
 });
 
+test("what there is no room for is told at once, and not asked again", async () => {
+  const { clock, socket, connection, start } = setUp();
+  await start();
+
+  const asked = connection.change("start", {});
+  const told = assert.rejects(asked, (error) => error instanceof Refusal && error.temporary && error.retryAfter === 5);
+  socket().hear({ type: "error", re: 1, code: "too_many", temporary: true, retry_after: 5 });
+  await told;
+  await clock.pass(6_000);
+
+  assert.equal(socket().of("start").length, 1);
+});
+
 test("after a drop it resumes with the rotated secret and the last cursor", async () => {
   const { clock, socket, sockets, memory, welcome, start } = setUp();
   await start();

@@ -127,3 +127,13 @@ test("sent back to wait, one waits and is told why; being let in again ends the 
 test("stepping away ends with the session's start", () => {
   assert.equal(after({ ...VIEW, away: true }, STARTED).away, false);
 });
+
+test("a weak network is no flag of anybody's, and is over when it is told so, or no more", () => {
+  const network = (/** @type {Message[]} */ ...messages) => after(VIEW, STARTED, ...messages).participants?.map(({ network, mode }) => [network, mode]);
+  /** @type {Message} */
+  const weak = { type: "media.mode", participant: "prv", mode: "audio", reason: "bandwidth", by: "server" };
+  assert.deepEqual(network(weak), [["weak", undefined]]);
+  assert.deepEqual(network({ ...weak, by: "participant" }), [[undefined, "audio"]]);
+  assert.deepEqual(network(weak, { ...weak, mode: "video" }), [[undefined, undefined]]);
+  assert.deepEqual(network(weak, { type: "participant.changed", visit: "vis", participant: PEOPLE[0] }), [[undefined, undefined]]);
+});

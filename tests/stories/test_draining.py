@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from websockets.exceptions import InvalidStatus
 
 from loadtests.ehr import Booked
 from loadtests.participants import Participant
-from tests.stories.conftest import Day, at_two_nodes
+from tests.stories.conftest import Day, at_two_nodes, day_in
 from tests.stories.media_peer import MediaPeer, until
 from tests.stories.service import Service
 from tests.stories.test_end_and_rejoin import in_session
 from tests.stories.test_hand_off import record_of
+from tests.stories.worlds import two_nodes
 
 VISITS = 20
 FINITE = 15.0
@@ -128,13 +132,23 @@ async def test_a_visit_goes_on_while_one_of_its_people_is_sent_to_the_other_node
     assert (await staying.hear("visit.ended"))["by"] == side
 
 
-@at_two_nodes
+@pytest_asyncio.fixture
+async def carried(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Day]:
+    """A day at two nodes of which the provider's, who comes first, carries the media, or the client's."""
+    async with two_nodes(
+        tmp_path, capacities=(100, 0) if request.getfixturevalue("side") == "provider" else (0, 100)
+    ) as world:
+        async for day in day_in(world):
+            yield day
+
+
 @pytest.mark.parametrize("side", ["client", "provider"])
-async def test_picture_and_sound_go_on_at_the_other_node(day: Day, side: str) -> None:
+async def test_picture_and_sound_go_on_at_the_other_node(carried: Day, side: str) -> None:
+    day = carried
     booked, provider, client = await in_session(day)
     async with MediaPeer(provider) as one, MediaPeer(client) as other:
-        for peer in (one, other) if side == "provider" else (other, one):
-            await peer.connect()  # the first decides which node carries them
+        for peer in (one, other):
+            await peer.connect()
         await until(lambda: one.frames["video"] > 5 and other.frames["video"] > 5)
         leaving, device = (provider, "laptop") if side == "provider" else (client, "phone")
         node = day.node_of(leaving)

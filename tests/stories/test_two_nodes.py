@@ -21,7 +21,7 @@ from tests.stories.worlds import two_nodes
 
 @dataclass
 class Two:
-    """Two nodes, and the day of a practice that both serve."""
+    """Two nodes that serve a practice, of which the first carries every visit as long as it can."""
 
     first: Service
     second: Service
@@ -29,7 +29,7 @@ class Two:
 
 @pytest_asyncio.fixture
 async def nodes(tmp_path: Path) -> AsyncIterator[Two]:
-    async with two_nodes(tmp_path, embedded=True, public=None) as world:
+    async with two_nodes(tmp_path, embedded=True, public=None, capacities=(100, 0)) as world:
         yield Two(*world.nodes)
 
 
@@ -187,7 +187,7 @@ def flows(*peers: MediaPeer) -> Callable[[], bool]:
 
 async def test_parties_on_different_nodes_see_and_hear_one_another_until_one_ends(session: Session) -> None:
     async with MediaPeer(session.client) as client, MediaPeer(session.provider) as provider:
-        await client.connect()  # whose node carries the visit from now on
+        await client.connect()
         await provider.connect()
         assert {track["kind"] for track in provider.answer["tracks"]} == {"audio", "video"}
         await until(flows(client, provider))

@@ -61,11 +61,13 @@ async def two_nodes(
     embedded: bool = False,
     public: str | None = "http://carelobby.test",
     environment: Mapping[str, str] | None = None,
+    capacities: tuple[int, int] = (100, 100),
 ) -> AsyncIterator[World]:
     """Two nodes over one server that keeps everything: Debian's, or with the program that is else embedded.
 
     `public`: their address to the outside, where it matters that somebody listens there; None: each has its own.
     `environment`: settings of both.
+    `capacities`: how many visits' media each takes; a node that takes none leaves every visit to the other.
     """
     redis = Valkey(
         *("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"),
@@ -83,7 +85,10 @@ async def two_nodes(
         redis.start()
         stack.callback(redis.stop)
         ports = [stack.enter_context(reserved_port()) for _ in range(2)]
-        nodes = [Service(folder / f"node{port}", environment=shared, port=port) for port in ports]
+        nodes = [
+            Service(folder / f"node{port}", environment=shared | {"CARELOBBY_MEDIA_CAPACITY": str(most)}, port=port)
+            for port, most in zip(ports, capacities, strict=True)
+        ]
         for node in nodes:
             await stack.enter_async_context(alive(node))
         yield World(tuple(nodes), public or nodes[0].url, redis)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -11,10 +11,11 @@ from server.alarms import Alarms
 from server.dispatch import Dispatcher
 from server.nodes.together import Together
 from server.perform import Performer
+from server.quality import Reports
 from server.web.closes import Close
 from server.web.hub import Hub
 from server.web.stored_event import encode
-from signaling.errors import StaleRound
+from signaling.errors import NotFound, StaleRound
 from signaling.negotiation import replacements
 from signaling.view import may_be_told, view
 from tests.server.machine.trouble import Ear, Reach, Reached, RoomsReached
@@ -38,6 +39,30 @@ class Seen(Struct, frozen=True):
     at: int
 
 
+class StillPeers:
+    """Peers with the server alone, of which a media node keeps that they are there."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self.here: dict[tuple[str, str, str], str] = {}
+        """What for, by room, participant and peer."""
+        self.left: Callable[[str, str, str], None] = lambda room, participant, peer: None
+
+    async def offer(self, *, purpose: str, room: str, participant: str, peer: str, **more: Any) -> Answered:
+        self.here[room, participant, peer] = purpose
+        await self._reach()  # an answer takes its time, too
+        return Answered(sdp=f"v=0 {participant} alone")
+
+    async def candidates(self, **named: Any) -> None: ...
+
+    def has(self, room: str, participant: str, peer: str) -> bool:
+        return (room, participant, peer) in self.here
+
+    def stop(self, room: str, participant: str, peer: str) -> None:
+        if self.here.pop((room, participant, peer), None) is not None:
+            self.left(room, participant, peer)
+
+
 class StillMedia:
     """A media node that only keeps who has a peer in which visit.
 
@@ -48,8 +73,16 @@ class StillMedia:
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
         self.peers: dict[tuple[str, str], tuple[str, int]] = {}
+        self.alone = StillPeers(reach)
 
-    async def offer(self, *, visit: str, participant: str, peer: str, round: int, **more: Any) -> Answered:
+    async def offer(
+        self, *, visit: str, participant: str, peer: str, round: int, room: str, warm: bool, **more: Any
+    ) -> Answered:
+        waited = self.alone.here.get((room, participant, peer)) == "warm"
+        if waited:
+            self.alone.stop(room, participant, peer)
+        elif warm and (visit, participant) not in self.peers:
+            raise NotFound
         known = self.peers.get((visit, participant))
         if known is not None and known[0] == peer and round < known[1]:
             raise StaleRound
@@ -115,13 +148,18 @@ class Node:
             new_id=self._fresh,
             steady=lambda: world.now / 1000,
         )
+        self.media.alone.left = self.many.alone.left
+        self.reports = Reports(clock=self.clock, rooms=door, passing=self.many.passing)
         self.performer = Performer(
             self.many.media,
             self.many.carrier,
+            self.many.alone,
+            seen=self.many.seen,
             clock=self.clock,
             rooms=door,
             passing=self.many.passing,
             here=self._here,
+            reports=self.reports,
             ice_servers=lambda: ICE,
         )
         self.hub = Hub(

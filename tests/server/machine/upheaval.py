@@ -195,7 +195,8 @@ def media_come_or_go(world: World, choose: Choices) -> str:
         return "there are no media"
     node = choose.pick(nodes)
     visit, participant = choose.pick(sorted(node.media.peers))
-    kind = choose.pick(("media_up", "video_up", "media_down", "video_down"))
+    kinds = ("media_up", "video_up", "media_silent", "media_heard", "media_down", "video_down", "withheld", "restored")
+    kind = choose.pick(kinds)
     fact = Seen(visit, participant, kind, node.clock() - choose.pick((0, 0, SECOND, HOUR)))
     world.loop.call(node.many.carrier.media_fact, fact)
     world.settle()

@@ -23,6 +23,8 @@ class Stage:
 
     facts: list[MediaFact] = field(default_factory=list)
     wishes: list[Renegotiate] = field(default_factory=list)
+    left: list[tuple[str, str, str]] = field(default_factory=list)
+    """(room, participant, peer) of those that are no longer alone with the node."""
     probes: list[Probe] = field(default_factory=list)
     rounds: dict[tuple[str, str], int] = field(default_factory=dict)
 
@@ -33,6 +35,7 @@ class Stage:
             monotonic=self.now,
             fact=self.facts.append,
             ask=self.wishes.append,
+            left=lambda *key: self.left.append(key),
             interval=0.05,
             loopback=True,
         )
@@ -52,7 +55,15 @@ class Stage:
         return probe
 
     async def negotiate(
-        self, who: str, probe: Probe, *, peer: str = "peer", audio_only: bool = False, others: tuple[str, ...] = ()
+        self,
+        who: str,
+        probe: Probe,
+        *,
+        peer: str = "peer",
+        audio_only: bool = False,
+        others: tuple[str, ...] = (),
+        room: str = "",
+        warm: bool = False,
     ) -> Answer:
         """Make an offer in the next round and take its answer."""
         number = self.rounds[who, peer] = self.rounds.get((who, peer), 0) + 1
@@ -64,6 +75,8 @@ class Stage:
             sdp=await probe.offer(),
             audio_only=audio_only,
             others=others,
+            room=room,
+            warm=warm,
         )
         await probe.accept(answer.sdp)
         return answer

@@ -44,6 +44,7 @@ c=IN IP4 0.0.0.0
 {TRANSPORT}a=mid:1
 a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time
 a=extmap:13 urn:3gpp:video-orientation
+a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01
 a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
 a=extmap:10 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id
 a=sendrecv
@@ -57,6 +58,7 @@ a=rtpmap:103 rtx/90000
 a=fmtp:103 apt=102
 a=rtpmap:96 VP8/90000
 a=rtcp-fb:96 goog-remb
+a=rtcp-fb:96 transport-cc
 a=rtcp-fb:96 ccm fir
 a=rtcp-fb:96 nack
 a=rtcp-fb:96 nack pli
@@ -118,6 +120,8 @@ a=fmtp:127 apt=126
 a=mid:1
 a=rtcp-fb:120 nack
 a=rtcp-fb:120 nack pli
+a=rtcp-fb:120 goog-remb
+a=rtcp-fb:120 transport-cc
 a=rtcp-mux
 a=rtpmap:120 VP8/90000
 a=rtpmap:124 rtx/90000

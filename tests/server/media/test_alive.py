@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.media.alive import PATIENCE, Pulse, Turn
+from server.media.alive import DOUBT, PATIENCE, Pulse, Turn
 
 
 def test_it_begins_with_the_first_sign() -> None:
@@ -63,3 +63,16 @@ def test_when_its_last_carrier_goes_it_ended_with_the_last_sign() -> None:
 
     assert pulse.end() == [Turn(up=False, at=1.9)]
     assert pulse.end() == []
+
+
+def test_it_is_in_doubt_some_time_before_it_is_over_and_after_that_until_the_next_sign() -> None:
+    pulse = Pulse()
+    assert not pulse.doubtful(90.0)
+    pulse.feel(1.0, [(1.0, 1.0)])
+
+    assert not pulse.doubtful(0.999 + DOUBT)
+    assert pulse.doubtful(1.0 + DOUBT)
+    pulse.feel(1.0 + PATIENCE, [(1.0, 1.0)])
+    assert pulse.doubtful(1.0 + PATIENCE)
+    pulse.feel(9.0, [(9.0, 9.0)])
+    assert not pulse.doubtful(9.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.media import feedback, rtcp
+from server.media.congestion import Congestion
 from server.media.relay import Sink, Source
 from server.media.rtcp import Block, Part, SenderInfo
 from tests.server.media.packets import CHROMIUM_AUDIO, CHROMIUM_VIDEO, FIREFOX_VIDEO, End, join, rtp
@@ -28,10 +29,11 @@ class Call:
         self.bob.sent.clear()
 
     def alice_says(self, compound: bytes) -> None:
-        feedback.receive(compound, {5: self.source, 6: self.source}, {}, 0.0)
+        feedback.receive(compound, {5: self.source, 6: self.source}, {}, 0.0, congestion=Congestion(self.alice.path))
 
     def bob_says(self, compound: bytes, now: float = 10.0, *, speaks: bool = True) -> None:
-        feedback.receive(compound, {}, {700: self.sink, 701: self.sink}, now, speaks=speaks)
+        sinks = {700: self.sink, 701: self.sink}
+        feedback.receive(compound, {}, sinks, now, congestion=Congestion(self.bob.path), speaks=speaks)
 
 
 def test_a_senders_report_keeps_its_clock_and_moves_its_timestamp() -> None:
@@ -134,7 +136,7 @@ def test_a_sender_hears_of_its_slowest_receiver_while_it_is_there() -> None:
     join(call.source, slow)
     call.alice.sent.clear()
 
-    feedback.receive(rtcp.write_remb(9, 50_000, [700]), {}, {700: slow}, 10.0)
+    feedback.receive(rtcp.write_remb(9, 50_000, [700]), {}, {700: slow}, 10.0, congestion=Congestion(slow.path))
     call.bob_says(rtcp.write_remb(9, 200_000, [700]), now=10.5)
     call.bob_says(rtcp.write_remb(9, 200_000, [700]), now=16.0)
     call.source.unlink(slow)
@@ -158,7 +160,7 @@ def test_what_a_receiver_can_take_is_shared_among_the_videos_it_gets() -> None:
         sources.append(source)
         end.sent.clear()
 
-    feedback.receive(rtcp.write_remb(9, 200_000, [700, 800]), {}, sinks, 1.0)
+    feedback.receive(rtcp.write_remb(9, 200_000, [700, 800]), {}, sinks, 1.0, congestion=Congestion(sinks[700].path))
 
     assert rates(alice) == rates(bob) == [(100_000, [5, 6])]
 
@@ -168,7 +170,7 @@ def test_sound_has_no_part_in_an_estimate() -> None:
     source, sink = alice.source(CHROMIUM_AUDIO, kind="audio"), bob.sink(CHROMIUM_AUDIO)
     join(source, sink)
 
-    feedback.receive(rtcp.write_remb(9, 200_000, [700]), {}, {700: sink}, 1.0)
+    feedback.receive(rtcp.write_remb(9, 200_000, [700]), {}, {700: sink}, 1.0, congestion=Congestion(sink.path))
 
     assert alice.sent == []
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from server.media import rtcp
+from server.media import rtcp, seam
+from server.media.alive import DOUBT, KNOCK
 from server.media.check import Probe, until
 from server.media.node import MOST_PEERS, Track
 from server.media.peer import MOST_EARLY, Peer
@@ -525,8 +526,8 @@ async def test_silence_for_long_enough_is_down_and_a_muted_microphone_is_not(sta
     await until(lambda: "video_up" in told(stage, "alice"))
     peer = stage.node._visits["visit"].people["alice"].peers["peer"].peer
 
-    for _ in range(4):  # reports, as a browser with nothing to say sends them
-        stage.later(3.0)
+    for _ in range(5):  # reports, as a browser with nothing to say sends them
+        stage.later(2.4)
         before = stage.now()
         alice.send(rtcp.write_rr(1))
         await until(lambda before=before: peer.heard_at >= before)  # type: ignore[misc]
@@ -534,9 +535,49 @@ async def test_silence_for_long_enough_is_down_and_a_muted_microphone_is_not(sta
     up, down = stage.facts[1:]
     assert 0 <= down.at - up.at < 100  # there was one packet
 
+    deafen(peer)
     stage.later(6.0)
     await until(lambda: told(stage, "alice")[-1] == "media_down")
+    assert told(stage, "alice")[-2] == "media_silent"
     assert 12_000 <= stage.facts[-1].at - stage.facts[0].at < 13_000
+
+
+def deafen(peer: Peer) -> None:
+    """Let nothing that it is sent reach a peer any more."""
+    for protocol in seam._ice(peer._dtls)._protocols:  # type: ignore[arg-type]
+        protocol.datagram_received = lambda data, address: None  # type: ignore[method-assign]
+
+
+async def test_who_is_not_heard_for_seconds_is_in_doubt_until_they_are_heard_again(stage: Stage) -> None:
+    alice = await stage.enter("alice")
+    await connected(stage, alice)
+    peer = stage.node._visits["visit"].people["alice"].peers["peer"].peer
+    (protocol,) = {pair.protocol for pair in seam._ice(peer._dtls)._nominated.values()}  # type: ignore[arg-type]
+    hear = protocol.datagram_received
+
+    deafen(peer)
+    stage.later(DOUBT - 0.5)
+    await asyncio.sleep(0.2)
+    assert told(stage, "alice") == ["media_up"]
+    stage.later(0.5)
+    await until(lambda: told(stage, "alice") == ["media_up", "media_silent"])
+    protocol.datagram_received = hear  # type: ignore[method-assign]
+
+    # Nobody speaks: the node itself asks for a sign.
+    await until(lambda: told(stage, "alice") == ["media_up", "media_silent", "media_heard"])
+
+
+async def test_who_sends_nothing_is_asked_for_a_sign_before_anybody_doubts(stage: Stage) -> None:
+    alice = await stage.enter("alice")
+    await connected(stage, alice)
+    peer = stage.node._visits["visit"].people["alice"].peers["peer"].peer
+
+    for _ in range(5):
+        before = stage.now()
+        stage.later(KNOCK + 0.5)
+        await until(lambda before=before: peer.heard_at > before + KNOCK)  # type: ignore[misc]
+
+    assert told(stage, "alice") == ["media_up"]
 
 
 async def test_held_back_video_does_not_count(stage: Stage) -> None:
@@ -547,7 +588,7 @@ async def test_held_back_video_does_not_count(stage: Stage) -> None:
 
     stage.node.set_mode(visit="visit", participant="alice", audio_only=True)
     for number in (2, 3, 4):
-        stage.later(3.0)
+        stage.later(2.9)
         speak(alice, 1, b"more", first=number)
         await until(lambda number=number: stage.node.counts().packets_received == number)  # type: ignore[misc]
     await until(lambda: told(stage, "alice") == ["media_up", "video_up", "video_down"])
@@ -557,7 +598,7 @@ async def test_held_back_video_does_not_count(stage: Stage) -> None:
 
     _, up, down, again = stage.facts
     assert down.at - up.at < 100
-    assert 9_000 <= again.at - up.at < 10_000
+    assert 8_700 <= again.at - up.at < 9_700
 
 
 async def test_facts_are_the_union_over_a_participants_peers(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.media import offer
-from server.media.rtp import MID
+from server.media.rtp import MID, TRANSPORT_WIDE
 from signaling.errors import BadSdp
 from tests.server.media.descriptions import (
     CHROMIUM,
@@ -111,6 +111,32 @@ def test_the_answer_has_a_line_for_each_offered_and_refuses_with_port_0() -> Non
     assert "a=fmtp:111 minptime=10;useinbandfec=1" in answer
     refused = answer[answer.index("m=application") : answer.index("m=audio")]
     assert "a=ice-ufrag:" in refused, "some readers look for the transport in every section"
+
+
+@pytest.mark.parametrize(("sdp", "number"), [(CHROMIUM, 3), (FIREFOX, 7)], ids=["Chromium", "Firefox"])
+def test_packets_of_pictures_are_counted_and_those_of_voices_are_not(sdp: str, number: int) -> None:
+    read = offer.read(sdp)
+    book = offer.Book().write(read)
+    assert TRANSPORT_WIDE not in book, "aiortc knows nothing of it"
+
+    answer = offer.finish(book.replace("actpass", "active"), read)
+
+    audio, video = SessionDescription.parse(answer).media
+    assert TRANSPORT_WIDE not in [one.uri for one in audio.rtp.headerExtensions]
+    assert [one.id for one in video.rtp.headerExtensions if one.uri == TRANSPORT_WIDE] == [number]
+    for codec in video.rtp.codecs:
+        kinds = [one.type for one in codec.rtcpFeedback]
+        assert ("transport-cc" in kinds) == (not codec.name.lower().startswith("rtx"))
+    agreed = offer.agreed(book)
+    assert TRANSPORT_WIDE not in offer.settled(agreed["0"], read.lines[0]).extensions
+    assert offer.settled(agreed["1"], read.lines[1]).extensions[TRANSPORT_WIDE] == number
+    assert TRANSPORT_WIDE not in offer.settled(agreed["1"], None).extensions
+
+
+def test_packets_are_not_counted_for_a_browser_that_would_not_tell_of_them() -> None:
+    read = offer.read(CHROMIUM.replace("a=rtcp-fb:96 transport-cc\r\n", ""))
+
+    assert "transport" not in offer.finish(offer.Book().write(read), read)
 
 
 def test_a_single_line_without_a_bundle_is_answered_without_one() -> None:

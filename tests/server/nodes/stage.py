@@ -12,12 +12,47 @@ from server.media.contract import Answer, Track
 from server.nodes.errands import Shut
 from server.nodes.together import Together
 from server.perform import Performer
+from server.quality import Reports
 from server.web.door import Caller
-from signaling.errors import SignalingError
+from signaling.errors import NotFound, SignalingError
 from signaling.messages import Message, Ok
 from signaling.state import Who
 from tests.server.rooms import ROOM, House, Node
 from tests.signaling.play import connection_of
+
+
+class MediaAlone:
+    """Peers with the server alone, written down."""
+
+    def __init__(self, did: list[tuple[Any, ...]]) -> None:
+        self.did = did
+        self.here: set[tuple[str, str, str]] = set()
+        self.left: Callable[[str, str, str], None] = lambda room, participant, peer: None
+        self.while_answering: Callable[[], Awaitable[object]] | None = None
+        self.refuses: SignalingError | None = None
+
+    async def offer(self, *, purpose: str, room: str, participant: str, peer: str, round: int, sdp: str) -> Answer:
+        self.did.append((purpose, participant, peer, round))
+        self.here.add((room, participant, peer))
+        if self.while_answering is not None:
+            await self.while_answering()
+        if self.refuses is not None:
+            self.here.discard((room, participant, peer))
+            self.left(room, participant, peer)
+            raise self.refuses
+        return Answer(f"answer to a {purpose}", ())
+
+    async def candidates(self, *, room: str, participant: str, peer: str, candidates: Sequence[dict[str, Any]]) -> None:
+        self.did.append(("candidates alone", participant, peer, len(candidates)))
+
+    def has(self, room: str, participant: str, peer: str) -> bool:
+        return (room, participant, peer) in self.here
+
+    def stop(self, room: str, participant: str, peer: str) -> None:
+        if self.has(room, participant, peer):
+            self.did.append(("stop alone", participant, peer))
+            self.here.discard((room, participant, peer))
+            self.left(room, participant, peer)
 
 
 class Media:
@@ -25,6 +60,7 @@ class Media:
 
     def __init__(self) -> None:
         self.did: list[tuple[Any, ...]] = []
+        self.alone = MediaAlone(self.did)
         self.while_answering: Callable[[], Awaitable[object]] | None = None
         self.refuses: SignalingError | None = None
 
@@ -38,8 +74,16 @@ class Media:
         sdp: str,
         audio_only: bool,
         others: Sequence[str] = (),
+        leads: Sequence[str] = (),
+        room: str = "",
+        warm: bool = False,
     ) -> Answer:
         self.others = list(others)
+        if (room, participant, peer) in self.alone.here:
+            self.alone.here.remove((room, participant, peer))
+            self.alone.left(room, participant, peer)
+        elif warm:
+            raise NotFound
         self.did.append(("offer", visit, participant, peer, round, audio_only))
         if self.while_answering is not None:
             await self.while_answering()
@@ -72,6 +116,8 @@ class Place:
         """What was to end here."""
         self.heard = 0
         """The newest event that the hub of this node was given."""
+        self.free = 100
+        """How many visits this node takes."""
         self.steady = 0.0
         """Seconds, as this machine counts them."""
         self.bus = MemoryBus(
@@ -94,19 +140,25 @@ class Place:
             seen=self._seen,
             deliver=self._deliver,
             gap=lambda: None,
+            free=lambda visits: max(0, self.free - visits),
             shut=lambda shut: self.shut.append(shut),
             new_id=lambda: f"{name}-{next(ids)}",
             steady=lambda: self.steady,
         )
+        self.reports = Reports(clock=lambda: house.now, rooms=self.node.door, passing=self.many.passing)
         self.performer = Performer(
             self.many.media,
             self.many.carrier,
+            self.many.alone,
+            seen=self.many.seen,
             clock=lambda: house.now,
             rooms=self.node.door,
             passing=self.many.passing,
             here=self._here,
+            reports=self.reports,
             ice_servers=lambda: ({"urls": ["stun:stun.example"]},),
         )
+        self.media.alone.left = self.many.alone.left
         self.node.performs, self.node.learns = self.performer.perform, self.many.carrier.learned
 
     async def handle(self, who: Who, request: Any, *, connection: str = "", device: str = "phone") -> Ok:
@@ -147,6 +199,14 @@ class City:
     async def opened(self) -> City:
         """The visit is in progress, and both nodes hear of the room and of one another."""
         await self.house.started()
+        return await self._heard_of()
+
+    async def waiting(self) -> City:
+        """She waits."""
+        await self.house.everybody_comes()
+        return await self._heard_of()
+
+    async def _heard_of(self) -> City:
         for place in (self.one, self.two):
             await place.many.listening.enter(place.name, ROOM)
             await place.many.listening.subscribe(ROOM)

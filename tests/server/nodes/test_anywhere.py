@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from server.media.contract import MediaFact
+from server.nodes.placement import home
 from server.ports import StoreAway
 from signaling.errors import BadSdp, Refused, Unavailable
 from signaling.messages import (
@@ -40,11 +41,13 @@ def offers(place: Place) -> list[tuple[str, str]]:
     return [(did[2], did[3]) for did in place.media.did if did[0] == "offer"]
 
 
-async def test_offers_of_both_nodes_meet_where_the_first_came(city: City) -> None:
-    await city.one.handle(ANN, OFFER)
-    await city.two.handle(HOST, HOSTS)
+async def test_offers_of_both_nodes_meet_at_the_rooms_home(city: City) -> None:
+    assert home(ROOM, city.one.many.leases.loads()) == home(ROOM, city.two.many.leases.loads()) == "one"
 
-    assert offers(city.one) == [("par_ann", "p1"), ("dr_host", "p2")]
+    await city.two.handle(HOST, HOSTS)
+    await city.one.handle(ANN, OFFER)
+
+    assert offers(city.one) == [("dr_host", "p2"), ("par_ann", "p1")]
     assert offers(city.two) == []
     [answer] = city.two.messages(MediaAnswer)
     assert (answer.peer, answer.sdp) == ("p2", "answer")
@@ -56,6 +59,44 @@ async def test_offers_at_the_same_time_meet_too(city: City) -> None:
     await asyncio.gather(city.one.handle(ANN, OFFER), city.two.handle(HOST, HOSTS))
 
     assert sorted([len(offers(city.one)), len(offers(city.two))]) == [0, 2]
+
+
+async def test_where_the_home_drains_another_node_begins_to_carry(city: City) -> None:
+    city.one.many.places.draining = True
+    await city.one.handle(ANN, OFFER)
+    await city.two.handle(HOST, HOSTS)
+
+    assert offers(city.two) == [("par_ann", "p1"), ("dr_host", "p2")]
+    assert city.one.many.leases.loads()["one"].draining
+
+
+async def test_a_home_that_drains_unheard_takes_nothing_and_the_next_does(city: City) -> None:
+    city.one.many.places.draining = True
+    assert not city.two.many.leases.loads()["one"].draining
+
+    await city.two.handle(HOST, HOSTS)
+
+    assert offers(city.two) == [("dr_host", "p2")]
+
+
+async def test_a_home_that_does_not_answer_is_gone_round(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
+    await city.one.bus.close()
+    monkeypatch.setattr(city.two.many.errands, "_patience", 0.001)
+
+    await city.two.handle(HOST, HOSTS)
+
+    assert offers(city.two) == [("dr_host", "p2")]
+
+
+async def test_who_carries_a_visit_keeps_it_though_another_node_is_home(city: City) -> None:
+    city.one.many.places.draining = True
+    await city.two.handle(HOST, HOSTS)
+    city.one.many.places.draining = False
+
+    await city.one.handle(ANN, OFFER)
+
+    assert offers(city.one) == []
+    assert offers(city.two) == [("dr_host", "p2"), ("par_ann", "p1")]
 
 
 async def test_candidates_find_the_carrier(city: City) -> None:
@@ -91,14 +132,14 @@ async def test_the_carrier_looks_itself_who_is_in(city: City) -> None:
 async def test_a_visit_that_ends_while_the_answer_is_made_elsewhere_leaves_no_peer(
     city: City, over: End | Remove
 ) -> None:
-    await city.two.handle(HOST, HOSTS)
-    city.two.media.while_answering = lambda: city.two.node.ask(HOST, over)
+    await city.one.handle(HOST, HOSTS)
+    city.one.media.while_answering = lambda: city.one.node.ask(HOST, over)
 
     with pytest.raises(Refused):
-        await city.one.handle(ANN, OFFER)
+        await city.two.handle(ANN, OFFER)
 
-    assert ("vis_ann", "par_ann") in city.two.stops() or ("vis_ann", None) in city.two.stops()
-    assert city.one.messages(MediaAnswer) == []
+    assert ("vis_ann", "par_ann") in city.one.stops() or ("vis_ann", None) in city.one.stops()
+    assert city.two.messages(MediaAnswer) == []
 
 
 async def test_the_flag_of_an_offer_is_told_to_the_other_node(city: City) -> None:
@@ -158,31 +199,31 @@ async def test_a_carrier_that_does_not_answer_is_temporary(city: City, monkeypat
 
 
 async def test_a_device_that_was_displaced_at_another_node_is_no_longer_forwarded(city: City) -> None:
-    await city.two.handle(HOST, HOSTS)
-    await city.one.handle(ANN, OFFER)
+    await city.one.handle(HOST, HOSTS)
+    await city.two.handle(ANN, OFFER)
     laptop = comes(ANN, connection="con_laptop", device="laptop", takeover=True)
 
-    await city.one.node.door.fact(ROOM, laptop)
+    await city.two.node.door.fact(ROOM, laptop)
     await settled()
 
-    assert city.two.stops() == [("vis_ann", "par_ann")]
+    assert city.one.stops() == [("vis_ann", "par_ann")]
     offer = MediaOffer(peer="p3", round=1, sdp="v=0", audio_only=False)
-    await city.one.handle(ANN, offer, connection="con_laptop", device="laptop")
+    await city.two.handle(ANN, offer, connection="con_laptop", device="laptop")
     await settled()
-    assert city.two.stops() == [("vis_ann", "par_ann")]
+    assert city.one.stops() == [("vis_ann", "par_ann")]
 
 
 async def test_the_older_devices_media_stop_before_the_newers_begin(city: City) -> None:
-    await city.two.handle(HOST, HOSTS)
-    await city.one.handle(ANN, OFFER)
+    await city.one.handle(HOST, HOSTS)
+    await city.two.handle(ANN, OFFER)
     city.house.store.rooms._publish = lambda room, events: None  # the news of it is lost
     laptop = comes(ANN, connection="con_laptop", device="laptop", takeover=True)
-    await city.one.node.door.fact(ROOM, laptop)
+    await city.two.node.door.fact(ROOM, laptop)
 
     offer = MediaOffer(peer="p3", round=1, sdp="v=0", audio_only=False)
-    await city.one.handle(ANN, offer, connection="con_laptop", device="laptop")
+    await city.two.handle(ANN, offer, connection="con_laptop", device="laptop")
 
-    assert [did[0] for did in city.two.media.did if did[0] in {"offer", "stop"}] == ["offer", "offer", "stop", "offer"]
+    assert [did[0] for did in city.one.media.did if did[0] in {"offer", "stop"}] == ["offer", "offer", "stop", "offer"]
 
 
 async def test_a_drop_stops_no_media(city: City) -> None:

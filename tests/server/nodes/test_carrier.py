@@ -188,7 +188,7 @@ async def test_an_end_whose_news_was_lost_stops_the_media_after_the_gap(city: Ci
 async def test_an_end_that_cannot_be_read_yet_is_read_when_the_store_is_back(
     city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.nodes.carrier.AGAIN", 0.0)
+    monkeypatch.setattr("server.nodes.following.AGAIN", 0.0)
     load, left = city.one.node.store.rooms.load, [3]
 
     async def shy(room: str) -> Any:
@@ -297,6 +297,7 @@ async def test_another_segment_may_be_carried_by_another_node(city: City) -> Non
     for who in (ANN, HOST):
         await city.two.node.ask(who, Rejoin(visit="vis_ann"))
     await settled()
+    city.one.many.places.draining = True
 
     await city.two.handle(HOST, OFFER)
     await city.one.handle(ANN, OFFER)

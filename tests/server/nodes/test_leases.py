@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from server.nodes.leases import Leases
-from server.ports import Carried, StoreAway
+from server.ports import IDLE, Carried, Load, StoreAway
 from server.store.memory import MemoryStore
 from signaling.errors import Refused
 from tests.server.nodes.stage import settled
@@ -25,6 +25,7 @@ class Ring:
         self.refuses = False
         self.people = {"n1", "n2", "n3"}
         """Nodes with people of the room."""
+        self.loads = dict.fromkeys(("n1", "n2", "n3"), IDLE)
         self.nodes = {name: self.node(name) for name in ("n1", "n2", "n3")}
 
     def node(self, name: str) -> Leases:
@@ -40,6 +41,7 @@ class Ring:
             taken=taken,
             lost=lambda visit: self.lost.append((name, visit)),
             here=lambda room: name in self.people,
+            load=lambda: self.loads.get(name, IDLE),
             steady=lambda: self.now / 1000,
         )
 
@@ -125,30 +127,28 @@ async def test_a_frozen_node_that_is_back_lets_go_of_what_others_took_and_keeps_
     assert (await ring.where("n1")).node == "n2"
 
 
-async def test_a_node_that_is_back_lets_go_of_what_is_taken_a_moment_later(ring: Ring) -> None:
-    """Whoever takes it has not pulsed since, and knows only of the silence."""
+async def test_a_frozen_node_lets_go_also_of_what_is_taken_before_others_hear_that_it_is_back(ring: Ring) -> None:
+    ring.people = set()  # nobody takes it over by themselves
     await ring.where("n1")
-    ring.people = set()
+    await ring.where("n2")
     await ring.live(3000, "n2", "n3")
-    ring.now += 100
-    await ring.nodes["n1"].tick()
 
+    await ring.nodes["n1"].tick()  # back, and it still has the visit
     assert await ring.where("n2") == Carried("n2", 2)
-    ring.now += 400
     await ring.live(500, "n1", "n2", "n3")
 
     assert ring.lost == [("n1", "v1")]
 
 
-async def test_whoever_has_not_pulsed_for_long_takes_nobody_for_dead(ring: Ring) -> None:
-    await ring.where("n1")
+async def test_who_has_not_heard_of_others_for_a_while_takes_nobody_for_dead(ring: Ring) -> None:
     ring.people = set()
+    await ring.where("n1")
+    await ring.where("n2")
     await ring.live(3000, "n2", "n3")
 
-    ring.now += 1300
+    ring.now += 1500  # meanwhile the first is back, and the second is late with its own pulse
 
-    assert not ring.nodes["n2"].is_dead("n1")
-    assert (await ring.where("n2")).node == "n1"
+    assert await ring.where("n2") == Carried("n1", 1)
 
 
 async def test_after_the_store_was_away_nobody_takes_anything_over_for_five_seconds(ring: Ring) -> None:
@@ -297,6 +297,18 @@ async def test_no_more_is_watched_than_fits(ring: Ring, monkeypatch: pytest.Monk
     assert len(ring.nodes["n1"]._elsewhere) == 3
 
 
+async def test_all_hear_what_the_others_that_live_have_to_do(ring: Ring) -> None:
+    ring.loads["n2"] = Load(visits=3, free=1)
+    await ring.live(1000, "n1", "n2", "n3")
+    assert ring.nodes["n1"].loads() == {"n1": IDLE, "n2": Load(visits=3, free=1), "n3": IDLE}
+    ring.loads["n1"] = Load(visits=1, free=9)
+    assert ring.nodes["n1"].loads()["n1"] == Load(visits=1, free=9)  # its own at once
+
+    await ring.live(2500, "n1", "n3")
+
+    assert set(ring.nodes["n1"].loads()) == {"n1", "n3"}
+
+
 async def test_it_pulses_until_its_end_also_over_errors_and_lets_go_of_everything(
     ring: Ring, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -305,11 +317,11 @@ async def test_it_pulses_until_its_end_also_over_errors_and_lets_go_of_everythin
     pulse: Callable[[str], object] = ring.store.nodes.pulse
     beaten = asyncio.Event()
 
-    async def shaky(node: str) -> object:
+    async def shaky(node: str, load: Load) -> object:
         if errors:
             raise errors.pop(0)
         beaten.set()
-        return await pulse(node)  # type: ignore[misc]
+        return await pulse(node, load)  # type: ignore[misc]
 
     async with ring.nodes["n1"] as leases:
         await leases.where("v1", "r1")

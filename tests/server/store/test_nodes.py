@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from server.ports import Carried
+from server.ports import IDLE, Carried, Load
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
 from tests.server.store.fixtures import Live
@@ -66,6 +66,18 @@ async def test_a_pulse_tells_the_time_and_when_every_node_last_was_alive(store: 
     assert set((await nodes.pulse("n3")).last) == {"n2", "n3"}
     await nodes.hush("n2")
     assert set((await nodes.pulse("n3")).last) == {"n3"}
+
+
+async def test_a_pulse_tells_what_every_node_has_to_do_until_it_goes(store: Store) -> None:
+    nodes, full = store.nodes, Load(visits=12, free=0, draining=True)
+    await nodes.pulse("n1", Load(visits=1, free=7))
+    await nodes.pulse("n1", full)
+
+    pulses = await nodes.pulse("n2")
+
+    assert pulses.loads == {"n1": full, "n2": IDLE}
+    await nodes.hush("n1")
+    assert (await nodes.pulse("n2")).loads == {"n2": IDLE}
 
 
 async def test_a_visit_is_carried_by_one_node_and_of_those_who_would_take_it_over_one_wins(store: Store) -> None:

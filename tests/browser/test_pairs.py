@@ -1,0 +1,140 @@
+"""Browsers of different make in one session: each shows and plays what the other one sends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.browser.conftest import open_chromium, open_firefox
+from tests.browser.people import DESKTOP, Client, Clinician, Person, end, eventually, join_urls
+from tests.stories.service import Service
+
+WATCHED = 4.0
+"""Seconds in which no picture freezes. A machine whose cores are all taken may freeze one, so a few are tried."""
+
+LEAST_FRAMES = 20
+"""That are decoded meanwhile, at least: of a fake camera's 20 to 30 a second."""
+
+ROOM = 250_000
+"""Bits a second that a browser may send, as it thinks, at least: 3,000,000 on a machine at rest, 106,000 if it is told
+nothing."""
+
+ESTIMATE = """async () => {
+  let most = 0;
+  for (const peer of window.carelobby.peers())
+    for (const report of (await peer.getStats()).values())
+      if (report.type === "candidate-pair") most = Math.max(most, report.availableOutgoingBitrate ?? 0);
+  return most;
+}"""
+
+FREEZES = """async () => {
+  let freezes = 0;
+  for (const peer of window.carelobby.peers())
+    for (const report of (await peer.getStats()).values())
+      if (report.type === "inbound-rtp" && report.kind === "video") freezes += report.freezeCount;
+  return freezes;
+}"""
+
+
+@pytest_asyncio.fixture
+async def browsers(chromium: str, firefox: str, request: pytest.FixtureRequest) -> AsyncIterator[list[Browser]]:
+    """The client's and the provider's."""
+    opening = {"chromium": (open_chromium, chromium), "firefox": (open_firefox, firefox)}
+    async with async_playwright() as playwright:
+        running: dict[str, Browser] = {}
+        for name in set(request.param):
+            start, path = opening[name]
+            running[name] = await start(playwright, path)
+        yield [running[name] for name in request.param]
+        for one in running.values():
+            await one.close()
+
+
+@pytest.mark.parametrize(
+    "browsers",
+    [("chromium", "chromium"), ("firefox", "firefox"), ("chromium", "firefox"), ("firefox", "chromium")],
+    ids=lambda pair: f"client-{pair[0]}-provider-{pair[1]}",
+    indirect=True,
+)
+async def test_two_browsers_meet_go_audio_only_and_back_and_rejoin(browsers: list[Browser], demo: Service) -> None:
+    doctor = demo.told["providers"][0]
+    (_, name, link), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
+    client = await Client.at(browsers[0], demo.url, DESKTOP)
+    clinician = await Clinician.at(browsers[1], demo.url, DESKTOP)
+    await clinician.sign_in(**doctor["sign_in"])
+    await client.arrive(link)
+    await clinician.start(name)
+    await client.screen("session")
+    for person in (client, clinician):
+        await person.sees_and_hears()
+
+    for person in (client, clinician):
+        await flows(person)
+
+    # The receiver's own word about the network reaches the sender: without it a browser sends next to nothing.
+    for person, browser in zip((client, clinician), browsers, strict=True):
+        if browser.browser_type.name == "chromium":  # Firefox does not say
+            await estimates(person, ROOM)
+
+    # Who chooses audio only neither sends pictures nor gets any; the voice goes on, and the picture comes back.
+    await client.click("Audio only")
+    await still(client)
+    await still(clinician)
+    for person in (client, clinician):
+        await person.sees_and_hears(video=False)
+    await client.click("Audio only")
+    for person in (client, clinician):
+        await person.sees_and_hears()
+
+    await end(client)
+    await clinician.screen("ended")
+    await clinician.click("Rejoin Session")
+    await client.click("Rejoin Session")
+    for person in (client, clinician):
+        await person.screen("session")
+        await person.sees_and_hears()
+    assert (client.wrong, clinician.wrong) == ([], [])
+
+
+async def flows(person: Person) -> None:
+    """Wait until the picture goes on for a while without a halt."""
+
+    async def smooth() -> bool:
+        frames, freezes = await pictures(person)
+        await asyncio.sleep(WATCHED)
+        now = await pictures(person)
+        return now[0] - frames >= LEAST_FRAMES and now[1] == freezes
+
+    await eventually(smooth, 5 * WATCHED)
+
+
+async def estimates(person: Person, least: int) -> None:
+    """Wait until the browser thinks that it may send so many bits a second."""
+
+    async def risen() -> bool:
+        return bool(await person.page.evaluate(ESTIMATE) >= least)
+
+    await eventually(risen)
+
+
+async def pictures(person: Person) -> tuple[int, int]:
+    """Return how many frames were decoded here, and how often they froze."""
+    return (await person.decoded())["video"], int(await person.page.evaluate(FREEZES))
+
+
+async def still(person: Person) -> None:
+    """Wait until no more pictures come."""
+    before = -1
+
+    async def stopped() -> bool:
+        nonlocal before
+        now = (await person.decoded())["video"]
+        before, same = now, now == before
+        await asyncio.sleep(0.5)
+        return same
+
+    await eventually(stopped)

@@ -148,15 +148,22 @@ class Office:
         # Each from an address of its own, or their number would make the service suspicious.
         number = next(self._addresses)
         forwarded = {"X-Forwarded-For": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"}
-        answer = await self._http.post(path, json=body, headers=headers | forwarded)
+        answer = await self._send("POST", path, body, headers | forwarded)
         # 503: where all share two processors the store may take long; then they come again.
         assert answer.status_code in (503, *range(500)), f"{path} answers with {answer.status_code}"
         return str(answer.json()["ticket"]) if answer.is_success else None
 
     async def _call(self, method: str, path: str, body: dict[str, Any]) -> Any:
-        answer = await self._http.request(method, path, headers=self._key, json=body)
+        answer = await self._send(method, path, body, self._key)
         answer.raise_for_status()
         return answer.json()
+
+    async def _send(self, method: str, path: str, body: dict[str, Any], headers: dict[str, str]) -> httpx.Response:
+        try:
+            return await self._http.request(method, path, headers=headers, json=body)
+        except (httpx.ReadError, httpx.RemoteProtocolError):
+            # An idle connection was closed at that moment, which is lawful (RFC 9112, 9.5).
+            return await self._http.request(method, path, headers=headers, json=body)
 
 
 def named(room: int, name: str) -> str:

@@ -193,7 +193,9 @@ class Page:
         if asked is not None:
             self.watch.answered(self, asked, told)
             self._done(asked, told)
-            self._answers.pop(told["re"]).set_result(told)
+            answer = self._answers.pop(told["re"])
+            if not answer.done():  # nobody waits for it any more
+                answer.set_result(told)
 
     def _greet(self) -> None:
         if not self._greeted.done():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -21,6 +22,8 @@ PATIENCE = 60.0
 BY_HAND = msgspec.json.Encoder().encode, msgspec.msgpack.Encoder().encode
 READ = msgspec.json.Decoder().decode, msgspec.msgpack.Decoder().decode
 
+SHORT = ("type", "seq", "version", "phase", "reason", "pending", "live", "recovered", "re", "code")
+"""What tells one frame from another."""
 Told = dict[str, Any]
 T = TypeVar("T")
 
@@ -70,6 +73,8 @@ class Page:
         self.claim: Told | None = None
         """What to come back by."""
         self.cursor, self.epoch = 0, ""
+        self.heard: deque[str] = deque(maxlen=12)
+        """The latest frames, in short."""
         self.wrong = False
         """It came by something that is not theirs."""
         self.over: int | None = None
@@ -176,6 +181,7 @@ class Page:
     def _hear(self, told: Told) -> None:
         self.watch.told(self, told)
         kind = told["type"]
+        self.heard.append(" ".join(str(told[key]) for key in SHORT if key in told))
         if "seq" in told:
             self.cursor = max(self.cursor, told["seq"])
         if kind == "welcome":

@@ -70,7 +70,8 @@ class Watch:
     def hold(self, page: Page, told: dict[str, Any], kept: bool) -> None:
         """Note a frame that breaks a promise."""
         if not kept and len(self.broken) < 20:
-            self.broken.append(f"{page.name} ({page.role}) of room {page.room}, inside: {page.inside}: {told}")
+            came = f"{page.name} ({page.role}) of room {page.room}, inside: {page.inside}, after {[*page.heard]}"
+            self.broken.append(f"{came}: {told}")
 
     # --- whose it is
 

@@ -222,8 +222,8 @@ class Page:
             folds[kind](self.state, told)
         if kind in ("visit.started", "visit.resumed"):
             self.inside = True
-        elif kind in ("visit.ended", "visit.closed"):
-            self.inside = False
+        elif kind in ("visit.ended", "visit.closed") and not told.get("pending"):
+            self.inside = False  # an End that is not saved yet has not taken anybody out of the room
 
     def _done(self, asked: Told, told: Told) -> None:
         if self.role == "client" and self.state is not None and told["type"] == "ok":

@@ -199,7 +199,9 @@ class Hub:
         self.counts.connections -= 1
 
     async def join(self, session: Session) -> None:
-        """Let `session` hear its room. Raise `StoreAway`."""
+        """Let `session` hear its room, unless it ended meanwhile. Raise `StoreAway`."""
+        if session.over is not None:
+            return
         room = session.me.room
         feed = self.feeds.get(room)
         if feed is None:
@@ -228,11 +230,11 @@ class Hub:
         self.sessions.pop(session.id, None)
         if session.feed is not None:
             session.feed.sessions.pop(session.id, None)
+            session.feed.departing += 1
 
     def depart(self, session: Session) -> None:
-        """Tell the room and the store of a session that has ended."""
+        """Tell the room and the store of a session that has ended, once what it asked is answered."""
         if session.feed is not None:
-            session.feed.departing += 1
             self.spawn(self._depart(session, session.feed))
 
     async def _depart(self, session: Session, feed: Feed) -> None:

@@ -11,7 +11,7 @@ from server.web.closes import Close
 from server.web.feed import Feed
 from signaling.errors import Busy, Forbidden, NotFound
 from signaling.events import Connected, Disconnected, Fact
-from signaling.messages import ChatLine, Displaced, VisitClosed
+from signaling.messages import ChatLine, Displaced, Ok, VisitClosed
 from signaling.state import Connection, Room, Stand, Who
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Node, World, served, settle
 
@@ -449,6 +449,49 @@ async def test_the_node_stays_noted_until_the_room_was_told_of_everybody(node: N
 
     hold.set()
     await node.until(lambda: node.world.entered == set())
+
+
+async def test_the_node_stays_noted_while_somebody_who_was_sent_away_is_still_being_answered(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then the room was not told that they went: should this node die, others must find them."""
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def slow(room: str, by: Who, connection: str, request: object) -> Ok:
+        asked.set()
+        await answers.wait()
+        return Ok()
+
+    monkeypatch.setattr(node.hub.rooms, "ask", slow)
+    browser = await node.enter()
+    await browser.send(type="step_away", id=1)
+    await asked.wait()
+    node.hub.close(ROOM, CLIENT.participant, Close.REMOVED)
+
+    node.world.refuse_connected = Busy()
+    refused = await node.connect()
+    await refused.send(type="hello", protocol=1, ticket=node.world.ticket(), device="d2")
+    assert await refused.closed() == Close.DISPLACED
+    await settle()
+
+    assert ("n1", ROOM) in node.world.entered
+    answers.set()
+    await node.until(lambda: ("n1", ROOM) not in node.world.entered)
+    assert isinstance(node.world.facts[-1], Disconnected)
+
+
+async def test_whoever_vanishes_before_they_are_known_leaves_nothing_behind(node: Node) -> None:
+    node.world.gate.clear()
+    browser = await node.connect()
+    await browser.send(type="hello", protocol=1, ticket=node.world.ticket(), device="d1")
+    await node.until(lambda: any(session.working for session in node.hub.sessions.values()))
+    browser.connection.transport.abort()
+    await node.until(lambda: not node.hub.sessions)
+
+    node.world.gate.set()
+
+    await node.until(lambda: not node.hub._tasks)
+    assert node.hub.feeds == {}
 
 
 async def test_coming_while_the_room_is_given_up_takes_it_up_again(node: Node) -> None:

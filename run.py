@@ -89,6 +89,15 @@ def firefox() -> None:
     os.environ.setdefault("FIREFOX", found)
 
 
+def measuring() -> None:
+    """What the benchmark that was asked for needs: one of them opens browsers."""
+    if sys.argv[2:3] == ["start"]:
+        testing()
+        chromium()
+    else:
+        running()
+
+
 def redis() -> None:
     """Debian's redis-server, the oldest that the service runs on, for the tests that begin it themselves."""
     if shutil.which("redis-server") is None:
@@ -201,8 +210,15 @@ TASKS = {
         (testing,),
         (("python", "-m", "tests.server.machine.walk"),),
     ),
-    "load": Task("play visits against a service", (running,), (("python", "-m", "loadtests"),)),
-    "bench": Task("measure, and compare with the budgets", (running,), (("python", "-m", "loadtests.bench"),)),
+    "load": Task(
+        "play visits against a service; --media: with sound and picture", (running,), (("python", "-m", "loadtests"),)
+    ),
+    "soak": Task(
+        "an hour of visits that do not stop coming, and what stays of them; --minutes 10",
+        (running,),
+        (("python", "-m", "loadtests.soak"),),
+    ),
+    "bench": Task("measure, and compare with the budgets", (measuring,), (("python", "-m", "loadtests.bench"),)),
     "pictures": Task(
         "take the README's pictures anew", (testing, chromium), (("python", "-m", "tests.browser.pictures"),)
     ),

@@ -12,17 +12,21 @@ import time
 from pathlib import Path
 
 import httpx
+import uvloop
 
 from loadtests.ehr import Ehr
 from loadtests.report import service, table
 from loadtests.visits import play_visits
+from loadtests.visits_media import talk_in_visits
 
 
 def main() -> int:
     """Read the options, run, and return the exit code."""
     parser = argparse.ArgumentParser(prog="run.py load", description=__doc__)
-    parser.add_argument("--visits", type=int, default=200)
+    parser.add_argument("--visits", type=int, help="default 200; with --media 20")
     parser.add_argument("--at-once", type=int, default=20, help="visits in progress at a time (default 20)")
+    parser.add_argument("--media", action="store_true", help="with sound and picture, all visits at once")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long they talk, with --media (default 30)")
     parser.add_argument("--url", help="the service's address (default: the one running from ./var)")
     parser.add_argument("--operator-key", help="default: $CARELOBBY_OPERATOR_KEY, else that of the one in ./var")
     options = parser.parse_args()
@@ -31,7 +35,9 @@ def main() -> int:
         print("No service found: start one with `python3 run.py`, or give --url and --operator-key.", file=sys.stderr)
         return 2
     try:
-        return asyncio.run(run(url, key, options.visits, options.at_once))
+        if options.media:
+            return uvloop.run(talk(url, key, options.visits or 20, options.seconds))
+        return asyncio.run(run(url, key, options.visits or 200, options.at_once))
     except httpx.ConnectError:
         print(f"Nothing answers at {url}: start the service with `python3 run.py`.", file=sys.stderr)
         return 2
@@ -51,6 +57,17 @@ async def run(url: str, key: str, visits: int, at_once: int) -> int:
         print(f"{visits} visits, {at_once} at once, in {spent:.1f} s ({visits / spent:.1f} visits/s)\n")
         print(table(timings.seconds))
         print("\n" + service(before, after, visits))
+    return 0
+
+
+async def talk(url: str, key: str, visits: int, seconds: float) -> int:
+    """Play visits with media, all at once, and print the report."""
+    async with Ehr(url, key) as ehr:
+        providers = [await ehr.provider(f"p{number}") for number in range(visits)]
+        bookings = [await ehr.book(f"a{number}", provider, [f"c{number}"]) for number, provider in enumerate(providers)]
+        gc.freeze()
+        told = await talk_in_visits(ehr, bookings, seconds)
+        print(f"{told}\n\n{table(told.seconds)}")
     return 0
 
 

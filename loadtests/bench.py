@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Final
 
 from loadtests import bench_core, bench_media, bench_store
 
+
+def start(arguments: list[str]) -> int:
+    """Measure with browsers; those belong to the tests."""
+    return int(import_module("tests.browser.bench_start").main(arguments))
+
+
 BENCHES: Final[dict[str, Callable[[list[str]], int]]] = {
     "core": bench_core.main,
     "media": bench_media.main,
+    "start": start,
     "store": bench_store.main,
 }
 

@@ -12,6 +12,8 @@ import uvloop
 
 from server.running import CannotStart
 from server.settings import BadSettings, add_options, load
+from server.workers.parent import Place, die_with_parent
+from server.workers.service import serve_many
 
 
 def main(arguments: list[str]) -> int:
@@ -22,21 +24,27 @@ def main(arguments: list[str]) -> int:
     serving.add_argument(
         "--print-json", action="store_true", help="print one line of JSON when ready, and nothing else"
     )
+    serving.add_argument("--as-worker", help=argparse.SUPPRESS)
     add_options(serving)
     audit = commands.add_parser("audit", help="examine the audit trail")
     audit.add_argument("what", choices=["verify"])
     add_options(audit)
     options = vars(parser.parse_args(arguments))
     command, print_json = options.pop("command"), options.pop("print_json", False)
+    place = options.pop("as_worker", None)
     options.pop("what", None)
+    if place is not None:
+        die_with_parent()
     try:
         settings = load(options)
+        if command == "serve" and settings.workers > 1 and place is None:
+            return _run(serve_many(settings, arguments, print_json=print_json))
         # Half of the time that a start takes; help and bad settings are answered without it.
         from server.app import serve, verify_audit  # noqa: PLC0415 - as it says
 
         if command == "audit":
             return _run(verify_audit(settings))
-        return _run(serve(settings, print_json=print_json))
+        return _run(serve(settings, print_json=print_json, place=Place.read(place) if place is not None else None))
     except BadSettings as problem:
         print("\n".join(problem.problems), file=sys.stderr)
     except CannotStart as problem:

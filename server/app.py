@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +38,7 @@ from server.media.capacity import WINDOW, Capacity
 from server.media.check import Unsupported
 from server.media.check import check as check_media
 from server.media.ice_servers import IceServers
+from server.media.networks import Networks
 from server.media.node import MediaNode
 from server.nodes.errands import Shut
 from server.nodes.places import Places
@@ -51,12 +52,12 @@ from server.redis_link.address import BadStoreUrl
 from server.redis_link.faults import StoreFault
 from server.registry import Registry
 from server.registry.documents import Webhook
-from server.running import CannotStart, Server, listen, running, stopped_by_signals
+from server.running import CannotStart, Server, bind, cannot_use, listen, running, stopped_by_signals
 from server.settings import KEY_FILE, Settings
 from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedServerFailed, NoServerBinary, lock
 from server.store.redis import RedisStore, WrongNeighbour
 from server.store.redis import connect as connect_store
-from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging, tune_collector
+from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging, together, tune_collector, underway
 from server.web.closes import Close
 from server.web.headers import SecurityHeaders
 from server.web.hub import Hub
@@ -65,6 +66,7 @@ from server.web.routes import routes
 from server.web.services import Services
 from server.web.stored_event import encode
 from server.web.websocket import make_protocol
+from server.workers.parent import Parent, Place
 from signaling.messages import Message
 from signaling.negotiation import replacements
 from signaling.view import may_be_told, view
@@ -110,24 +112,29 @@ async def _kept_heads(settings: Settings, sealer: Sealer) -> Mapping[str, Head] 
         return None
 
 
-async def serve(settings: Settings, *, print_json: bool) -> int:
-    """Run one node until it is told to stop; return the exit code. Raise `CannotStart`."""
-    set_up_logging(settings.log_level)
-    if settings.workers != 1:
-        raise CannotStart("CARELOBBY_WORKERS: more than one process is not supported yet; start further nodes instead.")
+async def serve(settings: Settings, *, print_json: bool, place: Place | None = None) -> int:
+    """Run one node until it is told to stop; return the exit code. Raise `CannotStart`.
+
+    `place`: which worker it is, of a parent that has the embedded server and the port; None: it is the whole service.
+    """
+    set_up_logging(settings.log_level, worker=place.number if place is not None else None)
     with stopped_by_signals() as stopped:
         async with AsyncExitStack() as stack:
-            listening = stack.enter_context(listen(settings.host, settings.port))
-            node = await _begun(settings, stack, listening.getsockname()[1])
+            if place is None:
+                bound = listen(settings.host, settings.port)
+            else:
+                bound = bind(settings.host, settings.port, shared=True)  # and listens when it is ready
+            listening = stack.enter_context(bound)
+            node = await _begun(settings, stack, listening.getsockname()[1], place)
             await node.run(listening, lambda: _announce(node, print_json=print_json))
             stopped()  # from here on nothing cuts the farewells short
     return 1 if node.failed else 0
 
 
-async def _begun(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
+async def _begun(settings: Settings, stack: AsyncExitStack, port: int, place: Place | None) -> Node:
     """Start everything, or raise `CannotStart`."""
     try:
-        return await _begin(settings, stack, port)
+        return await _begin(settings, stack, port, place)
     except (
         *(DataDirectoryLocked, NoServerBinary, EmbeddedServerFailed, LedgerError, Unsupported),
         *(BadStoreUrl, WrongNeighbour, files.DataDirectoryUnusable),
@@ -142,10 +149,7 @@ async def _begun(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
             "Redis does not answer: check that CARELOBBY_REDIS_URL names a running Redis or Valkey 7 or newer."
         ) from problem
     except OSError as problem:
-        raise CannotStart(
-            f"Cannot use {problem.filename or 'a file or socket'} ({problem.strerror}): check who owns it, "
-            "and the space and descriptors that are left."
-        ) from problem
+        raise cannot_use(problem) from problem
 
 
 @dataclass
@@ -162,6 +166,8 @@ class Node:
     app: Starlette
     demo: demo.Demo | None
     embedded: EmbeddedServer | None
+    parent: Parent | None
+    """Of a worker."""
     failed: bool = False
     """It ended by itself, because something it cannot do without did."""
 
@@ -204,7 +210,7 @@ class Node:
             server.should_exit = True
 
 
-async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
+async def _begin(settings: Settings, stack: AsyncExitStack, port: int, place: Place | None) -> Node:
     """Start the parts in the order in which they need one another; `stack` ends them in reverse."""
     data_dir = files.prepare_directory(settings.data_dir)
     stack.callback(os.close, await lock(data_dir / "lock", data_dir))
@@ -237,7 +243,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         fact=lambda fact: many.carrier.media_fact(fact),
         ask=lambda wish: many.carrier.renegotiate(wish),
         left=lambda room, participant, peer: many.alone.left(room, participant, peer),
-        private=settings.allow_private_candidates,
+        networks=Networks(settings.candidate_networks, local=not settings.production),
     )
     stack.push_async_callback(media.close)
     door = Dispatcher(
@@ -259,6 +265,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         perform=lambda room, effects: performer.perform(room, effects),
         tell=here,
         media_told=lambda room: many.carrier.told(room),
+        left=_left_behind(data_dir, place),
     )
     bus = await connect_bus(
         store,
@@ -363,7 +370,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     await stack.enter_async_context(running(alarms.run(), "alarms"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
-    telemetry = await _telemetry(stack, store, ledger, lag, hub, door, media, many.places, rooms, reports)
+    metrics, parent = await _telemetry(stack, store, ledger, lag, hub, door, media, many.places, rooms, reports, place)
     services = Services(
         registry=registry,
         rooms=rooms,
@@ -374,7 +381,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
         operator_key=operator_key,
         static=STATIC,
         ready=partial(_ready, store, hub),
-        metrics=telemetry.text,
+        metrics=metrics,
         signed_out=lambda sign_in: many.shutting.everywhere(Shut("sign_in", sign_in, Close.REVOKED)),
     )
     https = url.startswith("https")
@@ -384,7 +391,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int) -> Node:
     if not settings.production:
         # For `run.py load` beside it.
         files.keep(data_dir / "service.json", json.dumps({"url": url, "operator_key": operator_key}))
-    return Node(settings, port, url, operator_key, hub, many, media, app, shown, embedded)
+    return Node(settings, port, url, operator_key, hub, many, media, app, shown, embedded, parent)
 
 
 async def _measured(stack: AsyncExitStack, most: int, media: MediaNode) -> tuple[Lag, Capacity]:
@@ -405,11 +412,12 @@ async def _telemetry(
     places: Places,
     rooms: EndsAnyway,
     reports: Reports,
-) -> Telemetry:
-    """Begin to measure, and return what `/metrics` shows."""
+    place: Place | None,
+) -> tuple[Callable[[], Awaitable[bytes]], Parent | None]:
+    """Begin to measure; return what `/metrics` shows and, of a worker, its parent, who asks for that, too."""
     owed = Backlog(outbox=store.outbox.length, deliveries=ledger.pending)
     await stack.enter_async_context(running(owed.run(), "backlog"))
-    return Telemetry(
+    telemetry = Telemetry(
         {
             "ws": figures_of(lambda: hub.counts, ("connections", "present"), {"closed": "code", "refused": "status"}),
             "rooms": figures_of(lambda: door.counts),
@@ -418,20 +426,39 @@ async def _telemetry(
             "quality": figures_of(lambda: reports.counts, labels={"reports": "level", "minutes": "level"}),
             "owed": lambda: owed.figures() | {"ends": rooms.waiting},
             "loop": lag.figures,
-        }
+            "underway": underway,
+        },
+        worker=str(place.number) if place is not None else None,
     )
+    parent = await Parent.of(place, telemetry.text) if place is not None else None
+    if parent is not None:
+        await stack.enter_async_context(running(parent.run(), "parent"))
+    return partial(_figures, telemetry, parent), parent
+
+
+async def _figures(telemetry: Telemetry, parent: Parent | None) -> bytes:
+    """Return the figures of this process, or of all workers."""
+    return telemetry.text() if parent is None else together(await parent.figures())
+
+
+def _left_behind(data_dir: Path, place: Place | None) -> Sequence[Path]:
+    """Return where nodes that are no more, since there are fewer or more workers than before, kept Ends."""
+    if place is None:
+        return sorted(data_dir.glob("worker-*/ended"))
+    now = {f"worker-{number}" for number in range(1, place.of + 1)}
+    others = [path for path in sorted(data_dir.parent.glob("worker-*/ended")) if path.parent.name not in now]
+    return [data_dir.parent / "ended", *others] if place.number == 1 else ()
 
 
 def _announce(node: Node, *, print_json: bool) -> None:
-    """Tell that the service answers: a line of JSON for programs, links for people."""
+    """Tell that the service answers: a line of JSON for programs, links for people. A worker's parent says it."""
     tune_collector()
-    if print_json:
-        told = node.demo.as_json(node.url) if node.demo else {"url": node.url, "operator_key": node.operator_key}
-        print(json.dumps(told), flush=True)
-    elif node.demo is not None:
-        print(node.demo.as_text(node.url), flush=True)
+    told = node.demo.as_json(node.url) if node.demo else {"url": node.url, "operator_key": node.operator_key}
+    text = node.demo.as_text(node.url) if node.demo else f"Carelobby answers at {node.url}"
+    if node.parent is not None:
+        node.parent.ready(told, text)
     else:
-        print(f"Carelobby answers at {node.url}", flush=True)
+        print(json.dumps(told) if print_json else text, flush=True)
     logger.info("%s is ready", node.url)
 
 

@@ -67,10 +67,15 @@ class EndsAnyway:
         perform: Callable[[Room, tuple[Effect, ...]], None],
         tell: Callable[[str, Collection[str], Message, str | None], object],
         media_told: Callable[[str], Awaitable[None]],
+        left: Sequence[Path] = (),
     ) -> None:
-        """`media_told` returns when what was seen of a room's media is saved: minutes come before their end."""
+        """`media_told` returns when what was seen of a room's media is saved: minutes come before their end.
+
+        `left`: files of nodes that are no more, in which there may be something to be saved.
+        """
         self._door = door
         self._path = path
+        self._left = tuple(left)
         self._sealer = sealer
         self._clock = clock
         self._perform = perform
@@ -82,7 +87,8 @@ class EndsAnyway:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._read()
+        self._kept = self._read(self._path)
+        await self._adopt()
         with suppress(StoreAway):
             await self._save()
         self._task = asyncio.create_task(self._run(), name="ends to be saved")
@@ -208,18 +214,28 @@ class EndsAnyway:
         except TimeoutError:
             raise StoreAway from None
 
-    def _read(self) -> None:
-        try:
-            plain = self._sealer.open(0, _NAME, 0, self._path.read_bytes())
-            self._kept = msgspec.msgpack.decode(plain, type=list[Kept])
-        except FileNotFoundError:
-            return
-        except (SealBroken, msgspec.MsgspecError):
-            aside = self._path.with_suffix(".unreadable")
-            self._path.replace(aside)
-            logger.error("%s cannot be read and was put aside: it tells of visits that ended", aside)  # noqa: TRY400
+    async def _adopt(self) -> None:
+        """Keep here what nodes that are no more have left."""
+        found = {path: self._read(path) for path in self._left}
+        self._kept += [kept for ends in found.values() for kept in ends if kept not in self._kept]
+        if any(found.values()) and await self._write():
+            for path in found:
+                path.unlink(missing_ok=True)
 
-    async def _write(self) -> None:
+    def _read(self, path: Path) -> list[Kept]:
+        try:
+            plain = self._sealer.open(0, _NAME, 0, path.read_bytes())
+            return msgspec.msgpack.decode(plain, type=list[Kept])
+        except FileNotFoundError:
+            return []
+        except (SealBroken, msgspec.MsgspecError):
+            aside = path.with_suffix(".unreadable")
+            path.replace(aside)
+            logger.error("%s cannot be read and was put aside: it tells of visits that ended", aside)  # noqa: TRY400
+            return []
+
+    async def _write(self) -> bool:
+        """Write down what is kept; tell whether that went well."""
         async with self._writing:
             sealed = self._sealer.seal(0, _NAME, 0, msgspec.msgpack.encode(self._kept)) if self._kept else None
             try:
@@ -227,6 +243,8 @@ class EndsAnyway:
             except OSError as error:
                 # A full disk must keep nobody in a visit; what was ended is still saved unless we die before.
                 logger.error("%s cannot be written: %s", self._path, error.strerror)  # noqa: TRY400
+                return False
+            return True
 
 
 def _answered(asking: asyncio.Future[Ok]) -> bool:

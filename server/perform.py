@@ -183,7 +183,6 @@ class Performer:
         assert offer.purpose != "visit", "that is no peer with the server alone"
         asked = OfferedAlone(
             room=room.id,
-            seq=room.seq,
             by=replace(by, name=""),
             purpose=offer.purpose,
             peer=offer.peer,

@@ -21,16 +21,45 @@ class CannotStart(Exception):
     """The service cannot start; the text is one sentence that says why and what to do."""
 
 
+def cannot_use(problem: OSError) -> CannotStart:
+    """Return what to say of a file or socket that cannot be used."""
+    return CannotStart(
+        f"Cannot use {problem.filename or 'a file or socket'} ({problem.strerror}): check who owns it, "
+        "and the space and descriptors that are left."
+    )
+
+
 def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket, so that a port in use is known before anything else starts."""
+    """Return a listening socket, so that a port in use is known before anything else starts. Raise `CannotStart`."""
+    listening = bind(host, port, listen=True)
+    listening.setblocking(False)
+    return listening
+
+
+def hold(host: str, port: int) -> socket.socket:
+    """Return a socket that keeps the port for others of this user to `bind` as shared. Raise `CannotStart`."""
+    # A shared port lets another service of the same user in, so it is first tried as one's own.
+    with bind(host, port, listen=True) as alone:
+        port = alone.getsockname()[1]
+    return bind(host, port, shared=True)
+
+
+def bind(host: str, port: int, *, listen: bool = False, shared: bool = False) -> socket.socket:
+    """Return a socket that is bound, and listens if so. Raise `CannotStart`.
+
+    `shared`: among those that listen at this port the kernel deals new connections out.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        listening.bind((host, port))
-        listening.listen(2048)
+        bound.bind((host, port))
+        if listen:
+            bound.listen(2048)
     except OSError as error:
-        listening.close()
+        bound.close()
         if error.errno == errno.EADDRINUSE:
             raise CannotStart(
                 f"Port {port} is in use: stop what uses it, or choose another with --port (0 takes a free one)."
@@ -38,8 +67,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise CannotStart(
             f"Cannot listen on {host}:{port} ({error.strerror}): choose another --host or --port."
         ) from error
-    listening.setblocking(False)
-    return listening
+    return bound
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -129,7 +130,9 @@ class Settings(BaseSettings):
         description="Key of scope `practices` that makes and removes practices; at least 256 random bits.",
         json_schema_extra={"shown": "made and kept in the data directory"},
     )
-    workers: int = Field(1, ge=1, le=64, description="Processes behind one listening socket, each a node.")
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes at one port, each a node with its own part of the data directory."
+    )
     media_capacity: int = Field(
         100,
         ge=0,
@@ -152,10 +155,12 @@ class Settings(BaseSettings):
         description="Addresses or networks, by commas, of reverse proxies whose `X-Forwarded-*` is believed.",
         json_schema_extra={"shown": "none"},
     )
-    allow_private_candidates: bool = Field(
-        True,
-        description="Accept media candidates of private networks: for browsers in the same network as the node. Off, "
-        "they are still found by the packets they send.",
+    candidate_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
+        description="Networks, by commas, in which browsers' and TURN servers' media addresses are accepted beside the "
+        "open Internet; with a `!` before it, one that is closed. The narrowest decides. Browsers elsewhere are still "
+        "found by the packets they send. In production never loopback, link-local or clouds' metadata.",
+        json_schema_extra={"shown": "the private ones; in development all"},
     )
     allow_private_webhooks: bool | None = Field(
         None,
@@ -211,13 +216,13 @@ class Settings(BaseSettings):
             parse_keyring(value.get_secret_value())
         return value
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "candidate_networks", mode="before")
     @classmethod
-    def _are_networks(cls, value: object) -> object:
+    def _are_networks(cls, value: object, info: ValidationInfo) -> object:
         names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
         for name in names if isinstance(names, list | tuple) else ():
             try:
-                ip_network(str(name))
+                ip_network(str(name).removeprefix("!" if info.field_name == "candidate_networks" else ""))
             except ValueError:
                 raise ValueError("must hold addresses or networks, such as 10.0.0.0/8") from None
         return names

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+import threading
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -102,6 +103,11 @@ class Lag:
         return {"lag_seconds": max(self._samples, default=0.0)}
 
 
+def underway() -> dict[str, Figure]:
+    """Return how much runs at once in this process, to be asked inside its loop: what a leak would let grow."""
+    return {"tasks": len(asyncio.all_tasks()), "threads": threading.active_count()}
+
+
 class Backlog:
     """What is owed and not yet done, looked at now and then: asking costs a round trip."""
 
@@ -132,8 +138,12 @@ class Backlog:
 class Telemetry:
     """The figures of one process."""
 
-    def __init__(self, sources: Mapping[str, Figures]) -> None:
-        """`sources` by prefix: each part of the service counts for itself and is read at a scrape."""
+    def __init__(self, sources: Mapping[str, Figures], *, worker: str | None = None) -> None:
+        """`sources` by prefix: each part of the service counts for itself and is read at a scrape.
+
+        `worker`: which of several processes this is; every figure is marked by it.
+        """
+        self._worker = worker
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -142,12 +152,48 @@ class Telemetry:
 
     def text(self) -> bytes:
         """Return everything as Prometheus text."""
-        return generate_latest(self._registry)
+        return generate_latest(self._registry if self._worker is None else _Marked(self._registry, self._worker))
 
 
-def set_up_logging(level: str) -> None:
-    """Log to standard error: time, level, part, text. Other people's libraries tell warnings alone."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s", force=True)
+class _Marked(CollectorRegistry):
+    """The figures of one of several processes."""
+
+    def __init__(self, registry: CollectorRegistry, worker: str) -> None:
+        super().__init__()
+        self._of = registry
+        self._worker = worker
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._of.collect():
+            marked = [sample._replace(labels=sample.labels | {"worker": self._worker}) for sample in metric.samples]
+            metric.samples = marked
+            yield metric
+
+
+def together(texts: Sequence[str]) -> bytes:
+    """Return the Prometheus texts of several processes as one: what has one name must stand in one place."""
+    heads: dict[str, list[str]] = {}
+    samples: defaultdict[str, list[str]] = defaultdict(list)
+    for text in texts:
+        name, known = "", frozenset(heads)
+        for line in text.splitlines():
+            if line.startswith("# "):
+                name = line.split(" ", 3)[2]
+                if name not in known:
+                    heads.setdefault(name, []).append(line)
+            else:
+                samples[name].append(line)
+    return "".join(f"{line}\n" for name, head in heads.items() for line in (*head, *samples[name])).encode()
+
+
+def set_up_logging(level: str, *, worker: int | None = None) -> None:
+    """Log to standard error: time, worker if there are several, level, part, text.
+
+    Other people's libraries tell warnings alone.
+    """
+    number = "" if worker is None else f"[{worker}] "
+    form = f"%(asctime)s {number}%(levelname)-7s %(name)s  %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=form, force=True)
     for ours in ("carelobby", "server"):
         logging.getLogger(ours).setLevel(level.upper())
 

@@ -7,6 +7,7 @@ import { shownOthers, silentLeads } from "./lib/group.js";
 import { Call } from "./lib/media.js";
 import { Moving } from "./lib/moving.js";
 import { Measuring } from "./lib/quality.js";
+import { watchNetwork } from "./lib/network.js";
 import { Speaking } from "./lib/speaking.js";
 import { Warm } from "./lib/warm.js";
 
@@ -96,6 +97,8 @@ export class Session {
     this.#warm = new Warm(making);
     this.call = new Call({ ...making, makeStream: () => new MediaStream() });
     this.#measuring = new Measuring({ peers: () => this.call.peers, tell: (quality) => connection.tell("media.stats", quality), clock: systemClock });
+    const { connection: network } = /** @type {{connection?: import("./lib/network.js").NetworkInformation}} */ (navigator);
+    watchNetwork({ window, connection: network }, () => this.call.moved(), signal);
     this.call.on("state", () => this.#tell());
     this.call.on("remotes", () => this.#tell());
     self.on(

@@ -113,6 +113,12 @@ class Caller:
 
         return received
 
+    def vanish(self) -> None:
+        """Neither send nor hear anything from now on, not even a goodbye."""
+        self._send = None
+        for protocol in self._dtls.transport._connection._protocols:
+            protocol.transport.abort()
+
     async def close(self) -> None:
         """Close the connection."""
         self._send = None

@@ -109,6 +109,8 @@ class Alone:
         """Close those whose time is over, or that did not connect within so many seconds."""
         for pool in (self.warm, self.checks):
             pool.look_after(now, connect_within=connect_within)
+        for peer in self:
+            peer.look_after(now)
 
     def _dropped(self, this: Peer) -> None:
         self._held += this.packets if this.held else 0

@@ -12,10 +12,12 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import aiortc
 from aiortc import RTCPeerConnection, RTCSessionDescription
+from OpenSSL import SSL
 
 from server.media import ice, seam
 from server.media.node import MediaNode
@@ -25,6 +27,8 @@ PATIENCE: Final = 5.0
 """Seconds for each step; together they take a tenth of one."""
 
 
+ALERT: Final = bytes([21, 254, 253]) + bytes(8) + b"\x00\x02\x02\x28"
+"""A DTLS record that says that the handshake has failed (RFC 6347 section 4.1)."""
 ANSWER: Final = b"\x01\x01"
 """How the answer to a check begins (RFC 8489 section 5)."""
 
@@ -127,12 +131,18 @@ async def check() -> None:
         step = "the handshake"
         await until(lambda: all(probe.connected for probe in probes) and node.counts().connected == len(probes))
         step = "the guard"
-        _stray(answer.sdp)
-        await until(lambda: node.counts().datagrams_dropped > 0)
+        strays = (b"", b"\x80", b"\x16", bytes(range(40, 240)), ALERT, client_hello())
+        _stray(_door(answer.sdp), *strays)
+        await until(lambda: node.counts().datagrams_dropped >= len(strays))
         step = "forwarding"
         packet = struct.pack("!BBHII", 0x80, 96, 1, 1, probes[0].ssrc(0)) + b"check"
         probes[0].send(packet)
         await until(lambda: any(got.endswith(b"check") for got in probes[1].received))
+        step = "dropping what comes again"
+        dropped = node.counts().datagrams_dropped
+        data, door = probes[0].sent[-1]
+        _stray(door, data)
+        await until(lambda: node.counts().datagrams_dropped > dropped)
         step = "asking for a sign of life"
         answered = probes[0].answers
         probes[0].knock()
@@ -146,11 +156,23 @@ async def check() -> None:
         await asyncio.gather(*closings, node.close(), return_exceptions=True)
 
 
-def _stray(answer: str) -> None:
-    """Send an empty datagram to the peer that the answer belongs to, as anybody could."""
-    for text in answer.splitlines():
-        found = ice.parse(text)
-        if found is not None and "." in found.ip:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-                stranger.sendto(b"", (found.ip, found.port))
-            return
+def client_hello() -> bytes:
+    """Return the first flight of a DTLS handshake."""
+    connection = SSL.Connection(SSL.Context(SSL.DTLS_METHOD))
+    connection.set_connect_state()
+    with suppress(SSL.WantReadError):
+        connection.do_handshake()
+    return connection.bio_read(1500)
+
+
+def _door(answer: str) -> tuple[str, int]:
+    """Return where the peer listens that an answer belongs to."""
+    found = [one for one in map(ice.parse, answer.splitlines()) if one is not None]
+    return found[0].ip, found[0].port
+
+
+def _stray(door: tuple[str, int], *datagrams: bytes) -> None:
+    """Send datagrams to a peer, as anybody could."""
+    with socket.socket(socket.AF_INET6 if ":" in door[0] else socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for data in datagrams:
+            stranger.sendto(data, door[:2])

@@ -38,7 +38,7 @@ def receive(
             case rtcp.RR, _:
                 _receiver_reports(part, sinks, now)
             case rtcp.TRANSPORT_FEEDBACK, rtcp.NACK:
-                _nack(part, sinks)
+                _nack(part, sinks, now)
             case rtcp.PAYLOAD_FEEDBACK, rtcp.PLI:
                 _keyframe([rtcp.media_ssrc(part)], sinks, now)
             case rtcp.PAYLOAD_FEEDBACK, rtcp.FIR:
@@ -84,13 +84,16 @@ def _receiver_reports(part: Part, sinks: Mapping[int, Sink], now: float) -> None
         path.rtcp(rtcp.write_rr(reporter, reports))
 
 
-def _nack(part: Part, sinks: Mapping[int, Sink]) -> None:
+def _nack(part: Part, sinks: Mapping[int, Sink], now: float) -> None:
     ssrc = rtcp.media_ssrc(part)
     sink = sinks.get(ssrc) if ssrc is not None else None
     source = _listening(sink)
     if sink is not None and source is not None and source.ssrc is not None and ssrc == sink.ssrc:
         numbers = [(number - sink.shift) & 0xFFFF for number in rtcp.lost(part)]
-        source.feedback(rtcp.write_nack(source.reporter, source.ssrc, numbers))
+        # Each number is a packet that the sender sends again: one who asks for everything at all times asks in vain.
+        del numbers[sink.path.repeats.take(len(numbers), now) :]
+        if numbers:
+            source.feedback(rtcp.write_nack(source.reporter, source.ssrc, numbers))
 
 
 def _keyframe(ssrcs: Iterable[int | None], sinks: Mapping[int, Sink], now: float) -> None:

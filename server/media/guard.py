@@ -3,6 +3,10 @@
 An empty datagram raises in aiortc's read loop, and a stray ClientHello confuses the handshake. So: media goes to the
 relay (its own authentication is proof enough), STUN goes to aioice, DTLS only from an address that ICE is talking to,
 everything else nowhere. Kinds are told apart by the first byte (RFC 7983 section 7).
+
+An address may be forged, and before the keys are agreed on nothing proves who sent a record. Two kinds that would end
+the handshake are never wanted: a ClientHello, since our answers take the client's part, and an alert in plaintext:
+that a browser gives up is noticed anyway.
 """
 
 from __future__ import annotations
@@ -17,6 +21,12 @@ MAGIC: Final = b"\x21\x12\xa4\x42"
 """Bytes 4 to 7 of each STUN message (RFC 8489 section 5)."""
 SHORTEST: Final = 20
 """The length of a STUN message without attributes."""
+
+ALERT: Final = 21
+HANDSHAKE: Final = 22
+CLIENT_HELLO: Final = b"\x01"
+FIRST_EPOCH: Final = bytes(2)
+"""Bytes 3 and 4 of each DTLS record that is not encrypted."""
 
 
 class Guard:
@@ -54,9 +64,15 @@ class Guard:
                     logger.warning("a STUN message for %s could not be handled", self.name)
                     return
                 stun((address[0], address[1]))
-            elif 19 < kind < 64 and is_live((address[0], address[1])):
+            elif 19 < kind < 64 and is_live((address[0], address[1])) and not _is_forgeable(data):
                 hand_on(data, address)
             else:
                 self.dropped += 1
 
         return received
+
+
+def _is_forgeable(data: bytes) -> bool:
+    """Tell whether a record is one that anybody could have made, to end a handshake (RFC 6347 section 4.1)."""
+    plain = data[3:5] == FIRST_EPOCH
+    return plain and (data[0] == ALERT or (data[0] == HANDSHAKE and data[13:14] == CLIENT_HELLO))

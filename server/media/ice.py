@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from aiortc import RTCIceCandidate
 
+from server.media.networks import Networks
+
 LIMIT: Final = 32
 """How many candidates of one peer are looked at."""
 
@@ -24,7 +26,10 @@ _GRAMMAR: Final = re.compile(
 )
 
 
-def parse(text: object, *, private: bool = True) -> RTCIceCandidate | None:
+ANYWHERE: Final = Networks()
+
+
+def parse(text: object, networks: Networks = ANYWHERE) -> RTCIceCandidate | None:
     """Return the candidate, or None if it is none that could be used here.
 
     That leaves out: empty ones (the end), other components than RTP, TCP, `.local` names, anything misspelt, addresses
@@ -39,8 +44,7 @@ def parse(text: object, *, private: bool = True) -> RTCIceCandidate | None:
         address = ipaddress.ip_address(host)
     except ValueError:
         return None
-    plain = getattr(address, "ipv4_mapped", None) or address
-    if plain.is_unspecified or plain.is_multicast or not (private or plain.is_global):
+    if not networks.admits(address):
         return None
     if not 0 < int(port) < 65_536 or not 0 < int(priority) < 2**32:
         return None

@@ -17,6 +17,7 @@ from server.media import answering, feedback, fitting, ice
 from server.media.alive import Turn
 from server.media.alone import Alone
 from server.media.contract import KINDS, Answer, Counts, FactKind, MediaFact, Renegotiate, Track
+from server.media.networks import Networks
 from server.media.peer import Peer
 from server.media.visit import Attached, Participant, Visit, tracks
 from signaling.errors import NotFound, SignalingError, TooMany
@@ -48,15 +49,15 @@ class MediaNode:
         ice_servers: Sequence[RTCIceServer] = (),
         interval: float = 0.5,
         loopback: bool = False,
-        private: bool = True,
+        networks: Networks = ice.ANYWHERE,
         monotonic: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
     ) -> None:
         """`clock`: ms, as facts are to be dated. `interval`: seconds between two looks at who is alive.
 
         `left` hears (room, participant, peer) of each peer that is no longer alone with this server.
-        `loopback`: offer 127.0.0.1 as well (a machine without another address always does). `private`: accept
-        candidates that are not globally routable.
+        `loopback`: offer 127.0.0.1 as well (a machine without another address always does). `networks`: where
+        candidates are accepted.
         """
         self._clock = clock
         self._fact = fact
@@ -64,7 +65,7 @@ class MediaNode:
         self._ice_servers = tuple(ice_servers)
         self._interval = interval
         self._loopback = loopback
-        self._private = private
+        self._networks = networks
         self._monotonic = monotonic
         self._chance = chance or random.SystemRandom()
         self._visits: dict[str, Visit] = {}
@@ -190,7 +191,7 @@ class MediaNode:
             monotonic=self._monotonic,
             ice_servers=self._ice_servers,
             loopback=self._loopback,
-            private=self._private,
+            networks=self._networks,
             chance=self._chance,
         )
 
@@ -303,9 +304,8 @@ class MediaNode:
             if peer.state == "new" and now - peer.since > CONNECT_WITHIN:
                 self._drop(person, name)
                 continue
-            peer.find_way()
+            peer.look_after(now)
             peer.congestion.look(now)
-            peer.knock(now)
             for line in peer.lines.values():
                 if line.source.wanted and line.source.live:
                     line.source.ask_keyframe(now)

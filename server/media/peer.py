@@ -16,6 +16,8 @@ from server.media import feedback, ice, offer, rtp, seam
 from server.media.alive import KNOCK, PATIENCE
 from server.media.congestion import Congestion
 from server.media.guard import Guard
+from server.media.limits import Budget
+from server.media.networks import Networks
 from server.media.relay import Path, Sink, Source, is_whole
 from server.media.rtp import MID, TRANSPORT_WIDE, Malformed
 from signaling.errors import StaleRound
@@ -59,7 +61,7 @@ class Peer:
         monotonic: Callable[[], float],
         ice_servers: Sequence[RTCIceServer] = (),
         loopback: bool = False,
-        private: bool = True,
+        networks: Networks = ice.ANYWHERE,
         chance: random.Random,
     ) -> None:
         """`number` is for the log: the peer's id is its client's choice."""
@@ -82,13 +84,19 @@ class Peer:
         """When the present run of signs of life began; None: never connected."""
         self.heard_at = 0.0
         self.packets = 0
+        """Of RTP, that were its own and not beyond its budget; `octets` of them, and `reports`: of RTCP."""
+        self.octets = 0
+        self.reports = 0
+        self.excess = 0
+        """Datagrams beyond its budget."""
+        self._budget = Budget(monotonic())
         self.guard = Guard(name)
         self.path = Path(name)
         self.congestion = Congestion(self.path)
         self._monotonic = monotonic
         self._chance = chance
         self._loopback = loopback
-        self._private = private
+        self._networks = networks
         self._candidates: set[tuple[str, int]] = set()
         self._book = offer.Book()
         self._connection = seam.connection(ice_servers)
@@ -198,7 +206,7 @@ class Peer:
 
     async def add(self, text: str) -> bool:
         """Add a candidate of the browser, if it is worth it; return False if there are too many already."""
-        found = ice.parse(text, private=self._private)
+        found = ice.parse(text, self._networks)
         if found is None or self._dtls is None or (found.ip, found.port) in self._candidates:
             return True
         if len(self._candidates) >= ice.LIMIT:
@@ -232,8 +240,10 @@ class Peer:
             self.path.sendto, self.path.address = way
         self.path.open = way is not None
 
-    def knock(self, now: float) -> None:
-        """Ask for a sign of life, if there was none lately."""
+    def look_after(self, now: float) -> None:
+        """Do what is to be done by and by: follow ICE, let the peer send more, ask for a sign if there was none."""
+        self.find_way()
+        self._budget.move(now, packets=self.packets, octets=self.octets, reports=self.reports)
         if self._dtls is not None and self.path.open and now - self.heard_at >= KNOCK:
             seam.knock(self._dtls)
 
@@ -280,17 +290,26 @@ class Peer:
             else:
                 self.guard.dropped += 1
             return
+        budget = self._budget
         try:
             if rtp.is_rtcp(data):
+                if self.reports >= budget.reports:
+                    self._exceed()
+                    return
                 packet = unprotect_rtcp(data)
+                self.reports += 1
                 now = self._hear()
                 feedback.receive(
                     packet, self._sources, self._sinks, now, congestion=self.congestion, speaks=self.newest
                 )
             else:
+                if self.packets >= budget.packets or self.octets >= budget.octets:
+                    self._exceed()
+                    return
                 packet = unprotect(data)
                 now = self._hear()
                 self.packets += 1
+                self.octets += len(data)
                 route = self._routes.get(int.from_bytes(packet[8:12])) or self._learn(packet)
                 if route is not None:
                     route(packet, now)
@@ -300,6 +319,13 @@ class Peer:
             if not self._broken:
                 self._broken = True
                 logger.exception("media of %s could not be handled", self.name)
+
+    def _exceed(self) -> None:
+        """Count a datagram that nobody looks into: it may be anybody's, so it is no sign of life."""
+        if not self.excess:
+            logger.warning("%s sends more than it may", self.name)
+        self.excess += 1
+        self.guard.dropped += 1
 
     def _learn(self, packet: bytes) -> Callable[[bytes, float], None] | None:
         """Find which line an unknown stream belongs to (RFC 8843 section 9.2): by its MID, else by its payload type."""

@@ -16,6 +16,7 @@ from pylibsrtp import Error as SrtpError
 from server.media import rtcp
 from server.media.alive import PATIENCE
 from server.media.formats import Formats, payload_types
+from server.media.limits import KEYFRAMES, REPEATS, Bucket
 from server.media.reception import Meter, Reception
 from server.media.rtp import FIXED, FIXED_LENGTH, HAS_PADDING, HEAD, SHORT, Extensions, Malformed
 from server.media.speakers import Loudness
@@ -36,7 +37,7 @@ REMB_LIFE: Final = 5.0
 class Path:
     """The way out to one peer: what protects a packet and where it goes. Closed until the handshake is done."""
 
-    __slots__ = ("address", "name", "open", "protect", "protect_rtcp", "reception", "sendto", "shift")
+    __slots__ = ("address", "name", "open", "protect", "protect_rtcp", "reception", "repeats", "sendto", "shift")
 
     def __init__(self, name: str) -> None:
         """`name` is for the log: ids only."""
@@ -46,6 +47,8 @@ class Path:
         self.protect_rtcp: Callable[[bytes], bytes] = bytes
         self.sendto: Callable[[bytes, Any], None] = lambda data, address: None
         self.address: tuple[str, int] | None = None
+        self.repeats = Bucket(REPEATS)
+        """What the peer may still ask for once more."""
         self.reception = Reception()
         self.shift: int | None = None
         """What is added to transport-wide numbers that go this way; None: they are left out."""
@@ -207,8 +210,9 @@ class Source:
     """What one line of a peer sends: a stream, its retransmissions, and the sinks they go to."""
 
     __slots__ = (
-        "_asked_at", "_rembs", "cap", "first_at", "floor", "formats", "kind", "last_at", "limited", "live", "loudness",
-        "meter", "number", "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted", "watch",
+        "_asked_at", "_keyframes", "_rembs", "cap", "first_at", "floor", "formats", "kind", "last_at", "limited",
+        "live", "loudness", "meter", "number", "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted",
+        "watch",
     )  # fmt: skip
 
     def __init__(self, path: Path, kind: str, reporter: int) -> None:
@@ -242,6 +246,7 @@ class Source:
         self.loudness: Loudness | None = None
         """Hears the level of each packet, where it matters who speaks."""
         self._asked_at = -KEYFRAME_INTERVAL
+        self._keyframes = Bucket(KEYFRAMES)
         self._rembs: dict[Sink, tuple[float, int]] = {}
 
     def adopt(self, ssrc: int) -> None:
@@ -307,12 +312,12 @@ class Source:
         self.path.rtcp(rtcp.write_rr(self.reporter) + packet)
 
     def ask_keyframe(self, now: float, *, joined: bool = False) -> None:
-        """Ask for a keyframe: at once for one who `joined`, otherwise once in an interval."""
+        """Ask for a keyframe: at once for one who `joined`, otherwise once in an interval, and not for ever."""
         if self.kind != "video":
             return
         if self.ssrc is None or not self.path.open:
             self.wanted = True
-        elif joined or self.wanted or now - self._asked_at >= KEYFRAME_INTERVAL:
+        elif joined or ((self.wanted or now - self._asked_at >= KEYFRAME_INTERVAL) and self._keyframes.take(1, now)):
             self.wanted = False
             self._asked_at = now
             self.feedback(rtcp.write_pli(self.reporter, self.ssrc))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import itertools
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Final
 
 from server.nodes.errands import Answered, Errands, OfferedAlone, TrickledAlone
-from server.nodes.fresh import fresh
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
 from server.nodes.placement import home
@@ -28,6 +28,18 @@ Key = tuple[str, str, str]
 """(room, participant, the browser's name of the peer)."""
 
 
+@dataclass(slots=True)
+class _Peer:
+    """A peer that is here."""
+
+    asked: OfferedAlone
+    """The latest offer."""
+    name: str
+    """By which this node listens to its room."""
+    version: int = 0
+    """Of the room that let it in: what an older one shows is past."""
+
+
 class Alone:
     """Brings offers and candidates to the room's home, and is the gate of those that come here."""
 
@@ -40,22 +52,19 @@ class Alone:
         leases: Leases,
         listening: Listening,
         errands: Errands,
-        seen: Callable[[str], int],
         forget: Callable[[str], None],
         spawn: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        """`seen` is the newest event number that this node has seen of a room; `forget` hears of rooms left behind."""
+        """`forget` hears of rooms left behind."""
         self._media = media
         self._node = node
         self._rooms = rooms
         self._leases = leases
         self._listening = listening
         self._errands = errands
-        self._seen = seen
         self._forget = forget
         self._spawn = spawn
-        self._here: dict[Key, tuple[OfferedAlone, str]] = {}
-        """The latest offer of each peer that is here, and the name by which this node listens to its room."""
+        self._here: dict[Key, _Peer] = {}
         self._rooms_here: Counter[str] = Counter()
         """How many there are of each room."""
         self._names = (f"alone {number}" for number in itertools.count(1))
@@ -91,15 +100,17 @@ class Alone:
 
     async def _offer(self, asked: OfferedAlone) -> Answered:
         key = (asked.room, asked.by.participant, asked.peer)
-        known = self._here.get(key)
-        name = known[1] if known is not None else next(self._names)
-        self._rooms_here[asked.room] += known is None
-        self._here[key] = asked, name
+        mine = self._here.get(key)
+        if known := mine is not None:
+            mine.asked = asked
+        else:
+            mine = self._here[key] = _Peer(asked, next(self._names))
+            self._rooms_here[asked.room] += 1
         try:
-            # Listening comes first: what changes once the gate was passed is heard.
-            if known is None:
-                await self._listening.begin(asked.room, name)
-            demand_alone(await self._room(asked), asked.by, asked.purpose)
+            if not known:
+                # Listening comes first: what changes once the gate was passed is heard.
+                await self._listening.begin(asked.room, mine.name)
+            mine.version = await self._let_in(asked)
             answer = await self._media.offer(
                 purpose=asked.purpose,
                 room=asked.room,
@@ -113,13 +124,21 @@ class Alone:
                 self.left(*key)
             raise
         # They may have gone, or been sent away, while the answer was made: then this peer must not outlive it.
-        if key not in self._here or not _keeps(await self._room(asked), asked):
+        if self._here.get(key) is not mine or not _keeps(await self._room(asked), asked):
             self._media.stop(*key)
             raise Refused("no such peer any more")
         return Answered(answer.sdp)
 
+    async def _let_in(self, asked: OfferedAlone) -> int:
+        """Return the version of the room that lets a peer in. Raise `SignalingError` or `StoreAway`."""
+        room = await self._room(asked)
+        demand_alone(room, asked.by, asked.purpose)
+        if not _is_there(room, asked):
+            raise Refused("another device of this participant is active")
+        return room.version
+
     async def _room(self, asked: OfferedAlone) -> Room:
-        room = await fresh(self._rooms, asked.room, self._seen, seq=asked.seq)
+        room = await self._rooms.present(asked.room)  # as it is: that somebody has connected is no event
         if room is None:
             raise NotFound("no such room")
         return room
@@ -133,7 +152,7 @@ class Alone:
         if not self._rooms_here[room]:
             del self._rooms_here[room]
             self._forget(room)
-        self._spawn(self._listening.end(room, found[1]))
+        self._spawn(self._listening.end(room, found.name))
 
     # --- News of rooms
 
@@ -149,10 +168,8 @@ class Alone:
         """Close the peers of those who may not have them any more, as the room shows."""
         if room.id not in self._rooms_here:
             return
-        for key, (asked, _) in tuple(self._here.items()):
-            if key[0] != room.id or room.seq < asked.seq:
-                continue
-            if not _keeps(room, asked):
+        for key, mine in tuple(self._here.items()):
+            if key[0] == room.id and room.version >= mine.version and not _keeps(room, mine.asked):
                 self._media.stop(*key)
 
     def gone(self, room: str) -> None:
@@ -163,5 +180,11 @@ class Alone:
 
 def _keeps(room: Room, asked: OfferedAlone) -> bool:
     """Tell whether a peer may stay: by the room's rules, and while the device that made it is connected."""
-    mine = [c for c in room.connections.values() if c.who.participant == asked.by.participant]
-    return any(c.device == asked.device for c in mine) and keeps_alone(room, asked.by, asked.purpose)
+    return _is_there(room, asked) and keeps_alone(room, asked.by, asked.purpose)
+
+
+def _is_there(room: Room, asked: OfferedAlone) -> bool:
+    theirs = [
+        connection for connection in room.connections.values() if connection.who.participant == asked.by.participant
+    ]
+    return any(connection.device == asked.device for connection in theirs)

@@ -268,6 +268,10 @@ class Carrier:
         if room is None or fence is None:
             return
         peer = self._peers.get((fact.visit, fact.participant), "")
+        if fact.kind == "media_silent" and peer:
+            # Their browser may not have noticed yet, or be deaf alone: it makes a new peer beside this one.
+            told = MediaReplace(peer=peer, reason="ice_failed")
+            self._passing.tell(room, (fact.participant,), told, visit=fact.visit)
         changed = MediaChanged(fact.visit, fact.participant, fact.kind, fact.at, self._node, peer, fence)
         self._facts.setdefault(room, deque()).append(changed)
         if room not in self._telling:

@@ -65,8 +65,6 @@ class OfferedAlone(Struct, frozen=True, tag=True):
     """A browser's offer of a peer with the server alone, for the home of its room's media. It names no visit."""
 
     room: str
-    seq: int
-    """As with `Offered`."""
     by: Who
     purpose: Literal["warm", "check"]
     peer: str

@@ -100,7 +100,6 @@ class Together:
             leases=self.leases,
             listening=self.listening,
             errands=self.errands,
-            seen=self.seen,
             forget=self.following.forget,
             spawn=self.carrier.spawn,
         )

@@ -9,6 +9,7 @@ from signaling.messages import (
     SDP_LIMIT,
     AnyRequest,
     MediaCandidates,
+    MediaOffer,
     MediaStats,
     Ping,
 )
@@ -71,7 +72,9 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 def cost(request: AnyRequest) -> float:
-    """Return what a message takes from the bucket: what comes in showers by itself costs little."""
+    """Return what a message takes from the bucket: what comes in showers by itself costs little, an offer much."""
+    if isinstance(request, MediaOffer):
+        return 4.0
     return 0.2 if isinstance(request, MediaCandidates | MediaStats | Ping) else 1.0
 
 

@@ -58,7 +58,7 @@ def routes(services: Services) -> list[BaseRoute]:
     async def metrics(request: Request) -> Response:
         if not _on_this_machine(request):
             await auth.demand(services, request, "metrics")
-        return Response(services.metrics(), media_type=None, headers={"Content-Type": METRICS_TYPE})
+        return Response(await services.metrics(), media_type=None, headers={"Content-Type": METRICS_TYPE})
 
     return [
         Route("/", _page(services, "index.html")),

@@ -52,7 +52,7 @@ class Services:
     static: Path
     ready: Callable[[], Awaitable[str | None]]
     """Why this node must get no new connections; None: it may."""
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], Awaitable[bytes]]
     """Prometheus text."""
     signed_out: Callable[[str], object] = lambda sign_in: None
     """Ends the connections of a sign-in that is over, by its digest, at every node."""

@@ -10,8 +10,10 @@ import { Peer } from "./peer.js";
 /** @typedef {{participant: string, source: "camera" | "screen", stream: MediaStream}} Remote  `participant` is "" on a line nobody owns yet */
 
 /** ms a transport may be `disconnected` before a new peer is made, and may take to connect once it is answered. */
-const PATIENCE = 4_000;
+const PATIENCE = 1_000;
 const CONNECT = 12_000;
+/** ms in which one hint that the network is another is enough: it comes in several ways, and more than once. */
+const SAME_MOVE = 3_000;
 /** ms between one new peer and the next. */
 const DELAYS = [0, 1_000, 2_000, 4_000, 8_000];
 /** Failures in a row after which the practice's other way is shown. */
@@ -47,6 +49,7 @@ export class Call extends Emitter {
   #outdated = false;
   /** The peer that was connected beforehand, until the server has answered that it is the visit's. @type {Peer | null} */
   #warm = null;
+  #movedAt = -Infinity;
   #generation = 0;
   /** @type {() => void} */
   #callOffPatience = () => {};
@@ -151,6 +154,14 @@ export class Call extends Emitter {
     if (!this.#next) this.#peer?.negotiate();
   }
 
+  /** The network may be another one: a new peer is made beside the present one, which may yet be as good as ever. */
+  moved() {
+    const now = this.#clock.now();
+    if (!this.#peer || now - this.#movedAt < SAME_MOVE) return;
+    this.#movedAt = now;
+    void this.#renew(true);
+  }
+
   /** The WebSocket is back. Media may have gone on all the while. */
   resume() {
     this.#peer?.resume();
@@ -163,7 +174,10 @@ export class Call extends Emitter {
     if (!peer) return;
     if (message.type === "media.answer") void peer.answer(message);
     else if (message.type === "media.candidates") void peer.candidates(message);
-    else if (message.type === "media.replace") void this.#replace(peer);
+    else if (message.type === "media.replace") {
+      // Of a peer that is still to connect, the page itself sees whether it does.
+      if (message.reason !== "ice_failed" || peer === this.#peer) void this.#replace(peer);
+    }
     else if (message.type === "media.renegotiate") {
       this.#receive = message.receive ?? null;
       peer.receive(message.receive ?? {});
@@ -177,10 +191,10 @@ export class Call extends Emitter {
     await this.#renew();
   }
 
-  /** Make a new peer, unless one is on its way or the present one does. */
-  async #renew() {
+  /** Make a new peer, unless one is on its way or the present one does. @param {boolean} [anyway]  even if it does */
+  async #renew(anyway = false) {
     const generation = this.#generation;
-    const needed = () => generation === this.#generation && !this.#next && (this.#outdated || !this.#connected);
+    const needed = () => generation === this.#generation && !this.#next && (anyway || this.#outdated || !this.#connected);
     if (!needed()) return;
     this.#iceServers = await this.#prepare();
     if (needed()) this.#fresh();

@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
+from tests.browser.weather import Weather
 from tests.stories.service import Service
 
 PHONE = {"width": 390, "height": 844}
@@ -180,11 +181,12 @@ class Clinician(Person):
 
 
 async def in_session(
-    browser: Browser, service: Service, *, script: str = "", clients: Browser | None = None
+    browser: Browser, service: Service, *, script: str = "", clients: Browser | None = None, way: Weather | None = None
 ) -> tuple[Client, Clinician]:
     """Bring a client at a phone and a provider at a desk into a session, seeing and hearing each other.
 
-    `script` is run in their pages before all else. The client may have a browser of their own, `clients`.
+    `script` is run in their pages before all else. The client may have a browser of their own, `clients`, and
+    their media a way of their own.
     """
     doctor = service.told["providers"][0]
     (_, name, link), *_ = [one for one in join_urls(service.told) if one[0] == doctor["id"]]
@@ -192,6 +194,8 @@ async def in_session(
     client = await Client.at(clients or browser, service.url, PHONE)
     for person in (clinician, client):
         await person.context.add_init_script(script)
+    if way is not None:
+        await way.over(client.page)
     await clinician.sign_in(**doctor["sign_in"])
     await client.arrive(link)
     await clinician.start(name)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from playwright.async_api import Browser
 
+from tests.browser.far import Far
 from tests.browser.people import DESKTOP, Client, Clinician, Person, ehr, eventually
 from tests.stories.service import Service
 
@@ -83,12 +84,15 @@ class Starting:
     browser: Browser
     service: Service
     url: str
+    far: Far | None = None
     clinicians: dict[bool, Clinician] = field(default_factory=dict)
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     async def person(self, kind: type[Any], *, warm: bool) -> Any:
         person = await kind.at(self.browser, self.url, DESKTOP)
         await person.context.add_init_script(WATCH if warm else WATCH + COLD)
+        if self.far is not None:
+            await self.far.lead(person.context)
         return person
 
     async def start(self, *, warm: bool) -> Started:

@@ -1,4 +1,4 @@
-"""A network that loses packets on demand: what one page gets from the server, and sends to it, comes by way of this."""
+"""A network that loses packets, or breaks: what a page gets from the server, and sends to it, comes by way of this."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ class Weather:
         self._chance = random.Random(7)
         self._ways: dict[tuple[str, int], int] = {}
         self._open: list[asyncio.DatagramTransport] = []
+        self._broken: set[int] = set()
+        """Ports of the server that nothing comes to or from any more."""
 
     async def over(self, page: Page) -> None:
         """Let this page's media come through here; before it is opened."""
@@ -62,8 +64,14 @@ class Weather:
         self._open.append(transport)
         return transport
 
-    def loses(self, data: bytes, part: float) -> bool:
-        """Say whether a datagram gets lost: media alone (RFC 7983)."""
+    def break_ways(self) -> None:
+        """Let nothing more through, either way, on the ways there are. Those that are made from now on are whole."""
+        self._broken |= {port for _, port in self._ways}
+
+    def loses(self, data: bytes, part: float, port: int) -> bool:
+        """Say whether a datagram from or to that port of the server gets lost: media (RFC 7983), or anything at all."""
+        if port in self._broken:
+            return True
         return 127 < data[0] < 192 and self._chance.random() < part
 
     def close(self) -> None:
@@ -83,7 +91,7 @@ class _Front(asyncio.DatagramProtocol):
         self._transport = transport
 
     def datagram_received(self, data: bytes, address: Any) -> None:
-        if self._weather.loses(data, self._weather.up):
+        if self._weather.loses(data, self._weather.up, self._server[1]):
             return
         if address not in self._backs:
             back = _Back(self._weather, self._transport, address)
@@ -100,5 +108,5 @@ class _Back(asyncio.DatagramProtocol):
         self._address = address
 
     def datagram_received(self, data: bytes, address: Any) -> None:
-        if not self._weather.loses(data, self._weather.down):
+        if not self._weather.loses(data, self._weather.down, address[1]):
             self._front.sendto(data, self._address)

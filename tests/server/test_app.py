@@ -14,8 +14,7 @@ import pytest
 from server import app
 from server.ports import StoreAway
 from server.redis_link.faults import StoreFault
-from server.running import STOPPED_BY, CannotStart, listen, running, stopped_by_signals
-from server.settings import load
+from server.running import STOPPED_BY, CannotStart, bind, hold, listen, running, stopped_by_signals
 
 
 @dataclass
@@ -47,12 +46,18 @@ async def test_a_node_says_why_it_must_get_nobody_new(
     assert await app._ready(Store(failure), Hub(draining)) == reason  # type: ignore[arg-type]
 
 
-async def test_several_processes_are_refused_until_they_are_possible() -> None:
-    with pytest.raises(CannotStart, match="CARELOBBY_WORKERS"):
-        await app.serve(load({"workers": 2}), print_json=False)
-
-
 # --- Sockets and signals
+
+
+def test_a_port_that_is_held_is_shared_by_those_who_know_of_it_and_refused_to_all_others() -> None:
+    with hold("127.0.0.1", 0) as held:
+        port = held.getsockname()[1]
+        with bind("127.0.0.1", port, shared=True) as one, bind("127.0.0.1", port, shared=True) as other:
+            one.listen()
+            other.listen()
+            for way in (listen, hold):
+                with pytest.raises(CannotStart, match=f"Port {port} is in use"):
+                    way("127.0.0.1", port)
 
 
 def test_a_free_port_is_taken_and_a_taken_one_refused() -> None:

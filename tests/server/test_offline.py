@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ KEYS = fresh_key()
 class Scene:
     """A house whose store can be away, and `EndsAnyway` before its door."""
 
-    def __init__(self, house: House, directory: Path, *, keys: str = KEYS) -> None:
+    def __init__(self, house: House, directory: Path, *, keys: str = KEYS, left: Sequence[Path] = ()) -> None:
         self.house = house
         self.path = directory / "ended"
         self.told: list[tuple[tuple[str, ...], Message]] = []
@@ -44,6 +44,7 @@ class Scene:
             perform=house.node._perform,
             tell=self._tell,
             media_told=self._media_told,
+            left=left,
         )
         self._load, self._commit = house.store.rooms.load, house.store.rooms.commit
 
@@ -189,6 +190,41 @@ async def test_a_restart_while_the_store_is_still_away_keeps_it(scene: Scene, mo
         await reborn.saved()
 
     assert len(await scene.segments()) == 1
+
+
+async def test_what_a_node_left_that_is_no_more_is_kept_and_saved_by_another(scene: Scene) -> None:
+    scene.away()
+    await scene.ask(HOST, END)
+    (scene.path.parent / "heir").mkdir()
+    heir = Scene(scene.house, scene.path.parent / "heir", left=[scene.path, scene.path.parent / "none" / "ended"])
+    heir.away()
+
+    async with heir.ends:
+        assert heir.ends.waiting == 1
+        assert heir.path.exists() and not scene.path.exists()
+        scene.back()
+        await heir.saved()
+
+    assert len(await scene.segments()) == 1
+
+
+async def test_what_cannot_be_written_anew_stays_where_another_left_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.away()
+    await scene.ask(HOST, END)
+    (scene.path.parent / "heir").mkdir()
+    heir = Scene(scene.house, scene.path.parent / "heir", left=[scene.path])
+    heir.away()
+
+    def full(path: Path, content: bytes | None) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(offline, "_replace", full)
+    async with heir.ends:
+        assert heir.ends.waiting == 1
+
+    assert scene.path.exists()
 
 
 async def test_a_file_that_cannot_be_read_is_put_aside(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:

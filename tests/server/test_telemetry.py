@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server import telemetry
 from server.ports import StoreAway
-from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging
+from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging, together
 
 
 @dataclass
@@ -46,6 +47,26 @@ def test_counts_are_read_at_each_scrape() -> None:
     assert first["carelobby_ws_done_total"] == 5
     assert first["carelobby_ws_closed_total{code=4001}"] == 3
     assert second["carelobby_ws_open"] == 1
+
+
+def test_the_figures_of_several_processes_are_told_apart_and_each_name_stands_in_one_place() -> None:
+    counts = Counts(open=1)
+    counts.closed[4001] += 3
+    source = {"ws": figures_of(lambda: counts, ("open",), {"closed": "code"})}
+    texts = [Telemetry(source, worker=worker).text().decode() for worker in ("1", "2")]
+    texts.append(Telemetry({"workers": lambda: {"wanted": 2.0}}, worker="parent").text().decode())
+
+    text = together(texts)
+
+    figures = read(text)
+    for worker in ("1", "2"):
+        assert figures[f"carelobby_ws_open{{worker={worker}}}"] == 1
+        assert figures[f"carelobby_ws_closed_total{{code=4001}}{{worker={worker}}}"] == 3
+    assert figures["carelobby_workers_wanted{worker=parent}"] == 2
+    assert len([name for name in figures if name.startswith("process_cpu_seconds_total")]) == 3
+    assert text.count(b"# TYPE carelobby_ws_open gauge") == text.count(b"# HELP process_cpu_seconds_total") == 1
+    names = [line.split("{")[0] for line in text.decode().splitlines() if not line.startswith("#")]
+    assert [name for name, _ in itertools.groupby(names)] == list(dict.fromkeys(names))
 
 
 def test_the_process_tells_its_cpu_and_memory() -> None:

@@ -114,7 +114,7 @@ class World:
             "operator_key": OPERATOR_KEY,
             "static": self.static,
             "ready": ready,
-            "metrics": lambda: b"# metrics\n",
+            "metrics": metrics,
         }
         return Services(**(given | changes))
 
@@ -286,6 +286,10 @@ class Ledger:
 
 async def ready() -> str | None:
     return None
+
+
+async def metrics() -> bytes:
+    return b"# metrics\n"
 
 
 def bearer(key: str) -> dict[str, str]:

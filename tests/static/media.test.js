@@ -193,14 +193,14 @@ test("a short interruption heals by itself; a long one gets a new peer", async (
 
   peer(0).become("disconnected");
   assert.equal(call.state, "reconnecting");
-  await clock.pass(3_000);
+  await clock.pass(900);
   peer(0).become("connected");
   await clock.pass(10_000);
   assert.equal(call.state, "connected");
   assert.equal(made.length, 1);
 
   peer(0).become("disconnected");
-  await clock.pass(4_100);
+  await clock.pass(1_100);
   assert.equal(made.length, 2);
 });
 

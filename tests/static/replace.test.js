@@ -134,3 +134,67 @@ test("a connected peer that can agree on nothing more is replaced, and media go 
 
   assert.deepEqual(call.peers, [peer(1)]);
 });
+
+test("in another network a new peer is made at once, though the old one looks well", async () => {
+  const { answer, call, made, peer } = await inSession();
+
+  call.moved();
+  call.moved();
+  await settled();
+  assert.equal(made.length, 2);
+  assert.equal(call.state, "connected", "nobody has noticed anything");
+  await answer();
+  peer(1).become("connected");
+
+  assert.deepEqual(call.peers, [peer(1)]);
+});
+
+test("if it was the same network after all, and the new peer does not connect, the old one stays", async () => {
+  const { answer, call, clock, made, peer } = await inSession();
+  call.moved();
+  await settled();
+  await answer();
+
+  peer(1).become("failed");
+  await clock.pass(20_000);
+
+  assert.equal(made.length, 2);
+  assert.deepEqual(call.peers, [peer(0)]);
+  assert.equal(call.state, "connected");
+});
+
+test("a hint that comes again and again makes no more peers than one in a while", async () => {
+  const { call, clock, made } = await inSession();
+
+  for (let second = 0; second < 9; second += 1) {
+    call.moved();
+    await clock.pass(300);
+  }
+
+  assert.equal(made.length, 2);
+});
+
+test("the server hears nothing of the present peer: it is replaced; of one that is on its way, it is let be", async () => {
+  const { call, made, peer } = await inSession();
+  const fail = async (/** @type {string} */ id) => {
+    call.handle({ type: "media.replace", peer: id, reason: "ice_failed" });
+    await settled();
+  };
+
+  await fail("peer-1");
+  assert.equal(made.length, 2);
+  await fail("peer-2");
+  await fail("peer-1");
+
+  assert.equal(made.length, 2);
+  assert.deepEqual(call.peers, [peer(0), peer(1)]);
+});
+
+test("without a session there is nothing to replace", async () => {
+  const { call, made } = setUp();
+
+  call.moved();
+  await settled();
+
+  assert.equal(made.length, 0);
+});

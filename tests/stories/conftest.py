@@ -13,14 +13,16 @@ import pytest_asyncio
 from loadtests.ehr import Booked, Ehr
 from loadtests.participants import Participant
 from tests.stories.service import Service
-from tests.stories.worlds import Balancer, World, one_node, two_nodes
+from tests.stories.worlds import Balancer, World, one_node, two_nodes, two_workers
 
-WORLDS = {"one_node": one_node, "two_nodes": two_nodes}
+WORLDS = {"one_node": one_node, "two_nodes": two_nodes, "two_workers": two_workers}
+at_workers_too = pytest.mark.parametrize("world", list(WORLDS), indirect=True)
+"""For stories that are worth a third world."""
 at_two_nodes = pytest.mark.parametrize("world", ["two_nodes"], indirect=True)
 """For stories that need another node to go to."""
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session", params=list(WORLDS))
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=["one_node", "two_nodes"])
 async def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     async with WORLDS[request.param](tmp_path_factory.mktemp(request.param)) as made:
         yield made

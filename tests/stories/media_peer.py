@@ -41,28 +41,41 @@ class MediaPeer:
         self.audio_only = audio_only
         self.name = f"peer-{secrets.token_hex(4)}"
         self.frames: Counter[str] = Counter()
+        self.round = 0
         self.answer: Heard = {}
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._tasks: set[asyncio.Task[None]] = set()
         self.connection.on("track", self._count)
 
-    async def connect(self) -> None:
+    async def connect(self, purpose: str = "visit") -> None:
         """Send the offer and take the answer."""
         self.connection.addTrack(AudioStreamTrack())
         if not self.audio_only:
             self.connection.addTrack(Picture())
+        await self.negotiate(purpose)
+
+    async def negotiate(self, purpose: str = "visit") -> None:
+        """Offer what there is, in the next round, and take the answer."""
+        self.round += 1
         await self.connection.setLocalDescription(await self.connection.createOffer())
         sdp = self.connection.localDescription.sdp
-        await self._offer(sdp)
+        await self._offer(sdp, purpose)
         self.answer = await self.participant.hear("media.answer", lambda m: m["peer"] == self.name)
         await self.connection.setRemoteDescription(RTCSessionDescription(self.answer["sdp"], "answer"))
 
-    async def _offer(self, sdp: str) -> None:
+    async def _offer(self, sdp: str, purpose: str) -> None:
         """Offer, again and again while the service says that it cannot now: after an outage a visit has no node yet."""
         give_up = time.monotonic() + PATIENCE
         while True:
             try:
-                await self.participant.ask("media.offer", peer=self.name, round=1, sdp=sdp, audio_only=self.audio_only)
+                await self.participant.ask(
+                    "media.offer",
+                    peer=self.name,
+                    round=self.round,
+                    sdp=sdp,
+                    audio_only=self.audio_only,
+                    purpose=purpose,
+                )
             except Told as refusal:
                 if not refusal.error["temporary"] or time.monotonic() > give_up:
                     raise
@@ -85,6 +98,10 @@ class MediaPeer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of everything."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -6,7 +6,9 @@ import pytest
 
 from loadtests.ehr import Booked
 from loadtests.participants import Participant, Told
-from tests.stories.conftest import Day
+from tests.stories.conftest import Day, at_workers_too
+
+pytestmark = at_workers_too
 
 
 async def in_session(day: Day) -> tuple[Booked, Participant, Participant]:

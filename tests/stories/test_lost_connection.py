@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from loadtests.participants import Closed, Participant, Told
-from tests.stories.conftest import Day
+from tests.stories.conftest import Day, at_workers_too
 from tests.stories.media_peer import MediaPeer, until
 from tests.stories.test_end_and_rejoin import in_session
+
+pytestmark = at_workers_too
 
 KEPT = 256
 """Events of a room that are told again to those who missed them."""

@@ -8,7 +8,9 @@ import json
 import pytest
 
 from loadtests.participants import Told
-from tests.stories.conftest import Day
+from tests.stories.conftest import Day, at_workers_too
+
+pytestmark = at_workers_too
 
 
 async def test_start_lets_the_client_in_and_tells_both(day: Day) -> None:

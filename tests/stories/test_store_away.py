@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from loadtests.participants import Participant, Told
-from tests.stories.conftest import Day, day_at
+from tests.stories.conftest import Day, at_two_nodes, day_at
 from tests.stories.media_peer import MediaPeer, until
 from tests.stories.service import Service
 from tests.stories.test_end_and_rejoin import in_session
@@ -22,6 +22,8 @@ from tests.stories.test_hand_off import record_of
 from tests.stories.test_running import children
 from tests.stories.worlds import World
 
+LONG = 21
+"""Seconds for which Redis is away: longer than any lease, heartbeat or silence that is waited for."""
 MOMENT = 0.2
 """Seconds in which the other node reads a room whose visit began."""
 
@@ -179,6 +181,37 @@ async def test_while_redis_is_frozen_nobody_is_let_in_and_the_visit_goes_on(own_
     while await ready(own) != 200:
         assert time.monotonic() - begun < 5
         await asyncio.sleep(0.1)
+
+
+@at_two_nodes
+@pytest.mark.timeout(180)
+async def test_media_run_both_ways_for_as_long_as_redis_is_away_and_by_the_same_peers_after_it(day: Day) -> None:
+    booked, provider, client = await in_session(day)
+    async with MediaPeer(provider) as one, MediaPeer(client) as another:
+        await one.connect()
+        await another.connect()
+        await until(lambda: one.frames["audio"] > 10 and another.frames["audio"] > 10)
+        heard = one.frames["audio"], another.frames["audio"]
+        with frozen(day.world):
+            for _ in range(LONG):
+                await asyncio.sleep(1)
+                now_heard = one.frames["audio"], another.frames["audio"]
+                each_second = [after - before for before, after in zip(heard, now_heard, strict=True)]
+                assert min(each_second) > 0, "no second without sound, either way"
+                heard = now_heard
+        assert min(heard) > 0.8 * 50 * LONG, "fifty packets a second, by the clock of these machines"
+
+        # It is back. Nobody takes anything over: everybody had been silent.
+        for _ in range(8):
+            await asyncio.sleep(1)
+            now_heard = one.frames["audio"], another.frames["audio"]
+            assert all(after > before for before, after in zip(heard, now_heard, strict=True))
+            heard = now_heard
+        assert not provider.heard("media.replace")
+        assert not client.heard("media.replace")
+        await client.ask("end", visit=booked.visit)
+        for person in (provider, client):
+            await person.hear("visit.ended")
 
 
 async def test_redis_is_killed_and_all_go_on_when_it_is_back(day: Day) -> None:

@@ -1,4 +1,4 @@
-"""Where a story takes place: at one node with a server of its own, or at two nodes over one Redis that they share.
+"""Where a story takes place: at one node with its own server, at two workers, or at two nodes that share one Redis.
 
 With two nodes nobody who takes part knows how many there are: whoever connects next is sent to the next node, and the
 EHR's calls go to one and the other in turn, as behind a balancer.
@@ -50,6 +50,14 @@ class World:
 async def one_node(folder: Path) -> AsyncIterator[World]:
     """A node as people first meet it: with the embedded server."""
     service = Service(folder / "var")
+    async with alive(service):
+        yield World((service,), service.url)
+
+
+@asynccontextmanager
+async def two_workers(folder: Path) -> AsyncIterator[World]:
+    """Two processes behind one port, with one embedded server."""
+    service = Service(folder / "var", ("--workers", "2"))
     async with alive(service):
         yield World((service,), service.url)
 

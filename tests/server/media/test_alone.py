@@ -101,6 +101,7 @@ async def test_nobodys_minutes_begin_before_they_are_in(stage: Stage) -> None:
     [up] = stage.facts
     assert (up.kind, up.visit, up.participant) == ("media_up", "visit", "alice")
     assert up.at >= begun
+    assert stage.node.counts().packets_held == 1
 
 
 @pytest.mark.parametrize("elsewhere", ["another peer", "another room", "another participant"])

@@ -55,6 +55,7 @@ BROKEN = {
     "the connection of a transport": renamed(RTCIceTransport, "_connection"),
     "the sockets": renamed(aioice.ice.Connection, "_protocols"),
     "the pair in use": renamed(aioice.ice.Connection, "_nominated"),
+    "the other side's password": renamed(aioice.ice.Connection, "remote_password"),
     "the pairs": renamed(aioice.ice.Connection, "_check_list"),
     "the stream's number": renamed(RTCRtpSender, "_ssrc"),
     "the repairs' number": renamed(RTCRtpSender, "_rtx_ssrc"),

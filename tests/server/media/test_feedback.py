@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from server.media import feedback, rtcp
 from server.media.congestion import Congestion
+from server.media.limits import KEYFRAMES, REPEATS
 from server.media.relay import Sink, Source
 from server.media.rtcp import Block, Part, SenderInfo
 from tests.server.media.packets import CHROMIUM_AUDIO, CHROMIUM_VIDEO, FIREFOX_VIDEO, End, join, rtp
@@ -186,3 +187,33 @@ def test_nobody_speaks_for_a_line_that_is_held_back() -> None:
     call.alice_says(rtcp.write_sr(SenderInfo(5, 1 << 50, 1000, 30, 9000)))
 
     assert (call.alice.sent, call.bob.sent) == ([], [])
+
+
+def test_a_receiver_that_wants_keyframes_at_all_times_gets_one_a_second() -> None:
+    call = Call()
+
+    for moment in range(1, 1001):  # for ten seconds, a hundred times a second
+        call.bob_says(rtcp.write_pli(9, 700), 10.0 + moment / 100)
+
+    asked = len(parts(call.alice, rtcp.PAYLOAD_FEEDBACK))
+    assert KEYFRAMES.at_once <= asked <= KEYFRAMES.at_once + 10 * KEYFRAMES.each_second
+
+
+def test_a_receiver_that_wants_everything_again_gets_a_part_of_it() -> None:
+    call = Call()
+    everything = [number & 0xFFFF for number in range(3000, 8000)]
+
+    for moment in range(1, 101):  # for ten seconds, ten times a second
+        call.bob_says(rtcp.write_nack(9, 700, everything), 10.0 + moment / 10)
+
+    asked = sum(len(rtcp.lost(part)) for part in parts(call.alice, rtcp.TRANSPORT_FEEDBACK))
+    assert REPEATS.at_once <= asked <= REPEATS.at_once + 10 * REPEATS.each_second
+
+
+def test_a_receiver_that_lost_a_second_of_everything_may_have_it_again() -> None:
+    call = Call()
+    lost = [number & 0xFFFF for number in range(3000, 3600)]
+
+    call.bob_says(rtcp.write_nack(9, 700, lost))
+
+    assert sum(len(rtcp.lost(part)) for part in parts(call.alice, rtcp.TRANSPORT_FEEDBACK)) == len(lost)

@@ -10,27 +10,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from OpenSSL import SSL
 
-from server.media import ice
-from server.media.check import Probe, until
+from server.media import ice, seam
+from server.media.check import ALERT, PATIENCE, Probe, client_hello, until
 from server.media.guard import MAGIC, Guard
 from tests.server.media.conftest import Stage
 
 FRIEND, STRANGER = ("192.0.2.7", 7), ("192.0.2.66", 66)
 
 
-def client_hello() -> bytes:
-    """Return the first flight of a DTLS handshake."""
-    connection = SSL.Connection(SSL.Context(SSL.DTLS_METHOD))
-    connection.set_connect_state()
-    with pytest.raises(SSL.WantReadError):
-        connection.do_handshake()
-    return bytes(connection.bio_read(1500))
-
-
 STUN = b"\x00\x01\x00\x00" + MAGIC + bytes(12)
-ALERT = bytes([21, 254, 253]) + bytes(8) + b"\x00\x02\x02\x28"
 CASES: dict[str, Callable[[], bytes]] = {
     "empty": bytes,
     "one byte": lambda: b"\x80",
@@ -67,12 +56,21 @@ class Door:
 def test_dtls_comes_in_only_from_where_ice_is_talking_to() -> None:
     door = Door()
 
-    door.knock(client_hello(), STRANGER)
+    door.knock(b"\x16hello", STRANGER)
     assert (door.handed_on, door.guard.dropped) == ([], 1)
 
     door.knock(b"\x16hello", FRIEND)
     door.knock(b"\x16hello", (*FRIEND, 0, 0))  # as IPv6 gives addresses
     assert (door.handed_on, door.guard.dropped) == ([b"\x16hello"] * 2, 1)
+
+
+def test_what_would_end_a_handshake_comes_in_from_nobody_and_what_is_encrypted_does() -> None:
+    door, encrypted = Door(), ALERT[:4] + b"\x01" + ALERT[5:]
+
+    for data in (client_hello(), ALERT, encrypted):
+        door.knock(data, FRIEND)
+
+    assert (door.handed_on, door.guard.dropped) == ([encrypted], 2)
 
 
 def test_stun_comes_in_from_everywhere_and_media_goes_to_the_relay() -> None:
@@ -150,6 +148,39 @@ async def test_a_call_survives_it_before_during_and_after_the_handshake(
     await hear(bob, alice, b"me too", 1)
     if data != STUN:
         assert stage.node.counts().datagrams_dropped > 0
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+async def test_a_call_survives_it_with_the_forged_address_of_its_friend(
+    stage: Stage, case: Callable[[], bytes]
+) -> None:
+    bob = await stage.enter("bob", "audio")
+    alice = stage.probe("audio")
+    answer = await stage.node.offer(
+        visit="visit", participant="alice", peer="p", round=1, sdp=await alice.offer(), audio_only=True
+    )
+    ice_of_alice = seam._ice(stage.node._visits["visit"].people["alice"].peers["p"].peer._dtls)  # type: ignore[arg-type]
+    data, attacks = case(), 0
+
+    def attack() -> None:
+        nonlocal attacks
+        for pair in tuple(ice_of_alice._check_list):
+            attacks += 1
+            pair.protocol.datagram_received(data, pair.remote_addr)
+
+    accepting = asyncio.create_task(alice.accept(answer.sdp))
+    async with asyncio.timeout(PATIENCE):
+        while not (alice.connected and bob.connected and stage.node.counts().connected == 2):
+            attack()
+            await asyncio.sleep(0.002)
+    assert attacks
+    await accepting
+    await hear(alice, bob, b"connected", 1)
+    attack()
+    await asyncio.sleep(0.02)
+
+    await hear(alice, bob, b"still here", 2)
+    await hear(bob, alice, b"me too", 1)
 
 
 async def test_a_replayed_packet_is_not_forwarded_twice(stage: Stage) -> None:

@@ -208,14 +208,28 @@ async def test_a_start_while_the_answer_is_made_leaves_the_peer_to_the_visit(cit
 async def test_the_home_looks_itself_who_may(city: City) -> None:
     there, other = at_home(city)
 
-    for by in (BOB, HOST):
-        forged = OfferedAlone(ROOM, 0, by, "warm", "px", 1, "v=0", device="nowhere")
+    await city.one.node.door.fact(ROOM, comes(BOB))
+
+    for by, device in ((BOB, "phone"), (HOST, "nowhere")):
+        forged = OfferedAlone(ROOM, by, "warm", "px", 1, "v=0", device=device)
         with pytest.raises(Refused):
             await other.many.errands.ask(there.name, forged)
 
-    assert peers(there) == set()
+    assert [did for did in there.media.did if did[0] in {"warm", "stop alone"}] == []
     await settled()
     assert there.many.alone.rooms() == set()
+
+
+async def test_what_was_before_they_were_connected_says_nothing(city: City) -> None:
+    there, _ = at_home(city)
+    await city.one.node.door.fact(ROOM, goes(ANN))
+    past = await city.house.saved()
+    await city.one.node.door.fact(ROOM, comes(ANN))
+    await city.one.handle(ANN, WARM)
+
+    there.many.alone.saw(past)
+
+    assert peers(there) == {("par_ann", "p1")}
 
 
 async def test_a_refusal_at_the_home_keeps_its_code_and_leaves_nothing(city: City) -> None:

@@ -150,6 +150,13 @@ async def test_a_wish_for_another_offer_reaches_its_browser_at_whatever_node(cit
     assert (told.peer, told.receive, told.reason) == ("p2", {"audio": 2, "video": 1}, "screen")
 
 
+async def test_who_is_not_heard_of_is_told_to_make_another_peer_at_whatever_node(city: City) -> None:
+    city.one.many.carrier.media_fact(MediaFact("vis_ann", "dr_host", "media_silent", city.house.now))
+    await settled()
+
+    assert city.two.messages(MediaReplace) == [MediaReplace(peer="p2", reason="ice_failed")]
+
+
 # --- The room is followed
 
 

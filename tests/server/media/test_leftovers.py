@@ -1,0 +1,91 @@
+"""A peer that is gone is gone: nothing is left that holds itself and waits for the garbage collector."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from server.media.check import until
+from tests.server.media.conftest import Stage
+
+
+@pytest.fixture
+def _no_collector() -> AsyncIterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def watched(stage: Stage) -> list[weakref.ref[Any]]:
+    """References to what is heavy in the one peer of the one participant."""
+    (attached,) = [a for person in stage.node._visits["visit"].people.values() for a in person.peers.values()]
+    peer = attached.peer
+    receivers = [t.receiver for t in peer._connection.getTransceivers()]
+    dtls = receivers[0].transport
+    ice = dtls.transport._connection
+    return [weakref.ref(it) for it in (peer, peer._connection, *receivers, dtls, dtls.transport, ice, *ice._protocols)]
+
+
+async def gone(stage: Stage, references: list[weakref.ref[Any]]) -> None:
+    """Wait until the peer is closed, and nothing of it is there."""
+    await until(lambda: not stage.node._closings and stage.node.counts().peers == 0)
+    await until(lambda: not any(reference() for reference in references))
+
+
+@pytest.mark.usefixtures("_no_collector")
+async def test_of_a_peer_that_was_connected(stage: Stage) -> None:
+    probe = await stage.enter("ana")
+    await until(lambda: probe.connected and stage.node.counts().connected == 1)
+    references = watched(stage)
+
+    stage.node.stop("visit")
+
+    await gone(stage, references)
+
+
+@pytest.mark.usefixtures("_no_collector")
+async def test_of_a_peer_that_never_connected(stage: Stage) -> None:
+    await stage.negotiate("ana", stage.probe())
+    references = watched(stage)
+
+    stage.node.stop("visit")
+
+    await gone(stage, references)
+
+
+@pytest.mark.usefixtures("_no_collector")
+async def test_of_a_peer_that_its_browser_closed(stage: Stage) -> None:
+    probe = await stage.enter("ana")
+    await until(lambda: probe.connected and stage.node.counts().connected == 1)
+    references = watched(stage)
+
+    await probe.close()
+
+    await gone(stage, references)
+
+
+@pytest.mark.usefixtures("_no_collector")
+async def test_of_handshakes_nothing_is_left_at_all(stage: Stage) -> None:
+    for number in range(2):
+        probe = await stage.enter("ana", peer=f"peer {number}")
+        await until(lambda probe=probe: probe.connected)  # type: ignore[misc]
+        stage.node.stop("visit")
+        await probe.close()
+        await until(lambda: not stage.node._closings)
+        if number == 0:
+            gc.collect()  # what the first one made once and for all
+
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        gc.collect()
+        found = [type(it).__name__ for it in gc.garbage]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+
+    assert not {"_VerifyHelper", "CandidatePair", "Connection", "StunProtocol", "Peer"} & set(found)

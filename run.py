@@ -219,6 +219,11 @@ TASKS = {
         (("python", "-m", "loadtests.soak"),),
     ),
     "bench": Task("measure, and compare with the budgets", (measuring,), (("python", "-m", "loadtests.bench"),)),
+    "freezes": Task(
+        "count frozen pictures of pairs of browsers on networks that lose packets: --seconds 30 --loss 0 2 5",
+        (testing, chromium, firefox),
+        (("python", "-m", "tests.browser.freezes"),),
+    ),
     "pictures": Task(
         "take the README's pictures anew", (testing, chromium), (("python", "-m", "tests.browser.pictures"),)
     ),

@@ -31,7 +31,7 @@ class Own(NamedTuple):
 
 @asynccontextmanager
 async def own_service(*options: str) -> AsyncIterator[Own]:
-    """Run one with options of `run.py serve`. Raise `RuntimeError` if it does not start."""
+    """Run one with options of `run.py serve`. Raise `LookupError` if it does not start, and show what it logged."""
     with tempfile.TemporaryDirectory(prefix="soak") as directory:
         log = Path(directory, "log")
         words = ("-m", "server", "serve", "--demo", "--print-json", "--port", "0", "--data-dir", f"{directory}/var")
@@ -44,11 +44,16 @@ async def own_service(*options: str) -> AsyncIterator[Own]:
         try:
             assert process.stdout is not None
             line = await asyncio.wait_for(process.stdout.readline(), START_WITHIN)
-            if not line:
-                raise RuntimeError(f"the service did not start: {Own('', '', log).text()[-500:]}")
-            said: dict[str, Any] = json.loads(line)
+            said: dict[str, Any] = json.loads(line or b"{}")
             yield Own(said["url"], said["operator_key"], log)
+        except BaseException:
+            print(f"the service's last words:\n{Own('', '', log).text()[-2000:]}", file=sys.stderr)
+            raise
         finally:
             if process.returncode is None:
                 process.terminate()
-            await asyncio.wait_for(process.wait(), END_WITHIN)
+            try:
+                await asyncio.wait_for(process.wait(), END_WITHIN)
+            except TimeoutError:
+                process.kill()
+                await process.wait()

@@ -16,6 +16,7 @@ from server.nodes.fresh import fresh
 from server.nodes.passing import Passing, Tell, everybody_in
 from server.ports import Clock, Rooms
 from server.quality import Reports
+from signaling.direct import other_of
 from signaling.effects import ClosePeers, Effect, MediaModeChanged, NetworkChanged
 from signaling.errors import NotFound, Refused
 from signaling.events import Asked
@@ -25,19 +26,24 @@ from signaling.messages import (
     Chat,
     ChatLine,
     MediaAnswer,
+    MediaAnswered,
     MediaCandidates,
     MediaMode,
     MediaModeTold,
     MediaOffer,
+    MediaOffered,
     MediaPrepare,
+    MediaRelay,
     MediaStats,
+    MediaTrickled,
     Ok,
     Request,
     TellWaiting,
     WaitingText,
 )
 from signaling.modality import admitted
-from signaling.negotiation import demand_alone, prepare, visit_for_candidates, visit_for_offer
+from signaling.negotiation import demand_alone, demand_size, prepare, visit_for_candidates, visit_for_offer
+from signaling.path import path_of
 from signaling.permissions import demand_role
 from signaling.presence import demand_active
 from signaling.room import handle
@@ -131,6 +137,8 @@ class Performer:
             case MediaPrepare():
                 prepare(room, by, request.purpose)
                 return Ok(ice_servers=self._ice_servers())
+            case MediaOffer(direct=True) | MediaAnswered() | MediaCandidates(direct=True):
+                self._pass_on(room, by, request)
             case MediaOffer(purpose="visit"):
                 await self._offer(room, caller, request)
             case MediaOffer():
@@ -150,6 +158,9 @@ class Performer:
     async def _offer(self, room: Room, caller: Caller, offer: MediaOffer) -> None:
         by, connection = caller.by, caller.connection
         visit = visit_for_offer(room, by)
+        if path_of(visit) == "direct":
+            # A program that knows of no other way, or that cannot go it, has the server between them both.
+            await self._rooms.ask(room.id, by, connection, MediaRelay())
         flag = self._flag(room, by, connection, visit, audio_only=offer.audio_only)
         answer = await self._media.bring(
             Offered(
@@ -176,6 +187,21 @@ class Performer:
         tracks = tuple(to_builtins(line) for line in answer.tracks)
         told = MediaAnswer(peer=offer.peer, round=offer.round, sdp=answer.sdp, tracks=tracks)
         self._here(room.id, (by.participant,), told, connection)
+
+    def _pass_on(self, room: Room, by: Who, said: MediaOffer | MediaAnswered | MediaCandidates) -> None:
+        """Bring one browser's words to the other, where they need no server between them; nothing of it is kept."""
+        visit, other = other_of(room, by)
+        told: MediaOffered | MediaAnswer | MediaTrickled
+        match said:
+            case MediaOffer(peer=peer, round=round, sdp=sdp):
+                demand_size(sdp)
+                told = MediaOffered(participant=by.participant, peer=peer, round=round, sdp=sdp)
+            case MediaAnswered(peer=peer, round=round, sdp=sdp):
+                demand_size(sdp)
+                told = MediaAnswer(peer=peer, round=round, sdp=sdp, tracks=())
+            case MediaCandidates(peer=peer, round=round, candidates=candidates, done=done):
+                told = MediaTrickled(peer=peer, round=round, candidates=candidates, done=done)
+        self._passing.tell(room.id, (other,), told, visit=visit.id, seq=room.seq)
 
     async def _offer_alone(self, room: Room, caller: Caller, offer: MediaOffer) -> None:
         by = caller.by

@@ -20,7 +20,6 @@ from signaling.messages import (
 from signaling.outcomes import facts_of, outcome_of, overall
 from signaling.permissions import demand
 from signaling.policy import DAY
-from signaling.record import record_of
 from signaling.seats import forget_waiting
 from signaling.state import CLOSED, Seat, Visit, Who
 from signaling.visit import advance
@@ -47,11 +46,10 @@ def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = No
     Billing hears of it only now: a visit that resumes after a mistaken click is still one visit, with two segments.
     """
     rev = visit.rev
-    draft.put_visit(visit)
     # Judged before the queue is emptied: who waits to this very moment did not leave.
     outcomes = {id: _outcome(visit, seat, cancelled, draft.now) for id, seat in visit.seats.items()}
     visit = replace(forget_waiting(draft, visit, "closed"), rev=rev)
-    draft.hand_off(record_of(visit, outcomes, draft.now))
+    draft.hand_off(visit, outcomes)
     whole = overall(list(outcomes.values()))
     draft.tell(provider_ids(visit), VisitClosed(visit=visit.id, rev=visit.rev, outcome=whole))
     for id, outcome in outcomes.items():
@@ -61,9 +59,9 @@ def close(draft: Draft, visit: Visit, *, by: str, cancelled: Outcome | None = No
     draft.audit("close", by, visit.id, whole)
     if visit.appointment is not None:
         draft.close_appointment(visit.appointment, whole)
-    draft.drop_visit(visit.id)
     late = {id: at for id, at in draft.room.closed.items() if at > draft.now - DAY}
-    draft.change(closed={**late, visit.id: draft.now})
+    late[visit.id] = draft.now
+    draft.drop_visit(visit.id, late)
     return visit
 
 

@@ -63,15 +63,18 @@ def visit_deadline(visit: Visit) -> int:
     """Return when a visit stops waiting for what it waits for, in ms, or `NEVER`."""
     phase, policy = visit.phase, visit.policy
     if phase is SCHEDULED:
-        awaited = awaited_since(visit)
-        waiting = [seat.waited[-1].start for seat in visit.seats.values() if seat.stand is WAITING]
-        if waiting:
-            return max(awaited, *waiting) + policy.waiting_limit
-        left = [span.end for seat in visit.seats.values() for span in seat.waited if span.end is not None]
-        return max([awaited, *left]) + policy.no_show_after
+        awaited, left, waits = awaited_since(visit), 0, False
+        for seat in visit.seats.values():
+            if seat.stand is WAITING:
+                awaited, waits = max(awaited, seat.waited[-1].start), True
+            elif seat.waited:
+                left = max(left, seat.waited[-1].end or 0)
+        return awaited + policy.waiting_limit if waits else max(awaited, left) + policy.no_show_after
     if phase is IN_PROGRESS:
-        abandoned = visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
-        waiting = [kept_waiting_until(visit, seat) for seat in visit.seats.values() if seat.stand is WAITING]
-        return min([abandoned, *waiting])
+        due = visit.alone_since + policy.abandoned_after if visit.alone_since is not None else NEVER
+        for seat in visit.seats.values():
+            if seat.stand is WAITING:
+                due = min(due, kept_waiting_until(visit, seat))
+        return due
     # A closed visit waits for nothing: it has no window either.
     return visit.rejoin_until if visit.rejoin_until is not None and phase is not CLOSED else NEVER

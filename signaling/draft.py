@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
 
 from msgspec.structs import force_setattr, replace
 
@@ -14,6 +14,7 @@ from signaling.effects import (
     Effect,
     Entry,
     HandOff,
+    Later,
     MediaModeChanged,
     NetworkChanged,
     Notice,
@@ -23,10 +24,13 @@ from signaling.effects import (
     Told,
 )
 from signaling.index import derived, index_of, keep
-from signaling.messages import Ok, StateEvent
-from signaling.record import Record
+from signaling.messages import Ok, Outcome, StateEvent, WaitingChanged
+from signaling.record import Record, record_of
 from signaling.state import Connection, Room, Visit
 from signaling.state import Entry as QueueEntry
+
+_LATER: Final = Record("", "", 0, {})
+"""In the place of one that is made later."""
 
 
 class Draft:
@@ -40,8 +44,10 @@ class Draft:
         "entries",
         "fresh",
         "index",
+        "later",
         "now",
         "room",
+        "said",
         "seq",
         "stirred",
         "touched",
@@ -59,7 +65,10 @@ class Draft:
         self.changed = False
         self.stirred = False
         """Whether what those who wait are shown of their provider may have changed, if only for a moment."""
+        self.said: list[tuple[Collection[str], WaitingChanged]] = []
+        """What of that was told in this step, and to whom."""
         self.entries: list[Entry] = []
+        self.later: list[Later] = []
         self.effects: list[Effect] = []
         self.touched: dict[str, None] = {}
         """Visits that were put or dropped, in order."""
@@ -98,16 +107,19 @@ class Draft:
         index = self.index
         if old is None:
             index.opened(visit)
-        elif old.policy is not visit.policy:
-            self._judge_anew()
-        if old is None or old.phase is not visit.phase:
-            index.moved(visit.id, visit.phase)
-            self.stirred = True
+        else:
+            if old.policy is not visit.policy:
+                self._judge_anew()
+            if old.phase is visit.phase:
+                return visit
+        index.moved(visit.id, visit.phase)
+        self.stirred = True
         return visit
 
-    def drop_visit(self, id: str) -> None:
-        """Take a visit out of the room."""
+    def drop_visit(self, id: str, closed: dict[str, int]) -> None:
+        """Take a visit out of the room, which remembers those that are `closed` from now on."""
         gone = self._own_visits(id).pop(id)
+        force_setattr(self.room, "closed", closed)
         self.index.closed(gone)
         self.stirred = True
 
@@ -149,8 +161,11 @@ class Draft:
 
     def hear_of_outage(self, until: int) -> None:
         """Note the outage that has been dealt with; by itself that is no change worth saving."""
-        self.room = replace(self.room, outages_until=until)
-        keep(self.room, self.index)
+        if self.changed:
+            force_setattr(self.room, "outages_until", until)
+        else:
+            self.room = replace(self.room, outages_until=until)
+            keep(self.room, self.index)
 
     def put_connection(self, id: str, connection: Connection) -> None:
         """Note a live connection."""
@@ -185,21 +200,29 @@ class Draft:
 
     def tell(
         self,
-        to: Iterable[str],
+        to: Collection[str],
         message: StateEvent,
         *,
         own: Own | None = None,
+        later: tuple[Any, ...] | None = None,
         connection: str | None = None,
         close: int | None = None,
     ) -> None:
-        """Number `message` and address it: to each of `to` once. Nothing is told to nobody."""
-        audience = tuple(to)
-        if not audience:
-            return
-        self.seq += 1
-        room = self.before
-        stamped = replace(message, epoch=room.epoch, seq=self.seq, at=self.now, version=room.version + 1)
-        self.entries.append(Told(audience, stamped, connection, close, own))
+        """Number `message` and address it: to each of `to` once. Nothing is told to nobody.
+
+        `later` is (a field of it, the pure function that makes it, its arguments): like `to`, values that do not
+        change any more.
+        """
+        if to:
+            self.seq += 1
+            room = self.before
+            stamped = replace(message, epoch=room.epoch, seq=self.seq, at=self.now, version=room.version + 1)
+            told = Told(to, stamped, connection, close, own)  # type: ignore[arg-type]  # a tuple once it is read
+            self.entries.append(told)
+            if type(to) is not tuple:
+                self.later.append((told, "to", tuple, to))
+            if later is not None:
+                self.later.append((stamped, *later))
 
     def audit(self, action: str, by: str, target: str = "", detail: str = "") -> None:
         """Note it in the trail: ids and codes only."""
@@ -213,9 +236,11 @@ class Draft:
         """Owe the practice's webhooks an event: ids only."""
         self.entries.append(Notify(type, data))
 
-    def hand_off(self, record: Record) -> None:
-        """Owe billing a record."""
-        self.entries.append(HandOff(record))
+    def hand_off(self, visit: Visit, outcomes: Mapping[str, Outcome]) -> None:
+        """Owe billing the record of a visit as it is now."""
+        owed = HandOff(_LATER)
+        self.entries.append(owed)
+        self.later.append((owed, "record", record_of, visit, outcomes, self.now))
 
     def close_appointment(self, appointment: str, outcome: str) -> None:
         """Have the appointment's document say that its visit is over."""
@@ -241,7 +266,10 @@ class Draft:
         id, rev = (visit.id, visit.rev) if visit is not None else (None, None)
         if not self.changed and not self.entries:
             return Step(self.before, (), tuple(self.effects), Ok(version=self.before.version, visit=id, rev=rev))
-        self.due()
-        room = replace(self.room, version=self.before.version + 1, seq=self.seq, time=self.now)
-        keep(room, self.index)
-        return Step(room, tuple(self.entries), tuple(self.effects), Ok(version=room.version, visit=id, rev=rev))
+        assert not self._stale, "what was due has happened before"
+        room, version = self._own(), self.before.version + 1
+        force_setattr(room, "version", version)
+        force_setattr(room, "seq", self.seq)
+        force_setattr(room, "time", self.now)
+        reply = Ok(version=version, visit=id, rev=rev)
+        return Step(room, tuple(self.entries), tuple(self.effects), reply, tuple(self.later))

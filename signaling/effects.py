@@ -1,18 +1,23 @@
-"""What a step brings: entries, saved with the room in one transaction, and effects, which may be lost."""
+"""What a step brings: entries, saved with the room in one transaction, and effects, which may be lost.
+
+Deciding is one thing and saying it another. How somebody looks to somebody else, and the record for billing, are made
+when a step's entries are first read, which is when the commit packs them: of frozen values as they were when it was
+decided, so it does not matter when.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from signaling.messages import Ok, StateEvent
 from signaling.record import Record
 from signaling.state import Room
 
 
-class Own(Struct, frozen=True):
+class Own(Struct, frozen=True, gc=False):
     """What of an event is told to each apart: one field of its message."""
 
     field: str
@@ -20,7 +25,7 @@ class Own(Struct, frozen=True):
     """By participant. For those who are not named, the message holds as it is."""
 
 
-class Told(Struct, frozen=True):
+class Told(Struct, frozen=True, gc=False):
     """A state event and who may get it."""
 
     to: tuple[str, ...]
@@ -40,7 +45,7 @@ class Told(Struct, frozen=True):
         return replace(self.message, **{self.own.field: self.own.values[participant]})
 
 
-class HandOff(Struct, frozen=True):
+class HandOff(Struct, frozen=True, gc=False):
     """A closed visit's record, on its way to billing."""
 
     record: Record
@@ -57,14 +62,14 @@ Notice = Literal[
 ]
 
 
-class Notify(Struct, frozen=True):
+class Notify(Struct, frozen=True, gc=False):
     """A webhook event; ids only."""
 
     type: Notice
     data: dict[str, Any]
 
 
-class Audit(Struct, frozen=True):
+class Audit(Struct, frozen=True, gc=False):
     """Who did what to whom, for the trail; ids and codes only."""
 
     action: str
@@ -74,7 +79,7 @@ class Audit(Struct, frozen=True):
     detail: str = ""
 
 
-class AppointmentClosed(Struct, frozen=True):
+class AppointmentClosed(Struct, frozen=True, gc=False):
     """The appointment's document is to say that its visit is over."""
 
     appointment: str
@@ -85,14 +90,14 @@ Entry = Told | HandOff | Notify | Audit | AppointmentClosed
 """Saved with the room."""
 
 
-class ClosePeers(Struct, frozen=True):
+class ClosePeers(Struct, frozen=True, gc=False):
     """Stop forwarding at once and close the peers: of one participant, or of the whole visit."""
 
     visit: str
     participant: str | None = None
 
 
-class MediaModeChanged(Struct, frozen=True):
+class MediaModeChanged(Struct, frozen=True, gc=False):
     """A participant's audio-only flag changed: forward their video, or do not."""
 
     visit: str
@@ -112,10 +117,37 @@ Effect = ClosePeers | MediaModeChanged | NetworkChanged
 """Derivable from the state again, so it may be lost."""
 
 
+Later = tuple[Any, ...]
+"""(A value of this step that nobody has seen yet, a field of it, the function that makes it, its arguments).
+
+The function is pure, and its arguments do not change any more: whenever it is called, it returns the same.
+"""
+
+
 class Step(Struct, frozen=True):
     """What `handle` decided. `room is` the very same object when nothing changed."""
 
     room: Room
-    entries: tuple[Entry, ...] = ()
+    said: tuple[Entry, ...] = ()
+    """The entries, but for what is made `later`."""
     effects: tuple[Effect, ...] = ()
     reply: Ok = Ok()
+    later: tuple[Later, ...] = ()
+    """What nobody has asked for yet."""
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is saved with the room; made when it is first read."""
+        if self.later:
+            for value, field, make, *of in self.later:
+                force_setattr(value, field, make(*of))
+            force_setattr(self, "later", ())
+        return self.said
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Step) and self._as_read() == other._as_read()
+
+    __hash__ = None  # type: ignore[assignment]  # a room has none either
+
+    def _as_read(self) -> tuple[object, ...]:
+        return self.room, self.entries, self.effects, self.reply

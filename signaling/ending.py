@@ -20,18 +20,14 @@ from signaling.matching import unmatch
 from signaling.messages import (
     End,
     Leave,
-    QueueEntered,
     Remove,
     Request,
     ReturnToWaiting,
     VisitEnded,
 )
 from signaling.permissions import Situation, demand
-from signaling.seats import leave_queue, leave_waiting, move_seat, seat_meant
+from signaling.seats import leave_queue, leave_waiting, move_seat, seat_meant, tell_entered
 from signaling.segment import stop_media_log, stop_segment, tell_participant, with_company
-from signaling.shown import (
-    shown_entry,
-)
 from signaling.state import (
     CLIENT,
     ENDED,
@@ -165,13 +161,13 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
         dropped_at=None if is_connected(draft.room, participant) else now,
     )
     draft.put_entry(entry)
-    visit = move_seat(draft, replace(visit, rev=rev), replace(seat, entry=entry.id, sent_back=True), WAITING)
+    visit = move_seat(draft, replace(visit, rev=rev), replace(seat, sent_back=True), WAITING, entry.id)
     draft.close_peers(visit.id, None if last_one else participant)
     told = _ended_for(visit, "returned", by)
     draft.tell((entry.participant,), replace(told, text=request.reason))
     if last_one:
         draft.tell(provider_ids(visit), told)
-    draft.tell(provider_ids(visit), QueueEntered(entry=shown_entry(entry, visit)))
+    tell_entered(draft, provider_ids(visit), entry, visit)
     tell_waiting_status(draft, behind=entry)
     if not last_one:
         tell_participant(draft, visit, entry.participant)

@@ -71,18 +71,17 @@ class Index(Struct):
     def entered(self, room: Room, entry: Entry) -> None:
         """An entry is in line."""
         place = _place(room, entry)
-        self.line = self.line.copy()
-        insort(self.line, place)
-        self.waiting = self.waiting.copy()
-        self.waiting[entry.participant] = entry.id
+        line, waiting = self.line, self.waiting = self.line.copy(), self.waiting.copy()
+        insort(line, place)
+        waiting[entry.participant] = entry.id
         self.shown += place[3]
 
     def left(self, entry: Entry) -> None:
         """An entry is not in line any more."""
-        self.line, self.waiting = self.line.copy(), self.waiting.copy()
-        _, _, participant, shown = self.line.pop(self.place(entry))
-        self.waiting.pop(participant, None)
-        self.shown -= shown
+        at = self.place(entry)
+        line, waiting = self.line, self.waiting = self.line.copy(), self.waiting.copy()
+        self.shown -= line.pop(at)[3]
+        waiting.pop(entry.participant, None)
 
     # --- visits
 
@@ -112,11 +111,11 @@ class Index(Struct):
             at, known = due_at(room, id), self.due.get(id, NEVER)
             if at == known:
                 continue
-            self.due = self.due.copy()
+            due = self.due = self.due.copy()
             if at < NEVER:
-                self.due[id] = at
+                due[id] = at
             else:
-                del self.due[id]
+                del due[id]
             if at < self.first:
                 self.first, self.at_first = at, 0
             self.at_first += (at == self.first) - (known == self.first)
@@ -126,8 +125,9 @@ class Index(Struct):
 
 def index_of(room: Room) -> Index:
     """Return a room's index."""
-    known: Index | None = room.__dict__.get(_NAME)
-    if known is None:
+    try:
+        known: Index = room.__dict__[_NAME]
+    except KeyError:
         known = derived(room)
         keep(room, known)
     return known

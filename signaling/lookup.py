@@ -75,12 +75,15 @@ def live_visit(room: Room) -> Visit | None:
 
 def hosts(visit: Visit, who: Who) -> bool:
     """Tell whether `who` is a provider of this visit."""
-    return who.role in PROVIDERS and who.participant in [provider.id for provider in visit.providers]
+    return who.role in PROVIDERS and who.participant in provider_ids(visit)
 
 
 def provider_ids(visit: Visit) -> tuple[str, ...]:
     """Return the participant ids of a visit's providers, host first."""
-    return tuple([provider.id for provider in visit.providers])
+    providers = visit.providers
+    if len(providers) == 1:  # as it mostly is
+        return (providers[0].id,)
+    return tuple([provider.id for provider in providers])
 
 
 def visit_for(room: Room, who: Who, visit: str) -> Visit:
@@ -148,7 +151,12 @@ def present_seats(visit: Visit) -> list[Seat]:
 
 def inside(visit: Visit) -> tuple[str, ...]:
     """Return everybody who is in a visit in progress: providers first."""
-    return (*provider_ids(visit), *[seat.participant for seat in present_seats(visit)])
+    return (*provider_ids(visit), *clients_inside(visit))
+
+
+def clients_inside(visit: Visit) -> tuple[str, ...]:
+    """Return the clients who are in a visit in progress."""
+    return tuple([seat.participant for seat in visit.seats.values() if seat.stand is IN])
 
 
 def roster(visit: Visit) -> tuple[str, ...]:

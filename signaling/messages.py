@@ -34,6 +34,8 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 
 PlaceKind = Literal["home", "lodging", "other"]
 Modality = Literal["video", "audio"]
+MediaPath = Literal["relay", "direct"]
+RelayReason = Literal["no_direct", "failed", "screen", "declined", "company"]
 AudioReason = Literal["no_camera", "camera_failed", "bandwidth", "declined", "policy"]
 StatusKind = Literal["available", "away", "late"]
 ShownStatusKind = Literal["available", "with_someone", "away", "late"]
@@ -248,8 +250,18 @@ class MediaOffer(Request, frozen=True, kw_only=True, tag="media.offer"):
     round: Count
     sdp: str
     audio_only: bool = False
+    direct: bool = False
+    """For the other browser, where the visit's media go directly; the provider's offers, and the client's answers."""
     purpose: Purpose = "visit"
     """`warm` waits, without a track, and is the visit's by its next round; `not_found` then: make a new peer."""
+
+
+class MediaAnswered(Request, frozen=True, kw_only=True, tag="media.answer"):
+    """A browser's answer to the other one's offer, where media go directly."""
+
+    peer: Id
+    round: Count
+    sdp: str
 
 
 class MediaCandidates(Request, frozen=True, kw_only=True, tag="media.candidates"):
@@ -259,6 +271,21 @@ class MediaCandidates(Request, frozen=True, kw_only=True, tag="media.candidates"
     round: Count = 0
     candidates: Annotated[tuple[Any, ...], Meta(max_length=64)] = ()
     done: bool = False
+    direct: bool = False
+    """For the other browser."""
+
+
+class MediaRelay(Request, frozen=True, kw_only=True, tag="media.relay"):
+    """Asks that media go through the server from now on. An offer that is not `direct` asks for it, too."""
+
+    reason: RelayReason = "no_direct"
+
+
+class MediaFlow(Request, frozen=True, kw_only=True, tag="media.flow"):
+    """Where media go directly: whether one's browser is connected with the other's, and sends pictures."""
+
+    up: bool
+    video: bool = False
 
 
 class MediaState(Request, frozen=True, kw_only=True, tag="media.state"):
@@ -317,9 +344,12 @@ AnyRequest = (
     | Finish
     | MediaPrepare
     | MediaOffer
+    | MediaAnswered
     | MediaCandidates
     | MediaState
     | MediaMode
+    | MediaRelay
+    | MediaFlow
     | MediaStats
     | Chat
 )
@@ -342,6 +372,8 @@ RoomRequest = (
     | Finish
     | MediaState
     | MediaMode
+    | MediaRelay
+    | MediaFlow
 )
 """What changes a room, and therefore passes through `handle`. All else is answered by the shell."""
 
@@ -349,7 +381,7 @@ RoomRequest = (
 # --- From the server --------------------------------------------------------------------------------
 
 
-class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class Message(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", gc=False):
     """Anything the server sends."""
 
 
@@ -405,6 +437,24 @@ class MediaAnswer(Message, frozen=True, kw_only=True, tag="media.answer"):
     round: int
     sdp: str
     tracks: tuple[dict[str, str], ...]
+
+
+class MediaOffered(Message, frozen=True, kw_only=True, tag="media.offer"):
+    """The other browser's offer, where media go directly: answer it by `media.answer`."""
+
+    participant: str
+    peer: str
+    round: int
+    sdp: str
+
+
+class MediaTrickled(Message, frozen=True, kw_only=True, tag="media.candidates"):
+    """The other browser's candidates, where media go directly."""
+
+    peer: str
+    round: int
+    candidates: tuple[Any, ...]
+    done: bool = False
 
 
 class MediaRenegotiate(Message, frozen=True, kw_only=True, tag="media.renegotiate"):
@@ -511,6 +561,7 @@ class VisitStarted(StateEvent, frozen=True, kw_only=True, tag="visit.started"):
     rev: int
     participants: tuple[dict[str, Any], ...]
     ice_servers: tuple[dict[str, Any], ...]
+    path: MediaPath = "relay"
     appointment: str | None = None
 
 
@@ -522,6 +573,7 @@ class VisitResumed(StateEvent, frozen=True, kw_only=True, tag="visit.resumed"):
     rev: int
     participants: tuple[dict[str, Any], ...]
     ice_servers: tuple[dict[str, Any], ...]
+    path: MediaPath = "relay"
 
 
 class VisitEnded(StateEvent, frozen=True, kw_only=True, tag="visit.ended"):
@@ -569,6 +621,14 @@ class VisitChanged(StateEvent, frozen=True, kw_only=True, tag="visit.changed"):
     appointment: dict[str, Any]
 
 
+class VisitPath(StateEvent, frozen=True, kw_only=True, tag="visit.path"):
+    """The visit's media go another way from now on: make the new peers, then close those of the other way."""
+
+    visit: str
+    path: MediaPath
+    reason: RelayReason
+
+
 class ParticipantChanged(StateEvent, frozen=True, kw_only=True, tag="participant.changed"):
     """Presence, devices or mode of one participant of my visit."""
 
@@ -601,6 +661,8 @@ class ClientView(Message, frozen=True, kw_only=True, tag="view"):
     """This client is among those who agreed to rejoin."""
     live: bool = False
     """The visit goes on without this client, whose own `rejoin` lets them in at once."""
+    path: MediaPath | None = None
+    """Only while in."""
     participants: tuple[dict[str, Any], ...] | UnsetType = UNSET
     ice_servers: tuple[dict[str, Any], ...] | UnsetType = UNSET
     re: int | None = None

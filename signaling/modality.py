@@ -111,7 +111,7 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
     log = visit.media.get(event.participant, MediaLog())
     match event.kind:
         case "media_up":
-            log = replace(log, up=_begun(log.up, at), lost=False)
+            log = replace(log, up=begun(log.up, at), lost=False)
         case "media_down":
             log = replace(log, up=ended(log.up, at), video=ended(log.video, at))  # who goes on purpose is not lost
         case "media_silent":
@@ -119,11 +119,11 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
         case "media_heard":
             log = replace(log, lost=False)
         case "video_up":
-            log = replace(log, video=_begun(log.video, at))
+            log = replace(log, video=begun(log.video, at))
         case "video_down":
             log = replace(log, video=ended(log.video, at))
         case "withheld":
-            log = replace(log, withheld=_begun(log.withheld, at))
+            log = replace(log, withheld=begun(log.withheld, at))
         case "restored":
             log = replace(log, withheld=ended(log.withheld, at))
     before = visit.media.get(event.participant, MediaLog())
@@ -144,7 +144,8 @@ def media_changed(draft: Draft, event: MediaChanged) -> None:
         tell_participant(draft, after, event.participant)
 
 
-def _begun(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
+def begun(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
+    """Return the spans with one that runs since `at`, or goes on with the last one if that ended no sooner."""
     if spans and spans[-1].end is None:
         return spans
     if spans and spans[-1].end is not None and spans[-1].end >= at:

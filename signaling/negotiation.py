@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from signaling.errors import Refused
+from signaling.errors import BadSdp, Refused
 from signaling.index import index_of
 from signaling.lookup import hosts, is_connected, situation_of, visit_of
-from signaling.messages import MediaCandidates, MediaOffer, MediaPrepare, MediaReplace, Purpose
+from signaling.messages import SDP_LIMIT, MediaCandidates, MediaOffer, MediaPrepare, MediaReplace, Purpose
 from signaling.modality import admitted
 from signaling.permissions import Situation, demand_role
 from signaling.state import CLIENT, Entry, Room, Visit, Who
@@ -95,6 +95,12 @@ def visit_for_candidates(room: Room, by: Who) -> Visit | None:
     if not PURPOSES[standing(room, by)]:
         raise Refused("no peer now")
     return admitted(room, by)
+
+
+def demand_size(sdp: str) -> None:
+    """Raise `BadSdp` for a description that is too long to be one. What is in it, the other browser judges."""
+    if len(sdp.encode(errors="replace")) > SDP_LIMIT:
+        raise BadSdp("longer than 32 KiB")
 
 
 def _visit(room: Room, by: Who) -> Visit:

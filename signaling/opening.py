@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from signaling.closing import close
+from signaling.direct import fall_back
 from signaling.draft import Draft
 from signaling.effects import Told
 from signaling.errors import TooMany
@@ -18,7 +19,6 @@ from signaling.lookup import (
 from signaling.messages import (
     ClientReady,
     Outcome,
-    QueueEntered,
     QueueLeft,
     VisitChanged,
     VisitClosed,
@@ -28,10 +28,10 @@ from signaling.outages import FAULT, failed_during
 from signaling.policy import Policy
 from signaling.proposals import GROUP_LIMIT
 from signaling.rejoining import tell_agreed
+from signaling.seats import tell_entered
 from signaling.segment import join_segment, with_company
 from signaling.shown import (
     shown_appointment,
-    shown_entry,
 )
 from signaling.state import CLOSED, ENDED, IN_PROGRESS, REJOIN_PENDING, SCHEDULED, Interval, Seat, Visit
 
@@ -69,20 +69,17 @@ def demand_size(appointment: Appointment) -> None:
 
 
 def _tell(draft: Draft, visit: Visit) -> None:
-    draft.tell(provider_ids(visit), VisitChanged(appointment=shown_appointment(draft.room, visit)))
+    shown = ("appointment", shown_appointment, draft.index.connected, visit)
+    draft.tell(provider_ids(visit), VisitChanged(appointment={}), later=shown)
 
 
 def tell_rev(draft: Draft) -> None:
     """Tell providers each `rev` that their next request is judged by, where no event of a changed phase does."""
-    for id in list(draft.touched):
+    for id in draft.touched:
         before, visit = draft.before.visits.get(id), draft.room.visits.get(id)
-        if (
-            before is not None
-            and visit is not None
-            and visit.appointment
-            and visit.rev != before.rev
-            and (visit.phase is before.phase or _told_rev(draft, visit) != visit.rev)
-        ):
+        if before is None or visit is None or visit.rev == before.rev or not visit.appointment:
+            continue
+        if visit.phase is before.phase or _told_rev(draft, visit) != visit.rev:
             _tell(draft, visit)
 
 
@@ -134,6 +131,8 @@ def reschedule(draft: Draft, appointment: Appointment, policy: Policy, outages: 
     changed = draft.put_visit(replace(changed, rev=visit.rev + 1))
     if changed.phase is IN_PROGRESS:
         changed = draft.put_visit(with_company(draft, changed))
+        if len(changed.providers) > 1:
+            changed = fall_back(draft, changed, "company")
     _tell_providers(draft, visit, changed)
     for participant in [id for id in visit.seats if id not in seats]:
         # Their page must not go on asking for a seat that is not there.
@@ -146,7 +145,7 @@ def _tell_providers(draft: Draft, before: Visit, visit: Visit) -> None:
     new = [id for id in provider_ids(visit) if id not in provider_ids(before)]
     gone = [id for id in provider_ids(before) if id not in provider_ids(visit)]
     for entry in entries:
-        draft.tell(new, QueueEntered(entry=shown_entry(entry, visit)))
+        tell_entered(draft, new, entry, visit)
         if not entry.acknowledged:
             draft.tell(new, ClientReady(entry=entry.id))  # the arrival is news to them
         draft.tell(gone, QueueLeft(entry=entry.id, reason="closed"))

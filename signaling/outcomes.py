@@ -15,7 +15,7 @@ from signaling.messages import Outcome
 from signaling.minutes import connected
 from signaling.policy import Policy
 from signaling.spans import length, overlap, spans, without
-from signaling.state import Seat, Stand, Visit
+from signaling.state import OUT, WAITING, Seat, Visit
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -77,12 +77,18 @@ def outcome_of(visit: Visit, seat: Seat, now: int) -> Outcome:
     if seat.outcome is not None:
         return seat.outcome
     facts = facts_of(visit, seat, now)
-    return next(outcome for outcome, _, holds in RULES if holds(facts, visit.policy))
+    for outcome, _, holds in RULES:
+        if holds(facts, visit.policy):
+            return outcome
+    raise AssertionError("the last rule holds of everybody")
 
 
 def overall(outcomes: list[Outcome]) -> Outcome:
     """Return what is said of the visit as a whole."""
-    return next((best for best in BEST if best in outcomes), "no_show")
+    for best in BEST:
+        if best in outcomes:
+            return best
+    return "no_show"
 
 
 def facts_of(visit: Visit, seat: Seat, now: int) -> Facts:
@@ -93,14 +99,14 @@ def facts_of(visit: Visit, seat: Seat, now: int) -> Facts:
     came = seat.waited[0].start if seat.waited else awaited
     # Nor does a time count, for whoever waited or should have come, in which we served nobody.
     waited = without(overlap(spans(seat.waited, now), ((awaited, max(awaited, now)),)), ours)
-    open_since = max((awaited, *(end for _, end in ours if end <= came)))
+    open_since = max([awaited, *[end for _, end in ours if end <= came]]) if ours else awaited
     return Facts(
         came=bool(seat.waited),
         was_in=bool(seat.attended),
         late=came - open_since if visit.appointment is not None else 0,
         left_before=_left_before(visit, seat),
         waited=length(waited),
-        still_waits=seat.stand is Stand.WAITING,
+        still_waits=seat.stand is WAITING,
         connected=sum(connected(visit, seat.participant, now).values()) if visit.faults else None,
         faults=bool(visit.faults),
     )
@@ -108,11 +114,12 @@ def facts_of(visit: Visit, seat: Seat, now: int) -> Facts:
 
 def _left_before(visit: Visit, seat: Seat) -> int:
     # Who was removed or sent back to wait did not leave, and who was ended with the others did not leave before them.
-    if not seat.attended or seat.stand is not Stand.OUT or seat.sent_back:
+    if not seat.attended or seat.stand is not OUT or seat.sent_back:
         return 0
-    left = seat.attended[-1].end
-    run = next((s for s in visit.segments if s.started_at <= seat.attended[-1].start <= (s.ended_at or 0)), None)
-    if left is None or run is None or run.ended_at is None:
-        return 0
-    until = min(run.ended_at, visit.end) if visit.end > visit.start else run.ended_at
-    return max(0, until - left)
+    came, left = seat.attended[-1].start, seat.attended[-1].end
+    for run in visit.segments:
+        over = run.ended_at
+        if over is not None and left is not None and run.started_at <= came <= over:
+            until = min(over, visit.end) if visit.end > visit.start else over
+            return max(0, until - left)
+    return 0

@@ -39,6 +39,8 @@ class Policy(Struct, frozen=True):
     """The rules of one practice. All spans are milliseconds."""
 
     practice: PracticeInfo = field(default_factory=PracticeInfo)
+    media: Literal["relay", "direct"] = "relay"
+    """How media go in a visit for two: through the server, or from browser to browser as long as that works."""
     audio_only: AudioOnlyRule = "allowed"
     audio_only_by_payer: dict[str, AudioOnlyRule] = {}
     rejoin_window: int = 15 * MINUTE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from signaling.direct import lose_flow
 from signaling.draft import Draft
 from signaling.errors import Busy, Refused
 from signaling.events import Connected, Disconnected, LinkRevoked, NodeGone
@@ -95,6 +96,9 @@ def _went(draft: Draft, who: Who, *, bye: bool = False) -> None:
         leave_waiting(draft, who)
     else:
         drop_waiting(draft, who.participant)
+    visit = live_visit(draft.room)
+    if visit is not None:
+        lose_flow(draft, visit, who.participant)
     _presence_changed(draft, who.participant)
 
 
@@ -102,7 +106,7 @@ def _presence_changed(draft: Draft, participant: str) -> None:
     visit = live_visit(draft.room)
     if visit is not None and _is_in(visit, participant):
         draft.put_visit(with_company(draft, visit))
-        tell_participant(draft, visit, participant, besides=participant)
+        tell_participant(draft, visit, participant, themselves=False)
 
 
 def _is_in(visit: Visit, participant: str) -> bool:

@@ -19,7 +19,7 @@ from signaling.minutes import flowing, withheld
 from signaling.outcomes import outcome_of
 from signaling.proposals import NO_FEE
 from signaling.quality import network_faults, summed_up
-from signaling.spans import length, spans
+from signaling.spans import Spans, length, overlap, spans, without
 from signaling.state import Attendee, Seat, Visit
 
 
@@ -87,12 +87,7 @@ def _client(visit: Visit, seat: Seat, outcome: Outcome, now: int) -> dict[str, A
         "service_code": None if seat.service_code == NO_FEE else seat.service_code,
         "no_fee": seat.service_code == NO_FEE,
         "connected_ms": {"video": length(video), "audio": length(audio)},
-        "intervals": [
-            {"from": start, "to": end, "modality": modality}
-            for start, end, modality in sorted(
-                [(*span, "video") for span in video] + [(*span, "audio") for span in audio]
-            )
-        ],
+        "intervals": _intervals(visit, video, audio, now),
         "identity": _identity(visit, seat),
         "place": None if said is None else to_builtins(said.place),
         "consent": {"version": said.consent_version, "at": said.at} if said and said.consent_version else None,
@@ -115,6 +110,21 @@ def _audio_only(visit: Visit, seat: Seat, now: int) -> list[dict[str, Any]]:
     return [
         {"from": start, "to": end, "reason": reason, "said_by": by}
         for start, end, reason, by in sorted([*said, *seen], key=lambda span: span[:2])
+    ]
+
+
+def _intervals(visit: Visit, video: Spans, audio: Spans, now: int) -> list[dict[str, Any]]:
+    """Return when they were connected, how, and who measured it: our `server`, or both people's `browser`."""
+    direct = spans(visit.direct, now)
+    found = [
+        (*span, modality, source)
+        for modality, all_of_it in (("video", video), ("audio", audio))
+        for source, part in (("browser", overlap(all_of_it, direct)), ("server", without(all_of_it, direct)))
+        for span in part
+    ]
+    return [
+        {"from": start, "to": end, "modality": modality, "source": source}
+        for start, end, modality, source in sorted(found)
     ]
 
 

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import Busy, Refused, TooMany
 from signaling.lookup import (
-    inside,
     live_visit,
     may_rejoin,
     present_seats,
@@ -21,16 +20,14 @@ from signaling.lookup import (
 from signaling.messages import (
     Rejoin,
     VisitRejoinPending,
-    VisitResumed,
     Withdraw,
 )
 from signaling.permissions import demand
 from signaling.proposals import GROUP_LIMIT
-from signaling.seats import move_seat
+from signaling.seats import move_seat, moved
 from signaling.segment import begin_segment, join_segment
 from signaling.shown import (
     agreed_roles,
-    shown_to_each,
 )
 from signaling.state import CLIENT, ENDED, IN, IN_PROGRESS, REJOIN_PENDING, Visit, Who
 from signaling.visit import advance
@@ -47,12 +44,12 @@ def rejoin(draft: Draft, by: Who, request: Rejoin) -> Visit:
         raise Busy("another visit is in progress in this room")
     if by.participant in visit.agreed:
         return visit
-    if by.role is CLIENT and sum(id in visit.seats for id in visit.agreed) >= GROUP_LIMIT:
+    if by.role is CLIENT and len(visit.seats.keys() & visit.agreed) >= GROUP_LIMIT:
         raise TooMany("clients in one visit")
     visit = replace(visit, agreed=(*visit.agreed, by.participant))
     draft.audit("rejoin", by.participant, visit.id)
     agreed = set(visit.agreed)
-    if live is None and agreed & set(provider_ids(visit)) and agreed & set(visit.seats):
+    if live is None and not agreed.isdisjoint(provider_ids(visit)) and not agreed.isdisjoint(visit.seats):
         return _resume(draft, visit)
     visit = draft.put_visit(advance(visit, Rejoin, REJOIN_PENDING))
     tell_agreed(draft, visit)
@@ -68,24 +65,9 @@ def _rejoin_live_group(draft: Draft, by: Who, visit: Visit) -> Visit:
 
 
 def _resume(draft: Draft, visit: Visit) -> Visit:
-    agreed = set(visit.agreed)
-    rev = visit.rev
-    for seat in list(visit.seats.values()):
-        if seat.participant in agreed:
-            visit = move_seat(draft, visit, seat, IN)
-    visit = advance(replace(visit, rev=rev), Rejoin, IN_PROGRESS)
-    visit = begin_segment(draft, visit)
-    for id, participants in shown_to_each(draft.room, visit, inside(visit)):
-        draft.tell(
-            (id,),
-            VisitResumed(
-                visit=visit.id,
-                segment=len(visit.segments),
-                rev=visit.rev,
-                participants=participants,
-                ice_servers=(),
-            ),
-        )
+    now, agreed = draft.now, visit.agreed
+    seats = {id: moved(seat, IN, now) if id in agreed else seat for id, seat in visit.seats.items()}
+    visit = begin_segment(draft, advance(replace(visit, seats=seats), Rejoin, IN_PROGRESS), again=True)
     # Who stays out learns that it goes on, and of nobody who is in it.
     outside = [seat.participant for seat in visit.seats.values() if may_rejoin(seat)]
     draft.tell(outside, VisitRejoinPending(visit=visit.id, rev=visit.rev, agreed=(), live=True))

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from signaling.closing import close_by_deadline, finish
 from signaling.deadlines import entry_deadline, notice_deadline, visit_deadline
+from signaling.direct import ask_relay, note_flow
 from signaling.draft import Draft
 from signaling.effects import Step
 from signaling.ending import end, end_segment, ended_offline, leave, remove, return_to_waiting
@@ -39,7 +40,9 @@ from signaling.messages import (
     End,
     Finish,
     Leave,
+    MediaFlow,
     MediaMode,
+    MediaRelay,
     MediaState,
     Rejoin,
     Remove,
@@ -146,6 +149,8 @@ GRANTS: Final[Mapping[type[Struct], Callable[[Draft, Who, Any], Visit | None]]] 
     Finish: finish,
     MediaState: set_state,
     MediaMode: set_mode,
+    MediaRelay: ask_relay,
+    MediaFlow: note_flow,
 }
 """Every `RoomRequest`, and the function that grants it or raises. It may return the visit that the reply names."""
 
@@ -167,7 +172,8 @@ def settle(draft: Draft, now: int) -> None:
         # An alarm that rings late must not lengthen a segment, nor a window: billing would hear of it.
         draft.at(due)
         _settle_one(draft)
-    draft.at(now)
+    if now > draft.now:
+        draft.at(now)
 
 
 def _settle_one(draft: Draft) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec.structs import replace
 
 from signaling.deadlines import kept_waiting_until
@@ -12,6 +14,7 @@ from signaling.lookup import (
     entry_of,
     hosts,
     is_connected,
+    live_visit,
     provider_ids,
     seat_of,
     situation_of,
@@ -44,6 +47,11 @@ ROOM_LIMIT = 200
 def watchers(room: Room, visit: Visit | None) -> tuple[str, ...]:
     """Return who is told of a waiting entry: the visit's providers, or the host alone for a walk-in."""
     return provider_ids(visit) if visit is not None else (room.host.id,)
+
+
+def tell_entered(draft: Draft, to: Collection[str], entry: Entry, visit: Visit | None) -> None:
+    """Show providers somebody who waits."""
+    draft.tell(to, QueueEntered(entry={}), later=("entry", shown_entry, entry, visit))
 
 
 def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
@@ -95,9 +103,9 @@ def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
     )
     draft.put_entry(entry)
     if visit is not None and seat is not None:
-        visit = move_seat(draft, visit, replace(seat, checked_in=said, entry=entry.id), WAITING)
+        visit = move_seat(draft, visit, replace(seat, checked_in=said), WAITING, entry.id)
     to = watchers(room, visit)
-    draft.tell(to, QueueEntered(entry=shown_entry(entry, visit)))
+    tell_entered(draft, to, entry, visit)
     draft.tell(to, ClientReady(entry=entry.id))
     draft.notify("client.ready", entry=entry.id, visit=visit.id if visit else None)
     draft.audit("check_in", by.participant, visit.id if visit else entry.id)
@@ -112,7 +120,7 @@ def _check_in_again(
     if visit is not None:
         seat = replace(visit.seats[entry.participant], checked_in=said)
         visit = draft.put_visit(replace(visit, seats={**visit.seats, seat.participant: seat}))
-    draft.tell(watchers(draft.room, visit), QueueChanged(entry=shown_entry(entry, visit)))
+    _tell_changed(draft, entry, visit)
 
 
 def demand_audio_allowed(rule: AudioOnlyRule, reason: AudioReason | None) -> None:
@@ -121,22 +129,27 @@ def demand_audio_allowed(rule: AudioOnlyRule, reason: AudioReason | None) -> Non
         raise PolicyForbids("audio-only")
 
 
-def move_seat(draft: Draft, visit: Visit, seat: Seat, stand: Stand) -> Visit:
-    """Move a seat, with the spans that billing reads, and count the visit's `rev` up."""
-    now = draft.now
-    if seat.stand is not stand:
-        waited, attended = seat.waited, seat.attended
-        if seat.stand is WAITING:
-            waited = ended(waited, now)
-        if seat.stand is IN:
-            attended = ended(attended, now)
-        if stand is WAITING:
-            waited = (*waited, Interval(now))
-        if stand is IN:
-            attended = (*attended, Interval(now))
-        sent_back = seat.sent_back and stand is not IN
-        seat = replace(seat, stand=stand, waited=waited, attended=attended, sent_back=sent_back)
-    return draft.put_visit(replace(visit, rev=visit.rev + 1, seats={**visit.seats, seat.participant: seat}))
+def move_seat(draft: Draft, visit: Visit, seat: Seat, stand: Stand, entry: str | None = None) -> Visit:
+    """Move a seat, as `moved` does, and count the visit's `rev` up."""
+    seats = {**visit.seats, seat.participant: moved(seat, stand, draft.now, entry)}
+    return draft.put_visit(replace(visit, rev=visit.rev + 1, seats=seats))
+
+
+def moved(seat: Seat, stand: Stand, now: int, entry: str | None = None) -> Seat:
+    """Return the seat moved, with the spans that billing reads. Who waits from now on does so in an `entry`."""
+    was, waited, attended = seat.stand, seat.waited, seat.attended
+    if was is stand:
+        return seat
+    if was is WAITING:
+        waited = ended(waited, now)
+    elif was is IN:
+        attended = ended(attended, now)
+    if stand is WAITING:
+        waited = (*waited, Interval(now))
+    elif stand is IN:
+        attended = (*attended, Interval(now))
+    sent_back = seat.sent_back and stand is not IN
+    return replace(seat, stand=stand, entry=entry, waited=waited, attended=attended, sent_back=sent_back)
 
 
 def ended(spans: tuple[Interval, ...], at: int) -> tuple[Interval, ...]:
@@ -166,7 +179,12 @@ def change_entry(draft: Draft, entry: Entry) -> None:
     """Replace a waiting entry and show its providers."""
     draft.put_entry(entry)
     visit = draft.room.visits.get(entry.visit or "")
-    draft.tell(watchers(draft.room, visit), QueueChanged(entry=shown_entry(entry, visit)))
+    _tell_changed(draft, entry, visit)
+
+
+def _tell_changed(draft: Draft, entry: Entry, visit: Visit | None) -> None:
+    shown = ("entry", shown_entry, entry, visit)
+    draft.tell(watchers(draft.room, visit), QueueChanged(entry={}), later=shown)
 
 
 def _entry_of(room: Room, who: Who) -> Entry:
@@ -191,13 +209,18 @@ def entry_for(room: Room, by: Who, id: str) -> Entry:
 
 def leave_queue(draft: Draft, entry: Entry, reason: str, to_stand: Stand = OUT) -> Visit | None:
     """Take an entry out of the queue and move its seat; those behind move up. Return the visit as it is then."""
-    draft.drop_entry(entry.id)
     visit = draft.room.visits.get(entry.visit or "")
     if visit is not None:
-        visit = move_seat(draft, visit, replace(visit.seats[entry.participant], entry=None), to_stand)
-    draft.tell(watchers(draft.room, visit), QueueLeft(entry=entry.id, reason=reason))
-    tell_waiting_status(draft, behind=entry)
+        visit = move_seat(draft, visit, visit.seats[entry.participant], to_stand)
+    leave_line(draft, entry, watchers(draft.room, visit), reason)
     return visit
+
+
+def leave_line(draft: Draft, entry: Entry, to: tuple[str, ...], reason: str) -> None:
+    """Take an entry out of the queue, and tell those who watch it; who calls this moves the seat."""
+    draft.drop_entry(entry.id)
+    draft.tell(to, QueueLeft(entry=entry.id, reason=reason))
+    tell_waiting_status(draft, behind=entry)
 
 
 def leave_waiting(draft: Draft, by: Who) -> None:
@@ -253,7 +276,9 @@ def seat_meant(
     if entry is not None:
         found = entry_for(room, by, entry)
         return room.visits.get(found.visit or ""), found, found.participant
-    for visit in room.visits.values():
+    live = live_visit(room)
+    # The one in progress first: it is mostly meant, and a participant has one seat in all.
+    for visit in (live, *room.visits.values()) if live is not None else room.visits.values():
         if participant is not None and participant in visit.seats:
             visit_for(room, by, visit.id)
             return visit, entry_of(room, participant), participant
@@ -262,6 +287,9 @@ def seat_meant(
 
 def forget_waiting(draft: Draft, visit: Visit, reason: str) -> Visit:
     """Take all entries of a visit out of the queue (it closes)."""
+    if all(seat.entry is None for seat in visit.seats.values()):
+        return visit
+    draft.put_visit(visit)
     for entry in [entry for entry in draft.room.entries.values() if entry.visit == visit.id]:
         visit = leave_queue(draft, entry, reason) or visit
     return visit

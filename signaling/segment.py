@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from msgspec.structs import replace
 
 from signaling.draft import Draft
-from signaling.lookup import inside
+from signaling.lookup import clients_inside, provider_ids
 from signaling.messages import (
     ParticipantChanged,
     VisitResumed,
     VisitStarted,
 )
+from signaling.path import path_of, spans_from
 from signaling.seats import ended as spans_ended
 from signaling.shown import (
+    Company,
     role_in,
     shown_participant,
     shown_participants,
@@ -20,58 +24,66 @@ from signaling.shown import (
 from signaling.state import AS_THEY_COME, IN, OUT, Attendee, AudioOnly, MediaLog, Segment, Visit
 
 
-def begin_segment(draft: Draft, visit: Visit) -> Visit:
-    """Let a segment run from now on: spans begin, agreements are used up."""
-    now = draft.now
-    attendees = dict(visit.attendees)
-    for id in inside(visit):
-        attendees[id] = _audio_only_from(visit, id, now)
-    visit = replace(
-        visit,
-        segments=(*visit.segments, Segment(now)),
-        attendees=attendees,
-        agreed=(),
-        rejoin_until=None,
-        media_node=None,
-        peers={},
-        lost_peers={},
+def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
+    """Let a segment run from now on: spans begin, agreements are used up. Everybody in it is told who is."""
+    now, there = draft.now, draft.index.connected
+    providers, clients = provider_ids(visit), clients_inside(visit)
+    everybody = (*providers, *clients)
+    attendees = visit.attendees.copy()
+    for id in everybody:
+        attendee = attendees.get(id, AS_THEY_COME)
+        attendees[id] = attendee if attendee.mode == "video" else _audio_only_from(visit, attendee, id, now)
+    visit = draft.put_visit(
+        replace(
+            visit,
+            segments=(*visit.segments, Segment(now)),
+            attendees=attendees,
+            agreed=(),
+            rejoin_until=None,
+            media_node=None,
+            peers={},
+            lost_peers={},
+            alone_since=now if _apart(there, providers, clients) else None,
+            direct=spans_from(visit, clients, now),
+        )
     )
-    return draft.put_visit(with_company(draft, visit))
+    told, company = _running(visit, again=again), Company(there, visit, everybody)
+    for id in everybody:
+        draft.tell((id,), told, later=("participants", company.seen_by, id))
+    return visit
 
 
-def _audio_only_from(visit: Visit, participant: str, now: int) -> Attendee:
-    attendee = visit.attendees.get(participant, AS_THEY_COME)
-    if attendee.mode == "video":
-        return attendee
+def _audio_only_from(visit: Visit, attendee: Attendee, participant: str, now: int) -> Attendee:
     span = AudioOnly(now, attendee.reason, role_in(visit, participant).value)
     return replace(attendee, audio_only=(*attendee.audio_only, span))
 
 
 def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = False) -> Visit:
     """Tell a client who came later, or came back (`again`), that they are in, and the others that somebody came."""
-    attendees = {**visit.attendees, participant: _audio_only_from(visit, participant, draft.now)}
+    attendee = visit.attendees.get(participant, AS_THEY_COME)
+    if attendee.mode == "audio":
+        attendee = _audio_only_from(visit, attendee, participant, draft.now)
+    attendees = {**visit.attendees, participant: attendee}
     visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
-    told = VisitStarted(
-        visit=visit.id,
-        appointment=visit.appointment,
-        segment=len(visit.segments),
-        rev=visit.rev,
-        participants=shown_participants(draft.room, visit, participant),
-        ice_servers=(),
-    )
-    draft.tell((participant,), resumed(told) if again else told)
-    tell_participant(draft, visit, participant, besides=participant)
+    shown = ("participants", shown_participants, draft.index.connected, visit, participant)
+    draft.tell((participant,), _running(visit, again=again), later=shown)
+    tell_participant(draft, visit, participant, themselves=False)
     return visit
 
 
-def resumed(told: VisitStarted) -> VisitResumed:
-    """Return the same news for somebody who chose to rejoin."""
-    return VisitResumed(
-        visit=told.visit,
-        segment=told.segment,
-        rev=told.rev,
-        participants=told.participants,
-        ice_servers=told.ice_servers,
+def _running(visit: Visit, *, again: bool) -> VisitStarted | VisitResumed:
+    """Return the news that a visit runs, but for who is in it; `again`: for somebody who chose to rejoin."""
+    id, segment, rev = visit.id, len(visit.segments), visit.rev
+    if again:
+        return VisitResumed(visit=id, segment=segment, rev=rev, participants=(), ice_servers=(), path=path_of(visit))
+    return VisitStarted(
+        visit=id,
+        appointment=visit.appointment,
+        segment=segment,
+        rev=rev,
+        participants=(),
+        ice_servers=(),
+        path=path_of(visit),
     )
 
 
@@ -88,6 +100,7 @@ def stop_segment(visit: Visit, now: int, by: str | None, reason: str) -> Visit:
         segments=segments,
         seats=seats,
         alone_since=None,
+        direct=spans_ended(visit.direct, now),
         media={id: replace(log_ended(log, now), lost=False) for id, log in visit.media.items()},
         attendees={id: _flag_ended(attendee, now) for id, attendee in visit.attendees.items()},
     )
@@ -118,20 +131,25 @@ def _flag_ended(attendee: Attendee, now: int) -> Attendee:
 
 def with_company(draft: Draft, visit: Visit) -> Visit:
     """Return a visit in progress with `alone_since` told from who is connected now."""
-    there = draft.index.connected
-    providers = [provider for provider in visit.providers if provider.id in there]
-    clients = [seat for seat in visit.seats.values() if seat.stand is IN and seat.participant in there]
-    if providers and clients:
-        return replace(visit, alone_since=None) if visit.alone_since is not None else visit
-    return replace(visit, alone_since=draft.now) if visit.alone_since is None else visit
+    apart = _apart(draft.index.connected, provider_ids(visit), clients_inside(visit))
+    if apart == (visit.alone_since is not None):
+        return visit
+    return replace(visit, alone_since=draft.now if apart else None)
 
 
-def tell_participant(draft: Draft, visit: Visit, participant: str, *, besides: str | None = None) -> None:
-    """Tell everybody in the visit how one participant is now: at once those who see the same."""
-    alike: dict[tuple[bool, bool], list[str]] = {}
-    for id in inside(visit):
-        if id != besides:
-            alike.setdefault((id == participant, id in visit.seats), []).append(id)
-    for to in alike.values():
-        shown = shown_participant(draft.room, visit, participant, to[0])
-        draft.tell(to, ParticipantChanged(visit=visit.id, participant=shown))
+def _apart(there: Mapping[str, object], providers: Iterable[str], clients: Iterable[str]) -> bool:
+    """Tell whether of one side nobody is connected."""
+    return there.keys().isdisjoint(providers) or there.keys().isdisjoint(clients)
+
+
+def tell_participant(draft: Draft, visit: Visit, participant: str, *, themselves: bool = True) -> None:
+    """Tell everybody in the visit how one participant is now, `themselves` too: at once those who see the same."""
+    told = ParticipantChanged(visit=visit.id, participant={})
+    for side in (provider_ids(visit), clients_inside(visit)):
+        alike = [tuple([id for id in side if id != participant])]
+        if themselves and participant in side:
+            alike.insert(0 if side[0] == participant else 1, (participant,))
+        for to in alike:
+            if to:
+                shown = ("participant", shown_participant, draft.index.connected, visit, participant, to[0])
+                draft.tell(to, told, later=shown)

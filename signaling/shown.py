@@ -1,16 +1,21 @@
-"""How entries, seats and visits look on the wire: PROTOCOL.md's objects, used by views and events alike."""
+"""How entries, seats and visits look on the wire: PROTOCOL.md's objects, used by views and events alike.
+
+Each is made of frozen values and of nothing else, so an event may show them long after they were so: of a room it takes
+only who is `there`, the participants with a connection.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Container
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
-from signaling.index import index_of
 from signaling.lookup import inside, roster
 from signaling.minutes import connected
-from signaling.state import AS_THEY_COME, CLIENT, CO_PROVIDER, IN, IN_PROGRESS, PROVIDER, Entry, Role, Room, Seat, Visit
+from signaling.path import path_of
+from signaling.state import AS_THEY_COME, CLIENT, CO_PROVIDER, IN, IN_PROGRESS, PROVIDER, Entry, Role, Seat, Visit
 
 
 def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
@@ -54,40 +59,47 @@ def shown_entry(entry: Entry, visit: Visit | None) -> dict[str, Any]:
     return shown
 
 
-def shown_participants(room: Room, visit: Visit, viewer: str) -> tuple[dict[str, Any], ...]:
+def shown_participants(there: Container[str], visit: Visit, viewer: str) -> tuple[dict[str, Any], ...]:
     """Return everybody in the visit as `viewer` may see them. Between segments: everybody who may rejoin."""
     ids = inside(visit) if visit.phase is IN_PROGRESS else roster(visit)
-    return tuple([shown_participant(room, visit, id, viewer) for id in ids])
+    return tuple([shown_participant(there, visit, id, viewer) for id in ids])
 
 
-def shown_to_each(
-    room: Room, visit: Visit, viewers: Collection[str]
-) -> Iterator[tuple[str, tuple[dict[str, Any], ...]]]:
-    """Yield (viewer, everybody in the visit as they may see them), for each of those who are in it.
+class Company(Struct):
+    """Everybody in a visit, as each of them may see them.
 
-    What all see alike of somebody is made once, and what two of one side see of a third.
+    What all see alike of somebody is made once, and what two of one side see of a third; when it is first asked for.
     """
-    of = {id: _of(room, visit, id) for id in viewers}
-    alike: dict[bool, dict[str, dict[str, Any]]] = {True: {}, False: {}}
-    for viewer in viewers:
-        seen = alike[viewer in visit.seats]
-        own = _seen_by(visit, viewer, of[viewer].copy())
-        for id in viewers:
+
+    there: Container[str]
+    visit: Visit
+    everybody: tuple[str, ...]
+    _of: dict[str, dict[str, Any]] = {}
+    _alike: dict[bool, dict[str, dict[str, Any]]] = {}
+
+    def seen_by(self, viewer: str) -> tuple[dict[str, Any], ...]:
+        """Return everybody as one of them may see them."""
+        visit, of = self.visit, self._of
+        if not of:
+            of.update({id: _of(self.there, visit, id) for id in self.everybody})
+        seen = self._alike.setdefault(viewer in visit.seats, {})
+        for id in of:
             if id not in seen and id != viewer:
                 seen[id] = _seen_by(visit, viewer, of[id].copy())
-        yield viewer, tuple([own if id == viewer else seen[id] for id in viewers])
+        own = _seen_by(visit, viewer, of[viewer].copy())
+        return tuple([own if id == viewer else seen[id] for id in of])
 
 
-def shown_participant(room: Room, visit: Visit, participant: str, viewer: str) -> dict[str, Any]:
+def shown_participant(there: Container[str], visit: Visit, participant: str, viewer: str) -> dict[str, Any]:
     """Return one participant as `viewer` may see them. All others of the viewer's side see them alike."""
-    return _seen_by(visit, viewer, _of(room, visit, participant))
+    return _seen_by(visit, viewer, _of(there, visit, participant))
 
 
-def _of(room: Room, visit: Visit, participant: str) -> dict[str, Any]:
+def _of(there: Container[str], visit: Visit, participant: str) -> dict[str, Any]:
     """Return what everybody in the visit may see of one participant."""
     seat = visit.seats.get(participant)
     attendee = visit.attendees.get(participant, AS_THEY_COME)
-    presence = "connected" if participant in index_of(room).connected else "gone"
+    presence = "connected" if participant in there else "gone"
     if seat is not None and visit.phase is IN_PROGRESS and seat.stand is not IN:
         presence = "left"  # went out of a visit that goes on; `gone`: dropped, and still in
     log = visit.media.get(participant)
@@ -150,9 +162,8 @@ def _client_name(visit: Visit, seat: Seat, viewer: str) -> str:
     return f"Client {1 + list(visit.seats).index(seat.participant)}"
 
 
-def shown_appointment(room: Room, visit: Visit) -> dict[str, Any]:
+def shown_appointment(there: Container[str], visit: Visit) -> dict[str, Any]:
     """Return an appointment as its providers see it."""
-    there = index_of(room).connected
     host = visit.providers[0]
     return {
         "id": visit.appointment,
@@ -176,7 +187,7 @@ def shown_appointment(room: Room, visit: Visit) -> dict[str, Any]:
     }
 
 
-def shown_visit(room: Room, visit: Visit, viewer: str, now: int) -> dict[str, Any]:
+def shown_visit(there: Container[str], visit: Visit, viewer: str, now: int) -> dict[str, Any]:
     """Return a visit that was started as its providers see it."""
     shown: dict[str, Any] = {
         "id": visit.id,
@@ -184,7 +195,8 @@ def shown_visit(room: Room, visit: Visit, viewer: str, now: int) -> dict[str, An
         "rev": visit.rev,
         "phase": visit.phase,
         "segment": len(visit.segments),
-        "participants": shown_participants(room, visit, viewer),
+        "path": path_of(visit),
+        "participants": shown_participants(there, visit, viewer),
         "started_at": visit.segments[0].started_at if visit.segments else None,
         "connected_ms": {
             seat.client or seat.participant: connected(visit, seat.participant, now)

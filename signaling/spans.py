@@ -11,8 +11,10 @@ Spans = tuple[Span, ...]
 """Ascending, apart from one another, none empty."""
 
 
-def spans(intervals: Iterable[Interval], now: int) -> Spans:
+def spans(intervals: Sequence[Interval], now: int) -> Spans:
     """Return intervals as spans; those that still run end at `now`, and nothing lies behind it."""
+    if not intervals:
+        return ()
     return union([(span.start, now if span.end is None or span.end > now else span.end) for span in intervals])
 
 

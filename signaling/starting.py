@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from signaling.draft import Draft
 from signaling.errors import Busy, NotFound, NotReady, Refused, TooMany
 from signaling.lookup import (
-    entry_of,
     hosts,
-    inside,
     live_visit,
     present_seats,
+    provider_ids,
     situation_of,
     visit_of_appointment,
 )
@@ -20,17 +21,13 @@ from signaling.messages import (
     Admit,
     Override,
     Start,
-    VisitStarted,
 )
 from signaling.permissions import demand
 from signaling.proposals import GROUP_LIMIT
 from signaling.rejoining import withdraw_elsewhere
-from signaling.seats import entry_for, leave_queue
+from signaling.seats import entry_for, leave_line, moved
 from signaling.segment import begin_segment, join_segment
-from signaling.shown import (
-    shown_to_each,
-)
-from signaling.state import IN, IN_PROGRESS, WAITING, Attendee, Entry, Interval, Seat, Visit, Who
+from signaling.state import AS_THEY_COME, IN, IN_PROGRESS, WAITING, Entry, Interval, Seat, Visit, Who
 from signaling.visit import advance, demand_rev
 
 
@@ -51,23 +48,8 @@ def start(draft: Draft, by: Who, request: Start) -> Visit:
     if len(waiting) > GROUP_LIMIT:  # those who came first; the provider may make room for the others later
         waiting = sorted(waiting, key=lambda seat: seat.waited[-1].start)[:GROUP_LIMIT]
 
-    rev = visit.rev
-    for seat in waiting:
-        visit = _let_in(draft, visit, seat)
-    # One click is one step of `rev`, however many clients it let in.
-    visit = begin_segment(draft, advance(replace(visit, rev=rev), Start, IN_PROGRESS))
-    for id, participants in shown_to_each(draft.room, visit, inside(visit)):
-        draft.tell(
-            (id,),
-            VisitStarted(
-                visit=visit.id,
-                appointment=visit.appointment,
-                segment=len(visit.segments),
-                rev=visit.rev,
-                participants=participants,
-                ice_servers=(),
-            ),
-        )
+    # One click is one step of `rev`, however many clients it lets in.
+    visit = begin_segment(draft, advance(_let_in(draft, visit, waiting), Start, IN_PROGRESS))
     withdraw_elsewhere(draft, visit)
     draft.notify("visit.started", visit=visit.id, appointment=visit.appointment)
     draft.audit("start", by.participant, visit.id, _override(request.override))
@@ -124,15 +106,20 @@ def _visit_of_walk_in(draft: Draft, entry: Entry) -> Visit:
     return visit
 
 
-def _let_in(draft: Draft, visit: Visit, seat: Seat) -> Visit:
-    """Move a waiting seat in, and carry the audio-only flag of the check-in over."""
-    entry = entry_of(draft.room, seat.participant)
-    assert entry is not None, "a waiting seat has an entry"
-    visit = leave_queue(draft, entry, "admitted", IN) or visit
-    attendee = visit.attendees.get(seat.participant, Attendee())
-    camera = seat.checked_in is None or (seat.checked_in.devices.camera and entry.media == "video")
-    attendee = replace(attendee, mode=entry.media, reason=entry.media_reason, camera=camera)
-    return draft.put_visit(replace(visit, attendees={**visit.attendees, seat.participant: attendee}))
+def _let_in(draft: Draft, visit: Visit, waiting: Iterable[Seat]) -> Visit:
+    """Take seats out of the queue; return the visit with them in, and the audio-only flags of their check-ins."""
+    providers, seats, attendees = provider_ids(visit), visit.seats.copy(), visit.attendees.copy()
+    entries, now = draft.room.entries, draft.now
+    for seat in waiting:
+        id = seat.participant
+        assert seat.entry is not None, "a waiting seat has an entry"
+        entry = entries[seat.entry]
+        leave_line(draft, entry, providers, "admitted")
+        seats[id] = moved(seat, IN, now)
+        camera = seat.checked_in is None or (seat.checked_in.devices.camera and entry.media == "video")
+        attendee = attendees.get(id, AS_THEY_COME)
+        attendees[id] = replace(attendee, mode=entry.media, reason=entry.media_reason, camera=camera)
+    return replace(visit, seats=seats, attendees=attendees)
 
 
 def admit(draft: Draft, by: Who, request: Admit) -> Visit:
@@ -149,7 +136,7 @@ def admit(draft: Draft, by: Who, request: Admit) -> Visit:
         raise TooMany("clients in one visit")
     if entry.visit is None:
         visit = match(draft, by, visit, entry, request.client)
-    visit = _let_in(draft, visit, visit.seats[entry.participant])
-    visit = join_segment(draft, visit, entry.participant)
+    visit = _let_in(draft, visit, (visit.seats[entry.participant],))
+    visit = join_segment(draft, replace(visit, rev=visit.rev + 1), entry.participant)
     draft.audit("admit", by.participant, visit.id, entry.participant)
     return visit

@@ -59,7 +59,7 @@ IN: Final = Stand.IN
 REMOVED: Final = Stand.REMOVED
 
 
-class Who(Struct, frozen=True):
+class Who(Struct, frozen=True, gc=False):
     """The identity of a connection, from its ticket and never from a message."""
 
     role: Role
@@ -70,14 +70,14 @@ class Who(Struct, frozen=True):
     """As the practice, or the knock, gave it."""
 
 
-class Person(Struct, frozen=True):
+class Person(Struct, frozen=True, gc=False):
     """A provider of a visit."""
 
     id: str
     name: str
 
 
-class Status(Struct, frozen=True):
+class Status(Struct, frozen=True, gc=False):
     """What waiting clients are told of the provider."""
 
     kind: ShownStatusKind = "available"
@@ -85,7 +85,7 @@ class Status(Struct, frozen=True):
     minutes: int | None = None
 
 
-class Connection(Struct, frozen=True):
+class Connection(Struct, frozen=True, gc=False):
     """One live WebSocket of one participant."""
 
     who: Who
@@ -94,7 +94,7 @@ class Connection(Struct, frozen=True):
     since: int
 
 
-class CheckedIn(Struct, frozen=True):
+class CheckedIn(Struct, frozen=True, gc=False):
     """What a client said at check-in."""
 
     at: int
@@ -107,7 +107,7 @@ class CheckedIn(Struct, frozen=True):
     phone: str | None = None
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One client's check-in to the queue."""
 
     id: str
@@ -129,14 +129,14 @@ class Entry(Struct, frozen=True):
     """Where the client checked in: their other pages were not told. None: sent back to wait, which all are told."""
 
 
-class Interval(Struct, frozen=True):
+class Interval(Struct, frozen=True, gc=False):
     """A span of time; `end` is None while it runs."""
 
     start: int
     end: int | None = None
 
 
-class AudioOnly(Struct, frozen=True):
+class AudioOnly(Struct, frozen=True, gc=False):
     """A span in which a participant was audio-only."""
 
     start: int
@@ -145,7 +145,7 @@ class AudioOnly(Struct, frozen=True):
     end: int | None = None
 
 
-class MediaLog(Struct, frozen=True):
+class MediaLog(Struct, frozen=True, gc=False):
     """When one participant's transport was alive, and when video came from it."""
 
     up: tuple[Interval, ...] = ()
@@ -177,7 +177,7 @@ class Minute(Struct, frozen=True, array_like=True):
     reports: int = 1
 
 
-class Attendee(Struct, frozen=True):
+class Attendee(Struct, frozen=True, gc=False):
     """What is shown of one participant's devices, and their audio-only flag."""
 
     microphone: bool = True
@@ -193,7 +193,7 @@ AS_THEY_COME: Final = Attendee()
 """Everything on, nothing said."""
 
 
-class Seat(Struct, frozen=True):
+class Seat(Struct, frozen=True, gc=False):
     """One client of a visit."""
 
     participant: str
@@ -217,7 +217,7 @@ class Seat(Struct, frozen=True):
     """What somebody who walked in and was matched called themselves: all they are shown of their own name."""
 
 
-class Segment(Struct, frozen=True):
+class Segment(Struct, frozen=True, gc=False):
     """One unbroken run, Start or resume to End."""
 
     started_at: int
@@ -227,7 +227,7 @@ class Segment(Struct, frozen=True):
     reason: str | None = None
 
 
-class Visit(Struct, frozen=True):
+class Visit(Struct, frozen=True, gc=False):
     """The encounter for one appointment, from its opening to its close."""
 
     id: str
@@ -252,6 +252,10 @@ class Visit(Struct, frozen=True):
     """By participant, providers included; kept from segment to segment."""
     media: dict[str, MediaLog] = {}
     """By participant, providers included."""
+    direct: tuple[Interval, ...] = ()
+    """When media went from browser to browser; the last one runs while they do."""
+    fell_back: bool = False
+    """It was tried, and given up for the rest of the visit."""
     quality: dict[str, tuple[Minute, ...]] = {}
     """By participant, in order of time: how the network was."""
     peers: dict[str, str] = {}

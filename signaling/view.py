@@ -8,8 +8,10 @@ from typing import Any
 from msgspec import to_builtins
 from msgspec.structs import replace
 
+from signaling.index import index_of
 from signaling.lookup import entry_of, host_status, hosts, roster, shown_status, situation_of, visit_of
 from signaling.messages import ClientView, ProviderView
+from signaling.path import path_of
 from signaling.permissions import Situation
 from signaling.shown import agreed_roles, shown_appointment, shown_entry, shown_participants, shown_visit
 from signaling.state import Phase, Role, Room, Visit, Who
@@ -60,7 +62,8 @@ def _client_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]) 
         base = replace(
             base,
             visit=visit.id,
-            participants=shown_participants(room, visit, who.participant),
+            path=path_of(visit),
+            participants=shown_participants(index_of(room).connected, visit, who.participant),
             ice_servers=ice_servers,
         )
     elif situation in (Situation.ENDED, Situation.REJOIN_PENDING):
@@ -91,6 +94,7 @@ def _provider_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]
     mine = {visit.id for visit in visits}
     entries = sorted(room.entries.values(), key=lambda entry: (entry.since, entry.id))
     started = [visit for visit in visits if visit.phase is not Phase.SCHEDULED]
+    there = index_of(room).connected
     live = any(visit.phase is Phase.IN_PROGRESS for visit in visits)
     shown = ProviderView(
         version=room.version,
@@ -101,9 +105,9 @@ def _provider_view(room: Room, who: Who, ice_servers: tuple[dict[str, Any], ...]
         waiting=tuple(shown_entry(e, room.visits[e.visit]) for e in entries if e.visit in mine and e.visit is not None),
         unverified=tuple(shown_entry(e, None) for e in entries if e.visit is None) if host else (),
         appointments=tuple(
-            shown_appointment(room, v) for v in sorted(visits, key=lambda v: (v.start, v.id)) if v.appointment
+            shown_appointment(there, v) for v in sorted(visits, key=lambda v: (v.start, v.id)) if v.appointment
         ),
-        visits=tuple(shown_visit(room, visit, who.participant, room.time) for visit in started),
+        visits=tuple(shown_visit(there, visit, who.participant, room.time) for visit in started),
     )
     if live:
         shown = replace(shown, ice_servers=ice_servers)

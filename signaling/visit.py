@@ -56,7 +56,7 @@ Besides these a cancellation by the EHR closes a scheduled visit, and a client's
 
 def advance(visit: Visit, event: type[Request] | type[DeadlinePassed], to: Phase) -> Visit:
     """Return the visit in its next phase, `rev` counted up. A move that the table does not hold is our own mistake."""
-    assert to in NEXT.get((visit.phase, event), frozenset()), f"{visit.phase} -{event.__name__}-> {to} is not in NEXT"
+    assert to in NEXT.get((visit.phase, event), ()), f"{visit.phase} -{event.__name__}-> {to} is not in NEXT"
     return replace(visit, phase=to, rev=visit.rev + 1)
 
 
@@ -65,7 +65,7 @@ def demand_rev(draft: Draft, by: Who, visit: Visit, expect: int | None) -> None:
     if expect is None or expect == visit.rev:
         return
     if hosts(visit, by):
-        raise Stale("the visit has moved on", shown_appointment(draft.room, visit))
+        raise Stale("the visit has moved on", shown_appointment(draft.index.connected, visit))
     # A client is told where they stand themselves, and of nobody else.
     phase = situation_of(draft.room, by, visit).value
     raise Stale("the visit has moved on", {"visit": visit.id, "rev": visit.rev, "phase": phase})

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from signaling.deadlines import awaited_since
 from signaling.draft import Draft
-from signaling.effects import Own, Told
+from signaling.effects import Own
 from signaling.errors import Refused
 from signaling.index import Index, index_of
 from signaling.lookup import shown_status
@@ -47,9 +47,8 @@ def tell_status(draft: Draft) -> None:
         return
     status = shown_status(draft.room)
     same = shown_status(draft.before) == status
-    # By exact type: asked in every step of every entry, and `isinstance` takes its time to say no.
-    said = [(e.to, e.message) for e in draft.entries if type(e) is Told and type(e.message) is WaitingChanged]
-    if same and all(_says(told, status) for _, told in said):
+    said = draft.said
+    if same and (not said or all(_says(told, status) for _, told in said)):
         return
     ignorant: Collection[str] = draft.index.waiting
     places = _places(draft.index) if draft.index.shown else {}
@@ -82,6 +81,7 @@ def _tell(draft: Draft, to: Collection[str], places: dict[str, int], status: Sta
     # Said once to all of them, and to each their own place: nobody learns who else is told.
     told = WaitingChanged(status=status.kind, minutes=status.minutes)
     draft.tell(to, told, own=Own("ahead", places) if places else None)
+    draft.said.append((to, told))
 
 
 def _places(index: Index, start: int = 0) -> dict[str, int]:

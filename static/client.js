@@ -171,6 +171,8 @@ function makeDevices() {
     browser,
     watchLevel: levelWatcher(sounds),
     onTestSound: () => sounds.play("test", { always: true }),
+    network: session.network,
+    backup: () => (view?.practice ?? entrance.practice)?.backup,
     onContinue() {
       // Somebody who checked in before is asked for nothing again.
       step = view && screenFor(view) !== "check-in" ? "visit" : "check-in";
@@ -270,6 +272,8 @@ function makeSession(now) {
     visit: now.visit ?? "",
     segment: now.segment ?? 1,
     iceServers: now.ice_servers,
+    path: now.path,
+    offers: false,
     participants: now.participants ?? [],
     title: words.t.say("session.title", { name: now.provider.name }),
     practice: now.practice,

@@ -290,7 +290,15 @@ function makeRoom(now) {
       },
       onFinish: finish,
       onDevices: () =>
-        openDevicesDialog({ t: words.t, self, browser, watchLevel: levelWatcher(sounds), onTestSound: () => sounds.play("test", { always: true }) }),
+        openDevicesDialog({
+          t: words.t,
+          self,
+          browser,
+          watchLevel: levelWatcher(sounds),
+          onTestSound: () => sounds.play("test", { always: true }),
+          network: rooms.of({}).session.network,
+          backup: () => practice?.backup,
+        }),
     },
   });
   return screen;
@@ -321,6 +329,8 @@ function makeSession(live) {
     visit: live.id,
     segment: live.segment ?? 1,
     iceServers: live.ice_servers,
+    path: live.path,
+    offers: true,
     participants: live.participants,
     title: group ? t.say("session.title_group") : t.say("session.title", { name: names }),
     practice,

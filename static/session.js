@@ -4,12 +4,13 @@ import { CallStage } from "./components/call-stage.js";
 import { Chat } from "./lib/chat.js";
 import { newId, systemClock } from "./lib/clock.js";
 import { shownOthers, silentLeads } from "./lib/group.js";
-import { Call } from "./lib/media.js";
 import { Moving } from "./lib/moving.js";
+import { NetworkCheck } from "./lib/network-check.js";
 import { Measuring } from "./lib/quality.js";
 import { watchNetwork } from "./lib/network.js";
 import { Speaking } from "./lib/speaking.js";
 import { Warm } from "./lib/warm.js";
+import { Ways } from "./lib/ways.js";
 
 /** @typedef {import("./lib/connection.js").Connection} Connection */
 /** @typedef {import("./lib/self.js").Self} Self */
@@ -52,6 +53,8 @@ function look(now) {
 
 export class Session {
   call;
+  /** How the network is, tried out before a session. */
+  network;
   #connection;
   #self;
   /** @type {CallStage | null} */
@@ -95,7 +98,8 @@ export class Session {
       random: Math.random,
     };
     this.#warm = new Warm(making);
-    this.call = new Call({ ...making, makeStream: () => new MediaStream() });
+    this.network = new NetworkCheck(making);
+    this.call = new Ways({ ...making, makeStream: () => new MediaStream() });
     this.#measuring = new Measuring({ peers: () => this.call.peers, tell: (quality) => connection.tell("media.stats", quality), clock: systemClock });
     const { connection: network } = /** @type {{connection?: import("./lib/network.js").NetworkInformation}} */ (navigator);
     watchNetwork({ window, connection: network }, () => this.call.moved(), signal);
@@ -121,6 +125,7 @@ export class Session {
     connection.on("message", (message) => {
       this.call.handle(message);
       this.#warm.handle(message);
+      this.network.handle(message);
       this.#chat.handle(message, this.#participants);
       if (message.type === "media.quality") {
         this.#qualities.set(message.participant, /** @type {any} */ (message));
@@ -132,6 +137,7 @@ export class Session {
         this.#told = ""; // another node may not know it
         this.call.resume();
         this.#warm.resume();
+        this.network.resume();
         this.#tellState();
       }
       this.#tell();
@@ -145,6 +151,8 @@ export class Session {
    * @param {string} model.visit
    * @param {number} model.segment
    * @param {RTCIceServer[] | undefined} model.iceServers
+   * @param {"relay" | "direct" | undefined} model.path
+   * @param {boolean} model.offers         as a provider does, where it is direct
    * @param {Participant[]} model.participants
    * @param {string} model.title
    * @param {import("./lib/types.js").Practice | null} model.practice
@@ -155,8 +163,8 @@ export class Session {
    * @param {() => void} [model.onStepOut]
    * @returns {CallStage}
    */
-  enter({ t, visit, segment, iceServers, participants, onEnd, onStepOut, ...rest }) {
-    this.#start(`${visit}/${segment}`, iceServers); // first of all: the rest is done while the answer is on its way
+  enter({ t, visit, segment, iceServers, path, offers, participants, onEnd, onStepOut, ...rest }) {
+    this.#start(`${visit}/${segment}`, { iceServers, path, offers }); // first of all: the rest is done while the answer is on its way
     const stage = new CallStage();
     stage.show({
       ...rest,
@@ -202,12 +210,15 @@ export class Session {
 
   /** @param {Participant[]} participants */
   tell(participants) {
+    const gone = this.#participants.filter(({ presence }) => presence === "gone").map(({ id }) => id);
+    if (participants.some(({ id, presence, you }) => !you && presence === "connected" && gone.includes(id))) this.call.again();
     this.#participants = participants;
     this.#tell();
   }
 
   /** Media stop now. */
   leave() {
+    const was = this.#open;
     this.#open = "";
     this.#told = "";
     this.#stage = null;
@@ -215,6 +226,7 @@ export class Session {
     this.#measuring.end();
     this.#qualities.clear();
     this.call.close();
+    if (was) this.#self.unshare(); // nobody's screen is seen in a session that they did not share it in
   }
 
   /** Who speaks, and whose picture stands still, is looked at by and by: no picture moves for it. */
@@ -240,14 +252,14 @@ export class Session {
     return shownOthers(this.#participants, this.call.remotes);
   }
 
-  /** Devices that are still to open keep nobody waiting: what they give is sent when it is there. @param {string} open @param {RTCIceServer[] | undefined} iceServers */
-  #start(open, iceServers) {
+  /** Devices that are still to open keep nobody waiting: what they give is sent when it is there. @param {string} open @param {{iceServers: RTCIceServer[] | undefined, path: "relay" | "direct" | undefined, offers: boolean}} how */
+  #start(open, how) {
     if (this.#open === open) return;
     this.#open = open;
     if (!this.#self.ready) void this.#self.open();
     this.#audioOnly = this.#self.audioOnly;
     const warm = this.#warm.take(this.#audioOnly);
-    void this.call.open({ iceServers, tracks: this.#self.tracks, audioOnly: this.#audioOnly, warm });
+    void this.call.open({ ...how, tracks: this.#self.tracks, audioOnly: this.#audioOnly, warm });
     this.#tellState(); // behind the offer, which is answered before anything else is saved
   }
 
@@ -283,7 +295,9 @@ export class Session {
         call: this.call.state,
         line: this.#connection.state,
         audioOnly: this.#self.audioOnly,
+        screenFailed: this.#self.screenFailed,
         weak: this.#participants.some(({ you, network }) => you && network === "weak"),
+        path: this.call.path,
         qualities: this.#qualities,
       },
       this.#t,

@@ -68,7 +68,7 @@ OBJECTS: Mapping[str, str] = {
     "appointment, to a provider": "id visit rev phase start end host{id name} group "
     "clients[{id participant name seat presence}]",
     "participant": "id role name presence reconnecting microphone camera screen mode mode_reason? network? you client?",
-    "visit, in a provider's view": "id appointment rev phase segment participants started_at "
+    "visit, in a provider's view": "id appointment rev phase segment path participants started_at "
     "connected_ms{client{video audio}} rejoin_until? agreed? mine?",
     "provider, in a client's view": "name status minutes?",
     "practice, in a client's view": "name help consent{version text} backup?",
@@ -90,8 +90,8 @@ def protocol() -> str:
 
 Version {PROTOCOL_VERSION}. Subprotocol `{SUBPROTOCOL_JSON}` (text frames) or `{SUBPROTOCOL_MSGPACK}` (binary frames);
 the messages are the same. One message a frame, at most {FRAME_LIMIT // 1024} KiB; a session description at most
-{SDP_LIMIT // 1024} KiB. A message is a flat object with a `type`. Fields that are unknown are overlooked; fields at
-their default may be left out. Times are milliseconds, UTC.
+{SDP_LIMIT // 1024} KiB, or 2 KiB for each of its lines, if that is more. A message is a flat object with a `type`.
+Fields that are unknown are overlooked; fields at their default may be left out. Times are milliseconds, UTC.
 
 A request may carry `id`, which its reply repeats as `re`, and `key` (an idempotency key): the same key again gets the
 stored reply and has no second effect. The first message is `hello`.

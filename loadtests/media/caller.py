@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 
 from loadtests.media.tally import Tally
-from loadtests.media.traffic import LEVEL, SEND_TIME, Clip, Stream
+from loadtests.media.traffic import LEVEL, SEND_TIME, WIDE, WIDE_ID, Clip, Stream
 
 LOOK_EVERY: Final = 50
 HOST: Final = "127.0.0.1"
+VIDEO_CODECS: Final = RTCRtpSender.getCapabilities("video").codecs
 
 
 class Caller:
@@ -41,6 +42,8 @@ class Caller:
             transceiver.receiver.receive = _nothing  # type: ignore[method-assign]
             transceiver.sender.send = _nothing  # type: ignore[method-assign]
             transceiver.direction = direction
+            if direction == "recvonly" and kind == "video":  # a group's offer is long enough with what is used alone
+                transceiver.setCodecPreferences([c for c in VIDEO_CODECS if c.mimeType in {"video/VP8", "video/rtx"}])
         self._dtls = self.connection.getTransceivers()[0].receiver.transport
         if profile is not None:
             self._dtls._srtp_profiles = [p for p in self._dtls._srtp_profiles if p.openssl_profile == profile.encode()]
@@ -58,7 +61,10 @@ class Caller:
 
             ice.get_component_candidates = here  # type: ignore[method-assign]
         await self.connection.setLocalDescription(await self.connection.createOffer())
-        return str(self.connection.localDescription.sdp)
+        sdp = str(self.connection.localDescription.sdp)
+        # As browsers do for pictures; aiortc knows neither, and need not.
+        sdp = re.sub(rf"(a=extmap:\d+ {re.escape(SEND_TIME)}\r\n)", rf"\1a=extmap:{WIDE_ID} {WIDE}\r\n", sdp)
+        return re.sub(r"(a=rtcp-fb:(\d+) goog-remb\r\n)", r"\1a=rtcp-fb:\2 transport-cc\r\n", sdp)
 
     async def accept(self, answer: str) -> None:
         """Take the answer."""
@@ -77,9 +83,10 @@ class Caller:
         section = self._answer.split("\r\nm=")[line + 1]
         uri = LEVEL if clip.kind == "audio" else SEND_TIME
         extension = re.search(rf"a=extmap:(\d+) {re.escape(uri)}", section)
+        wide = WIDE_ID if f"a=extmap:{WIDE_ID} {WIDE}" in section else 0
         payload_type = section.split("\r\n", 1)[0].split()[3]
         ssrc = self.connection.getTransceivers()[line].sender._ssrc
-        return Stream(clip, ssrc, int(payload_type), int(extension[1]) if extension else 15, chance)
+        return Stream(clip, ssrc, int(payload_type), int(extension[1]) if extension else 15, chance, wide)
 
     def send(self, packet: bytes) -> None:
         """Send one packet, if there is a way."""

@@ -7,14 +7,26 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable
-from typing import Final
-
-from loadtests.media.traffic import Stream
+from typing import Final, Protocol
 
 TICK: Final = 0.001
 """Seconds between two looks; a packet is late by half of it on average."""
 
 Way = Callable[[bytes], None]
+
+
+class Due(Protocol):
+    """What has something to send, again and again."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether its packets are media."""
+
+    def begin(self, now: float) -> float:
+        """Return when the first is due."""
+
+    def next(self) -> tuple[bytes, float]:
+        """Return what is due, empty if nothing after all, and when the one after it is."""
 
 
 class Pacer:
@@ -24,26 +36,26 @@ class Pacer:
         self.latest = 0.0
         """By how many seconds a packet was sent too late at worst."""
         self.sent = 0
-        self._streams: dict[Stream, Way] = {}
-        self._due: list[tuple[float, int, Stream]] = []
+        self._streams: dict[Due, Way] = {}
+        self._due: list[tuple[float, int, Due]] = []
         self._numbers = itertools.count()
         self._running = False
 
-    def add(self, stream: Stream, way: Way) -> None:
+    def add(self, stream: Due, way: Way) -> None:
         """Send that stream there, as long as `run` does."""
         self._streams[stream] = way
         if self._running:
             self._begin(stream, time.monotonic())
 
-    def drop(self, stream: Stream) -> None:
+    def drop(self, stream: Due) -> None:
         """Send it no more."""
         self._streams.pop(stream, None)
 
-    def _begin(self, stream: Stream, now: float) -> None:
+    def _begin(self, stream: Due, now: float) -> None:
         heapq.heappush(self._due, (stream.begin(now), next(self._numbers), stream))
 
     async def run(self, seconds: float) -> int:
-        """Send for so long; return how many packets."""
+        """Send for so long; return how many packets of media."""
         begun, had = time.monotonic(), self.sent
         self._running = True
         for stream in self._streams:
@@ -67,7 +79,8 @@ class Pacer:
                 heapq.heappop(due)
                 continue
             packet, then = stream.next()
-            way(packet)
+            if packet:
+                way(packet)
             heapq.heapreplace(due, (then, number, stream))
             self.latest = max(self.latest, now - at)
-            self.sent += 1
+            self.sent += stream.counted

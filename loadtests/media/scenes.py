@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final, NamedTuple, Protocol
 
 from loadtests.media.caller import LOOK_EVERY, Caller
+from loadtests.media.chatter import Chatter
 from loadtests.media.pace import Pacer
 from loadtests.media.plain import HOST, PROFILES, Endpoint
 from loadtests.media.process import Host
@@ -39,6 +40,8 @@ class Cost(NamedTuple):
     cpu: float
     sent: int
     received: int
+    late: float
+    """By how many seconds the generator was late at worst."""
 
     @property
     def packet(self) -> float:
@@ -50,10 +53,9 @@ class Cost(NamedTuple):
         """µs of CPU for each packet that came from it."""
         return 1e6 * self.cpu / self.received
 
-    @property
-    def core(self) -> float:
-        """Share of a core, in per cent."""
-        return 100 * self.cpu / self.seconds
+    def core(self, rate: float) -> float:
+        """Share of a core, in per cent, for `rate` packets a second sent to it: also where fewer could be sent."""
+        return self.packet * rate / 1e4
 
 
 async def until(true: Callable[[], bool], what: str) -> None:
@@ -81,11 +83,12 @@ class Scene:
         await self.pacer.run(warm)
         await asyncio.sleep(LAST_ONES)
         before, had, began = await self.usage(), self._received(), time.perf_counter()
+        self.pacer.latest = 0.0
         sent = await self.pacer.run(seconds)
         spent = time.perf_counter() - began
         await asyncio.sleep(LAST_ONES)
         after = await self.usage()
-        return Cost(spent, after["cpu"] - before["cpu"], sent, self._received() - had)
+        return Cost(spent, after["cpu"] - before["cpu"], sent, self._received() - had, self.pacer.latest)
 
     def _received(self) -> int:
         return sum(peer.tally.packets for peer in self.peers)
@@ -103,8 +106,10 @@ class Scene:
     def send(self, caller: Caller, clips: Sequence[Clip]) -> None:
         """Let a caller send on its first lines."""
         self.peers.append(caller)
-        for line, clip in enumerate(clips):
-            self.pacer.add(caller.stream(line, clip, self.chance), caller.send)
+        streams = [caller.stream(line, clip, self.chance) for line, clip in enumerate(clips)]
+        for stream in streams:
+            self.pacer.add(stream, caller.send)
+        self.pacer.add(Chatter(caller.tally, streams, self.chance), caller.send_rtcp)
 
 
 class Calling(NamedTuple):

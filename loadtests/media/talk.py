@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from loadtests.media.caller import Caller
+from loadtests.media.chatter import Chatter
 from loadtests.media.pace import Pacer
 from loadtests.media.scenes import BOTH, SOUND, until
 from loadtests.media.traffic import Clip, Stream
@@ -30,7 +31,7 @@ class Talk:
         self._pacer = pacer
         self._clips = clips
         self._chance = chance
-        self._streams: list[Stream] = []
+        self._going: Sequence[Stream | Chatter] = ()
 
     async def connect(self) -> float:
         """Make a peer, and send on it once it is connected; return the seconds from offer until then."""
@@ -47,10 +48,12 @@ class Talk:
             await caller.close()
             raise
         self.caller = caller
-        for line, clip in enumerate(self._clips):
-            stream = caller.stream(line, clip, self._chance)
-            self._streams.append(stream)
+        streams = [caller.stream(line, clip, self._chance) for line, clip in enumerate(self._clips)]
+        chatter = Chatter(caller.tally, streams, self._chance)
+        self._going = [*streams, chatter]
+        for stream in streams:
             self._pacer.add(stream, caller.send)
+        self._pacer.add(chatter, caller.send_rtcp)
         assert caller.connected_at is not None
         return caller.connected_at - begun
 
@@ -82,8 +85,7 @@ class Talk:
         return caller
 
     def _silent(self) -> Caller | None:
-        for stream in self._streams:
+        for stream in self._going:
             self._pacer.drop(stream)
-        self._streams.clear()
         caller, self.caller = self.caller, None
         return caller

@@ -8,9 +8,11 @@ from typing import Final
 
 from pylibsrtp import Error
 
-from loadtests.media.traffic import MARK
+from loadtests.media.traffic import MARK, TWO_WORDS, WIDE_ID
 
 HALF: Final = 1 << 15
+NUMBERED: Final = WIDE_ID << 4 | 1
+"""Before a transport-wide number."""
 
 
 class Tally:
@@ -23,6 +25,10 @@ class Tally:
         """RTCP, a compound each."""
         self.wrong = 0
         """Opened, and not what was sent."""
+        self.numbers: list[int] = []
+        """Transport-wide ones of what has come and was not told of yet."""
+        self.wide_ssrc = 0
+        """Whose packets have such numbers."""
         self.delays: list[float] = []
         """Seconds that packets were on their way."""
         self.unprotect: Callable[[bytes], bytes] | None = None
@@ -35,6 +41,9 @@ class Tally:
             self.reports += 1
             return
         self.packets += 1
+        if data[12:16] == TWO_WORDS and data[20] == NUMBERED:  # extensions are in the clear, too
+            self.numbers.append(data[21] << 8 | data[22])
+            self.wide_ssrc = int.from_bytes(data[8:12])
         number = data[2] << 8 | data[3]
         stream = self._streams.get(data[8:12])
         if stream is None:
@@ -51,6 +60,10 @@ class Tally:
                 self.wrong += 1
                 return
             self.delays.append((time.monotonic_ns() - MARK.unpack(packet[-MARK.size :])[0]) / 1e9)
+
+    def heard(self) -> list[tuple[int, int]]:
+        """Return of each stream (SSRC, the highest number)."""
+        return [(int.from_bytes(ssrc), stream[1]) for ssrc, stream in self._streams.items()]
 
     @property
     def lost(self) -> int:

@@ -21,10 +21,17 @@ FRAMES_A_SECOND: Final = 30
 
 LEVEL: Final = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 SEND_TIME: Final = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+WIDE: Final = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+WIDE_ID: Final = 9
+"""The id of transport-wide numbers, which aiortc gives to nothing else."""
 MARK: Final = struct.Struct("!Q")
 """The last bytes of a payload: the monotonic clock in ns."""
+TWO_WORDS: Final = b"\xbe\xde\x00\x02"
+"""The header of eight bytes of extensions."""
 _HEADER: Final = struct.Struct("!BBHIIHHBBH")
 """The fixed header and one word of extensions."""
+_WIDE: Final = struct.Struct("!BHB")
+"""A second one: the transport-wide number."""
 
 
 class Moment(NamedTuple):
@@ -47,6 +54,11 @@ class Clip:
     moments: Sequence[Moment]
     marked: bool = True
     """Whether the last bytes of a payload may become the time of sending: not if somebody decodes it."""
+
+    @property
+    def rate(self) -> float:
+        """Packets a second."""
+        return len(self.moments) / self.seconds
 
     @property
     def bits(self) -> float:
@@ -76,8 +88,17 @@ def video(packets: float = VIDEO_A_SECOND) -> Clip:
 class Stream:
     """One clip on its way: numbers that go on, however often it is told."""
 
-    def __init__(self, clip: Clip, ssrc: int, payload_type: int, extension: int, chance: random.Random) -> None:
-        """`extension`: the id of the one that each packet carries: the sound's level, the picture's time of sending."""
+    counted: Final = True
+
+    def __init__(
+        self, clip: Clip, ssrc: int, payload_type: int, extension: int, chance: random.Random, wide: int = 0
+    ) -> None:
+        """`extension`: the id of the one that each packet carries: the sound's level, the picture's time of sending.
+
+        `wide`: that of the transport-wide number, if it was agreed on.
+        """
+        self._wide = wide
+        self._wide_number = chance.randrange(1 << 16)
         self.clip = clip
         self.ssrc = ssrc
         self.sent = 0
@@ -88,6 +109,8 @@ class Stream:
         self._ticks = chance.randrange(1 << 32)
         self._phase = chance.random() * 0.02
         self._begun = 0.0
+        self.stamp = self._ticks
+        """The time of the last packet, in the stream's ticks."""
 
     def begin(self, now: float) -> float:
         """Go on from `now` (s); return when the next packet is due. A break in between is silence."""
@@ -105,18 +128,21 @@ class Stream:
         _, ticks, marker, payload = moments[place]
         self.sent += 1
         now = time.monotonic_ns()
+        self.stamp = (self._ticks + told * self.clip.ticks + ticks) & 0xFFFFFFFF
         header = _HEADER.pack(
             0x90,
             self._payload_type | marker << 7,
             (self._number + self.sent) & 0xFFFF,
-            (self._ticks + told * self.clip.ticks + ticks) & 0xFFFFFFFF,
+            self.stamp,
             self.ssrc,
             0xBEDE,
-            1,
+            2 if self._wide else 1,
             self._extension,
             now >> 10 & 0xFF,
             now >> 18 & 0xFFFF if self._extension & 2 else 0,
         )
+        if self._wide:
+            header += _WIDE.pack(self._wide << 4 | 1, (self._wide_number + self.sent) & 0xFFFF, 0)
         if self.clip.marked:
             payload = payload[: -MARK.size] + MARK.pack(now)
         return header + payload, self._begun + self._offset(self.sent, len(moments))

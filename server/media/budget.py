@@ -22,6 +22,9 @@ STEP: Final = 2.0
 FIRST_WAIT: Final = 6.0
 LONGEST_WAIT: Final = 60.0
 """Seconds without growth after it was too much: doubled each time that growth itself was too much."""
+LOSS: Final = 0.02
+ROUND_TRIP: Final = 0.3
+"""Up to these a network is well, whatever an estimate says: it falls with every unsteadiness of a busy computer."""
 PATIENCE: Final = 3.0
 """Seconds that it must be too much: senders give way by themselves, and what they sent is counted over that time."""
 STEADY: Final = 30.0
@@ -64,13 +67,13 @@ class Share:
         """Return how many of the pictures, most important first, go to the receiver; `rates` are bits a second."""
         shown = len(rates) if self.most is None else min(self.most, len(rates))
         estimate, sent = reading.estimate, reading.rate
-        short = estimate is not None and estimate < SHORT * sent and shown > 1
+        short = estimate is not None and estimate < SHORT * sent and shown > 1 and not _is_well(reading)
         self._short = (now if self._short is None else self._short) if short else None
         if estimate is not None and self._short is not None and now - self._short >= PATIENCE:
             self._shrink(now, shown, rates, estimate - (sent - sum(rates[:shown])))
         elif short:
             pass
-        elif shown < len(rates) and now >= self._next and (estimate is None or estimate >= IN_USE * sent):
+        elif shown < len(rates) and now >= self._next and _has_room(reading):
             self.most, self._grew, self._next = shown + 1, now, now + STEP
         elif shown == len(rates) and self.most is not None and now - self._grew >= STEADY:
             self.most, self._wait = None, FIRST_WAIT
@@ -86,6 +89,16 @@ class Share:
             fits += 1
         self._wait = min(2 * self._wait, LONGEST_WAIT) if now - self._grew < STEADY else FIRST_WAIT
         self.most, self._next, self._short = max(1, fits), now + self._wait, None
+
+
+def _is_well(reading: Reading) -> bool:
+    known = reading.loss is not None and reading.round_trip is not None
+    return known and (reading.loss or 0.0) <= LOSS and (reading.round_trip or 0.0) <= ROUND_TRIP
+
+
+def _has_room(reading: Reading) -> bool:
+    """Tell whether one picture more may be tried."""
+    return reading.estimate is None or reading.estimate >= IN_USE * reading.rate or _is_well(reading)
 
 
 def shares(rate: int, caps: Sequence[int | None]) -> list[int]:

@@ -58,6 +58,10 @@ class Probe:
         seam.silence(transceiver)
         transceiver.direction = direction
 
+    def direct(self, line: int, direction: str) -> None:
+        """Change what the nth line is for, for the next offer."""
+        self.connection.getTransceivers()[line].direction = direction
+
     async def offer(self) -> str:
         """Return an offer."""
         if self.connection.signalingState == "stable" and self.connection.localDescription is None:

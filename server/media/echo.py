@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.media import congestion
 from server.media.peer import Peer
 
 
@@ -12,3 +13,4 @@ def close_loop(peer: Peer, now: float) -> None:
         line.sink.agree()
         if line.sink.source is not None and peer.path.open and not line.sink.broken:
             line.source.link(line.sink, now)
+    congestion.settle({peer.congestion: peer.numbered()}, [peer.congestion])

@@ -21,7 +21,9 @@ LITTLE: Final = 100_000
 PLENTY: Final = 5_000_000
 """What a picture may take that nothing holds back, beside one that something does."""
 LOW: Final = 150_000
-"""What a camera may take in a group while its owner does not have the floor: eleven of them fit where people live."""
+"""What a camera may take in the largest group while its owner does not have the floor."""
+TOGETHER: Final = 1_650_000
+"""What such cameras may take together: eleven at `LOW`, or fewer at more, fit where people live."""
 REPEAT: Final = 2.0
 """Seconds until a limit is told again: who is to hear of it may lose packets."""
 
@@ -62,7 +64,7 @@ def limits(here: Visit, now: float) -> list[tuple[list[Source], int]]:
     What its receivers can take reaches a sender by itself (`feedback`); this is what the node has to say.
     """
     found: list[tuple[list[Source], int]] = []
-    seen = _seen(here)
+    seen, low = _seen(here), lowest(len(here.people))
     for name, person in here.people.items():
         cameras = set(person.cameras()) if here.is_group and here.speakers.recent[:1] != (name,) else set()
         doubtful = person.sending.doubtful(now)
@@ -71,7 +73,7 @@ def limits(here: Visit, now: float) -> list[tuple[list[Source], int]]:
             fresh = False
             for source in pictures:
                 little = doubtful or not seen.get(source, True)
-                cap = LITTLE if little else LOW if source in cameras else None
+                cap = LITTLE if little else low if source in cameras else None
                 fresh |= cap != source.cap
                 source.cap = cap
                 source.floor = LOW if here.is_group else 0
@@ -85,15 +87,20 @@ def limits(here: Visit, now: float) -> list[tuple[list[Source], int]]:
     return found
 
 
+def lowest(people: int) -> int:
+    """Return what a camera may take in a group of so many while its owner does not have the floor, in bits a second."""
+    return max(LOW, TOGETHER // max(1, people - 1))
+
+
 def _seen(here: Visit) -> dict[Source, bool]:
-    """Return of each source that somebody has a line for, whether anybody gets it."""
+    """Return of each source that somebody has a line for, whether anybody gets it, or will as soon as they connect."""
     seen: dict[Source, bool] = {}
     for person in here.people.values():
         for peer in _peers(person):
             for line in peer.lines.values():
                 source = line.sink.source
                 if source is not None:
-                    seen[source] = seen.get(source, False) or line.sink in source.live
+                    seen[source] = seen.get(source, False) or line.sink in source.live or not line.sink.path.open
     return seen
 
 

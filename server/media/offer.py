@@ -16,7 +16,9 @@ from server.media.rtp import TRANSPORT_WIDE
 from signaling.errors import BadSdp
 
 LARGEST: Final = 32 * 1024
-"""Bytes."""
+"""Bytes; of a group's offer `EACH` for every line, if that is more."""
+EACH: Final = 2 * 1024
+"""Bytes that one line may take: 24 of them, for a group of twelve, are more than `LARGEST` in most programs."""
 MOST_LINES: Final = 32
 
 _TRANSPORT: Final = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=setup:")
@@ -119,8 +121,9 @@ def _sections(sdp: str) -> tuple[list[str], list[list[str]]]:
 
 def read(sdp: str) -> Offer:
     """Read an offer. Raise `BadSdp` if nothing can be made of it."""
-    if not isinstance(sdp, str) or len(sdp) > LARGEST or len(sdp.encode(errors="replace")) > LARGEST:
-        raise BadSdp("not a text of at most 32 KiB")
+    largest = max(LARGEST, EACH * min(sdp.count("\nm="), MOST_LINES)) if isinstance(sdp, str) else 0
+    if not isinstance(sdp, str) or len(sdp) > largest or len(sdp.encode(errors="replace")) > largest:
+        raise BadSdp("longer than 32 KiB, and than 2 KiB for each line")
     session, media = _sections(sdp)
     if session[:1] != ["v=0"] or not media:
         raise BadSdp("not a session description")
@@ -326,8 +329,10 @@ def finish(answer: str, offer: Offer) -> str:
             if counted is not None and text.endswith(" goog-remb"):
                 texts.append(text.replace("goog-remb", "transport-cc"))
             found = re.fullmatch(r"a=rtpmap:([0-9]+) opus/48000/2", text)
-            if found:  # lets the sender add what repairs a lost packet to the next one (RFC 7587 section 6.1)
-                texts.append(f"a=fmtp:{found[1]} minptime=10;useinbandfec=1")
+            if (
+                found
+            ):  # what repairs a lost packet may come with the next one, and silence need not (RFC 7587 section 6.1)
+                texts.append(f"a=fmtp:{found[1]} minptime=10;useinbandfec=1;usedtx=1")
         if counted is not None:
             texts.append(f"a=extmap:{counted} {TRANSPORT_WIDE}")
     return "\r\n".join([*texts, ""])

@@ -18,6 +18,7 @@ from server.media.congestion import Congestion
 from server.media.guard import Guard
 from server.media.limits import Budget
 from server.media.networks import Networks
+from server.media.reception import Meter
 from server.media.relay import Path, Sink, Source, is_whole
 from server.media.rtp import MID, TRANSPORT_WIDE, Malformed
 from signaling.errors import StaleRound
@@ -250,7 +251,7 @@ class Peer:
     def halt(self) -> None:
         """From now on, nothing of this peer is forwarded and nothing is sent to it."""
         self.state = "closed"
-        self.path.open = False
+        self.path.close()
         self._unprotect = self._unprotect_rtcp = None
         self._routes.clear()
         self._early.clear()
@@ -258,6 +259,7 @@ class Peer:
         for line in self.lines.values():
             line.sends = line.receives = False
             line.source.live = ()
+            line.source.meter = Meter()  # the old one knows its source, and would keep it
             line.sink.bind(None)
 
     async def close(self) -> None:

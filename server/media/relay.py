@@ -45,7 +45,7 @@ class Path:
         self.open = False
         self.protect: Callable[[bytes], bytes] = bytes
         self.protect_rtcp: Callable[[bytes], bytes] = bytes
-        self.sendto: Callable[[bytes, Any], None] = lambda data, address: None
+        self.sendto: Callable[[bytes, Any], None] = _nowhere
         self.address: tuple[str, int] | None = None
         self.repeats = Bucket(REPEATS)
         """What the peer may still ask for once more."""
@@ -57,6 +57,17 @@ class Path:
         """Send an RTCP compound, if the peer can be reached."""
         if self.open:
             self.sendto(self.protect_rtcp(compound), self.address)
+
+    def close(self) -> None:
+        """Lead nowhere from now on, and let go of keys and socket, whoever still knows of this path."""
+        self.open = False
+        self.protect = self.protect_rtcp = bytes
+        self.sendto, self.address = _nowhere, None
+        self.reception = Reception()
+
+
+def _nowhere(data: bytes, address: Any) -> None:
+    """Send nothing."""
 
 
 class Sink:

@@ -90,6 +90,10 @@ def elements(packet: bytes) -> list[tuple[int, bytes]]:
 
 def wide_of(packet: bytes, extension: int) -> int | None:
     """Return the packet's transport-wide number from the extension of that id, if it has one. Raise `Malformed`."""
+    if packet[0] & 0x1F == HAS_EXTENSION and packet[12:16] == TWO_WORDS and len(packet) >= 24:
+        first, second = packet[16], packet[20]  # as nearly all have it: three bytes of another one, and then this
+        if first & 0x0F == 2 and first >> 4 not in (0, 15, extension) and second == extension << 4 | 1:
+            return packet[21] << 8 | packet[22]
     for number, value in elements(packet):
         if number == extension and len(value) == 2:
             return int(SHORT.unpack(value)[0])

@@ -149,10 +149,11 @@ class Visit:
         )
 
     def shows(self, sent: Sent, receiver: str) -> bool:
-        """Tell whether a picture goes to somebody: its sender is not audio only, and both networks carry it."""
+        """Tell whether a picture goes to somebody: both networks carry it, and a camera is not of one by audio only."""
         one, other = self.people[sent.participant], self.people[receiver]
         carried = one.sending.forwards and other.receiving.forwards and sent not in other.paused
-        return carried and not one.audio_only
+        # A screen is no camera: who takes part by audio may share one.
+        return carried and (sent.number > 0 or not one.audio_only)
 
 
 def _connect(line: Line, source: Source | None, now: float, *, muted: bool) -> None:
@@ -171,12 +172,12 @@ def _wish(attached: Attached, receiving: list[tuple[str, str]], left: list[Sent]
     """Return which lines are wanted for what is `left`, or a look at who is carried now; None: all is well."""
     had = {kind: sum(kind == other for _, other in receiving) for kind in ("audio", "video")}
     first = {kind: next((mid for mid, other in receiving if other == kind), None) for kind in had}
-    # Who offers no line of a kind wants none of it. In 1:1 the first lines are understood without words.
-    left = [sent for sent in left if had[sent.kind] and (sent.number or not pair)]
+    # Who offers no line of a kind wants none of it, but for screens. In 1:1 the first lines need no words.
+    left = [sent for sent in left if sent.number or (had[sent.kind] and not pair)]
     unsaid = [
         mid
         for mid, sent in attached.carried.items()
-        if attached.told.get(mid) != sent and not (pair and first[sent.kind] == mid)
+        if attached.told.get(mid) != sent and not (pair and first[sent.kind] == mid and not sent.number)
     ]
     if not left and not unsaid:
         return None

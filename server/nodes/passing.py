@@ -23,10 +23,13 @@ from signaling.errors import Unavailable
 from signaling.lookup import entry_of, present_seats, provider_ids
 from signaling.messages import (
     ChatLine,
+    MediaAnswer,
     MediaModeTold,
+    MediaOffered,
     MediaQuality,
     MediaRenegotiate,
     MediaReplace,
+    MediaTrickled,
     Message,
     WaitingText,
 )
@@ -37,7 +40,17 @@ logger = logging.getLogger("carelobby.passing")
 MOST = 1000
 """Calls under way at a time; what comes beyond is not told, as if the channel had lost it."""
 
-Words = ChatLine | WaitingText | MediaModeTold | MediaQuality | MediaRenegotiate | MediaReplace
+Words = (
+    ChatLine
+    | WaitingText
+    | MediaModeTold
+    | MediaQuality
+    | MediaRenegotiate
+    | MediaReplace
+    | MediaOffered
+    | MediaAnswer
+    | MediaTrickled
+)
 """What travels from node to node for somebody's ears."""
 
 Tell = Callable[[str, Collection[str], Message, str | None], object]

@@ -10,7 +10,17 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from server.web.frames import Packet
-from signaling.messages import Chat, MediaCandidates, MediaOffer, MediaPrepare, MediaStats, Message, Ok, TellWaiting
+from signaling.messages import (
+    Chat,
+    MediaAnswered,
+    MediaCandidates,
+    MediaOffer,
+    MediaPrepare,
+    MediaStats,
+    Message,
+    Ok,
+    TellWaiting,
+)
 from signaling.state import Room, Who
 
 
@@ -24,7 +34,7 @@ class Caller(Struct, frozen=True, kw_only=True):
     device: str
 
 
-ShellRequest = Chat | TellWaiting | MediaPrepare | MediaOffer | MediaCandidates | MediaStats
+ShellRequest = Chat | TellWaiting | MediaPrepare | MediaOffer | MediaAnswered | MediaCandidates | MediaStats
 """What changes no room, and is answered by the shell instead of `handle`."""
 
 

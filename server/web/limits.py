@@ -9,6 +9,7 @@ from signaling.messages import (
     SDP_LIMIT,
     AnyRequest,
     MediaCandidates,
+    MediaFlow,
     MediaOffer,
     MediaStats,
     Ping,
@@ -75,7 +76,7 @@ def cost(request: AnyRequest) -> float:
     """Return what a message takes from the bucket: what comes in showers by itself costs little, an offer much."""
     if isinstance(request, MediaOffer):
         return 4.0
-    return 0.2 if isinstance(request, MediaCandidates | MediaStats | Ping) else 1.0
+    return 0.2 if isinstance(request, MediaCandidates | MediaFlow | MediaStats | Ping) else 1.0
 
 
 class Bucket:

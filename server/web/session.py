@@ -27,6 +27,7 @@ from signaling.messages import (
     Chat,
     Error,
     Hello,
+    MediaAnswered,
     MediaCandidates,
     MediaOffer,
     MediaPrepare,
@@ -260,7 +261,15 @@ class Session:
                 self.tell(Ok(re=request.id))
                 self.close(Close.NORMAL)
                 return None
-            case Chat() | TellWaiting() | MediaPrepare() | MediaOffer() | MediaCandidates() | MediaStats():
+            case (
+                Chat()
+                | TellWaiting()
+                | MediaPrepare()
+                | MediaOffer()
+                | MediaAnswered()
+                | MediaCandidates()
+                | MediaStats()
+            ):
                 return await self.hub.shell.handle(self.me, request)
             case _:
                 return await self.hub.rooms.ask(self.me.room, self.me.by, self.id, request)

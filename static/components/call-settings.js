@@ -3,6 +3,7 @@
 import { deviceSelects } from "./device-check.js";
 import { h } from "./dom.js";
 import { Modal } from "./frame.js";
+import { icon } from "./icons.js";
 
 /** @typedef {import("../lib/i18n.js").Translator} Translator */
 /** @typedef {import("../lib/self.js").Self} Self */
@@ -10,9 +11,9 @@ import { Modal } from "./frame.js";
 /**
  * @param {Translator} t
  * @param {Self} self
- * @param {{onAudioOnly: (audioOnly: boolean) => void, onMove: () => void, onFullScreen: () => void}} actions
+ * @param {{onAudioOnly: (audioOnly: boolean) => void, onMove: () => void, onFullScreen: () => void, path: "relay" | "direct"}} how  `path`: how media go now
  */
-export function openSettings(t, self, { onAudioOnly, onMove, onFullScreen }) {
+export function openSettings(t, self, { onAudioOnly, onMove, onFullScreen, path }) {
   const close = h("button", { type: "button", class: "primary" }, t.say("dialog.close"));
   const audio = h("input", { type: "checkbox", name: "audio_only", checked: self.audioOnly });
   audio.addEventListener("change", () => onAudioOnly(audio.checked));
@@ -30,6 +31,7 @@ export function openSettings(t, self, { onAudioOnly, onMove, onFullScreen }) {
         act("session.move_self", onMove),
         document.fullscreenEnabled ? act("session.full_screen", onFullScreen) : null,
       ),
+      h("p", { class: "hint way-words" }, icon("lock"), h("span", {}, h("strong", {}, t.say(`way.${path}`)), " ", t.say(`way.${path}_more`))),
     ],
     actions: [close],
   });

@@ -8,6 +8,7 @@ import { SelfPreview } from "./device-check.js";
 import { find, h, heading, Screen, setText } from "./dom.js";
 import { contactList } from "./frame.js";
 import { icon } from "./icons.js";
+import { SharedScreen } from "./shared-screen.js";
 import { Sidebar } from "./sidebar.js";
 import { toggle } from "./waiting-room.js";
 
@@ -25,7 +26,9 @@ import { toggle } from "./waiting-room.js";
  * @property {import("../lib/media.js").CallState} call
  * @property {import("../lib/connection.js").ConnectionState} line
  * @property {boolean} audioOnly            of oneself: then no picture comes either
+ * @property {boolean} screenFailed         one's own could not be shared
  * @property {boolean} weak                 one's own network carries no picture
+ * @property {"relay" | "direct"} path        how media go
  * @property {Map<string, import("../lib/types.js").Connectedness>} qualities  a provider's: how each one's connection is
  */
 
@@ -35,6 +38,8 @@ const CORNERS = ["bottom-end", "top-end", "top-start", "bottom-start"];
 
 export class CallStage extends Screen {
   #tiles = h("div", { class: "tiles" });
+  #screen = new SharedScreen();
+  #pictures = h("div", { class: "stage-pictures" }, this.#screen, this.#tiles);
   #self = new SelfPreview();
   #selfBox = h("div", { class: "self-view", "data-corner": "bottom-end" });
   #notice = h("p", { class: "stage-notice", role: "status" });
@@ -42,10 +47,15 @@ export class CallStage extends Screen {
   #side = h("div", { class: "stage-side" });
   #sidebar = new Sidebar();
   #timer = h("span", { class: "timer" });
+  #way = h("span", { class: "way", hidden: true });
+  /** @type {"relay" | "direct"} */
+  #path = "relay";
   #controls = h("div", { class: "controls", role: "group" });
   #microphone = h("button", { type: "button", class: "control", "aria-pressed": "true" });
   #camera = h("button", { type: "button", class: "control", "aria-pressed": "true" });
   #audioOnly = h("button", { type: "button", class: "control wide-only", "aria-pressed": "false" });
+  #share = h("button", { type: "button", class: "control wide-only", hidden: true });
+  #canShare = false;
   /** @type {Map<string, CallTile>} */
   #seen = new Map();
   #blocked = false;
@@ -79,6 +89,8 @@ export class CallStage extends Screen {
     this.#camera.addEventListener("click", () => self.setCamera(!self.camera));
     this.#audioOnly.append(icon("audio"), h("span", {}, t.say("session.audio_only")));
     this.#audioOnly.addEventListener("click", () => onAudioOnly(!self.audioOnly));
+    this.#canShare = self.canShare;
+    this.#share.addEventListener("click", () => (self.sharing ? self.unshare() : void self.share()));
     this.#restart.append(t.say("session.restart_devices"));
     this.#restart.addEventListener("click", () => void self.open());
     this.#sound.append(t.say("session.sound_on"));
@@ -95,8 +107,9 @@ export class CallStage extends Screen {
       this.#microphone,
       this.#camera,
       this.#audioOnly,
+      this.#share,
       ...this.#panels(chat, people, t),
-      control("settings", t.say("session.settings"), "", () => this.#modals.add(openSettings(t, self, settings))),
+      control("settings", t.say("session.settings"), "", () => this.#modals.add(openSettings(t, self, { ...settings, path: this.#path }))),
       control("screen", t.say("session.full_screen"), "wide-only", () => this.#fullScreen()),
       control("end", t.say(way === "end" ? "session.end" : "session.leave"), "end", () => this.#confirm(t, { way, group: people !== undefined, onEnd, onStepOut })),
     );
@@ -107,7 +120,7 @@ export class CallStage extends Screen {
       h(
         "div",
         { class: "stage-row" },
-        h("div", { class: "stage" }, h("div", { class: "stage-head" }, head, this.#timer), this.#tiles, h("div", { class: "stage-over" }, this.#notice, this.#remedies)),
+        h("div", { class: "stage" }, h("div", { class: "stage-head" }, head, this.#timer, this.#way), this.#pictures, h("div", { class: "stage-over" }, this.#notice, this.#remedies)),
         this.#sidebar,
       ),
       this.#side,
@@ -120,6 +133,8 @@ export class CallStage extends Screen {
       this.#microphone.disabled = !self.devices.microphone;
       this.#camera.disabled = self.audioOnly || !self.devices.camera;
       this.#audioOnly.setAttribute("aria-pressed", String(self.audioOnly));
+      this.#share.classList.toggle("on", self.sharing);
+      this.#share.replaceChildren(icon("share"), h("span", {}, t.say(self.sharing ? "session.unshare" : "session.share")));
       this.#restart.hidden = !self.interrupted && (self.ready || self.opening);
     };
     self.on("change", tell, { signal: this.signal });
@@ -140,7 +155,12 @@ export class CallStage extends Screen {
   }
 
   /** @param {Stage} stage @param {Translator} t */
-  tell({ others, remotes, call, line, audioOnly, weak, qualities }, t) {
+  tell({ others, remotes, call, line, audioOnly, screenFailed, weak, path, qualities }, t) {
+    this.#path = path;
+    this.#share.hidden = !this.#canShare || path === "direct"; // what is direct has a line for one picture
+    this.#way.hidden = path === "relay";
+    if (path === "direct" && !this.#way.firstChild) this.#way.append(icon("lock"), t.say("way.direct"));
+    this.#way.title = t.say("way.direct_more");
     const ids = new Set(others.map(({ id }) => id));
     this.#shared = others.some(({ role }) => role !== "client");
     for (const [id, tile] of this.#seen) {
@@ -155,6 +175,7 @@ export class CallStage extends Screen {
       tile.tell(one, this.#streamOf(one, tile, remotes, others.length), t, audioOnly, (video) => this.#start(video));
       tile.connection(one.presence === "gone" ? undefined : qualities.get(one.id), t);
     }
+    this.#pictures.classList.toggle("presenting", this.#screen.tell(others, remotes, t));
     this.#tiles.dataset.count = String(others.length);
     this.#tiles.classList.toggle("many", others.length > 1);
     this.#arrange();
@@ -166,6 +187,7 @@ export class CallStage extends Screen {
       : call === "reconnecting" ? "session.media_lost"
       : gone ? "session.other_gone"
       : call === "connecting" ? "session.connecting"
+      : screenFailed ? "session.share_failed"
       : find(this, ".control.end", HTMLButtonElement).disabled ? "session.ending"
       : weak ? "session.weak"
       : slow ? "session.other_weak"
@@ -192,7 +214,7 @@ export class CallStage extends Screen {
 
   disconnectedCallback() {
     for (const modal of this.#modals) modal.close();
-    for (const { video } of this.#seen.values()) video.srcObject = null;
+    for (const { video } of [...this.#seen.values(), this.#screen]) video.srcObject = null;
     if (document.fullscreenElement) void document.exitFullscreen();
     super.disconnectedCallback();
   }

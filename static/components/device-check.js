@@ -2,6 +2,7 @@
 
 import { freshId, h, heading, Screen, setText } from "./dom.js";
 import { icon } from "./icons.js";
+import { NetworkLine } from "./network-line.js";
 
 /** @typedef {import("../lib/i18n.js").Translator} Translator */
 /** @typedef {import("../lib/self.js").Self} Self */
@@ -61,6 +62,8 @@ export class DeviceCheck extends Screen {
   #heard = h("p", { class: "hint" });
   #actions = h("div", { class: "actions" });
   #selects = h("div", { class: "selects" });
+  #network = new NetworkLine();
+  #tried = false;
   #listed = "";
   #offered = "";
   /** @type {() => void} */
@@ -77,8 +80,10 @@ export class DeviceCheck extends Screen {
    * @param {() => void} model.onTestSound
    * @param {() => void} model.onContinue
    * @param {string} [model.title]
+   * @param {import("../lib/network-check.js").NetworkCheck} model.network
+   * @param {() => string | import("../lib/types.js").Contact | undefined} model.backup  the practice's other way
    */
-  show({ t, self, browser, watchLevel, onTestSound, onContinue, title }) {
+  show({ t, self, browser, watchLevel, onTestSound, onContinue, title, network, backup }) {
     this.#meter.show(t);
     const sound = h("button", { type: "button", class: "secondary" }, icon("audio"), t.say("devices.test_sound"));
     sound.addEventListener("click", onTestSound);
@@ -92,14 +97,23 @@ export class DeviceCheck extends Screen {
           "div",
           { class: "two" },
           h("div", { class: "stack" }, this.#preview, h("div", { class: "meter-row" }, icon("microphone"), this.#meter), this.#heard),
-          h("div", { class: "stack" }, this.#state, this.#trouble, this.#selects, h("div", { class: "sound-row" }, sound, h("p", { class: "hint" }, t.say("devices.sound_hint")))),
+          h("div", { class: "stack" }, this.#state, this.#trouble, this.#selects, this.#network, h("div", { class: "sound-row" }, sound, h("p", { class: "hint" }, t.say("devices.sound_hint")))),
         ),
         this.#actions,
       ),
     );
-    const tell = () => this.#tell(t, self, browser, watchLevel, onContinue);
+    const measure = () => network.run({ tracks: self.tracks, audioOnly: self.audioOnly });
+    this.#network.show({ t, check: network, backup, onAgain: measure, signal: this.signal });
+    const tell = () => {
+      this.#tell(t, self, browser, watchLevel, onContinue);
+      // What the echo gives back is what this person would send: first there must be something.
+      if (this.#tried || self.opening || !self.ready) return;
+      this.#tried = true;
+      measure();
+    };
     self.on("change", tell, { signal: this.signal });
     this.signal.addEventListener("abort", () => this.#stopMeter(), { once: true });
+    this.signal.addEventListener("abort", () => network.stop(), { once: true });
     tell();
   }
 

@@ -11,6 +11,8 @@ import { Modal } from "./frame.js";
  * @param {import("../lib/browser.js").Browser} needs.browser
  * @param {(track: MediaStreamTrack, tell: (level: number) => void) => () => void} needs.watchLevel
  * @param {() => void} needs.onTestSound
+ * @param {import("../lib/network-check.js").NetworkCheck} needs.network
+ * @param {() => string | import("../lib/types.js").Contact | undefined} needs.backup
  */
 export function openDevicesDialog({ t, self, ...needs }) {
   const check = new DeviceCheck();

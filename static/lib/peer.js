@@ -1,12 +1,13 @@
 /** One peer connection towards the server. It always offers, one offer at a time, each with a round. */
 
+import { brief } from "./brief.js";
 import { Emitter } from "./emitter.js";
 import { growing } from "./pause.js";
 import { codeOf, Refusal } from "./refusal.js";
 
 /** @typedef {import("./types.js").RemoteTrack} RemoteTrack */
 /** @typedef {import("./types.js").Message} Message */
-/** @typedef {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} Tracks */
+/** @typedef {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null, screen?: MediaStreamTrack | null}} Tracks */
 
 /**
  * @typedef {Object} Signaling  what a peer needs of the connection
@@ -36,6 +37,8 @@ const BATCH = 30;
 const VOICE = [{ priority: "high", networkPriority: "high" }];
 /** @type {RTCRtpEncodingParameters[]} */
 const PICTURE = [{ priority: "low", maxBitrate: 1_500_000 }];
+/** Letters must be sharp; nothing on a screen moves as fast as a face. @type {RTCRtpEncodingParameters[]} */
+const SCREEN = [{ priority: "low", maxBitrate: 2_500_000, maxFramerate: 15 }];
 
 /**
  * `state` is the transport's; `answered` comes with the lines of the other participants;
@@ -56,6 +59,8 @@ export class Peer extends Emitter {
   #audio;
   /** @type {RTCRtpTransceiver | null} */
   #video = null;
+  /** @type {RTCRtpTransceiver | null} */
+  #screen = null;
   /** Asking: an offer awaits its answer, and no other is made. @type {"idle" | "asking" | "paused" | "lost"} */
   #offer = "idle";
   /** What is offered now holds already. */
@@ -102,6 +107,7 @@ export class Peer extends Emitter {
     this.#random = random;
     this.#audio = pc.addTransceiver(tracks.audio ?? "audio", { direction: "sendrecv", sendEncodings: VOICE });
     if (!audioOnly) this.#video = this.#addVideo(tracks.video);
+    if (tracks.screen) this.#share(tracks.screen);
     pc.onicecandidate = ({ candidate }) => this.#gather(candidate);
     pc.onconnectionstatechange = () => {
       if (!this.#closed) this.emit("state", pc.connectionState);
@@ -120,8 +126,9 @@ export class Peer extends Emitter {
     return this.send(tracks);
   }
 
-  /** Send other tracks on the lines there are; no new offer is needed. @param {Tracks} tracks */
+  /** Send other tracks; only a screen that comes or goes needs a new offer. @param {Tracks} tracks */
   async send(tracks) {
+    if (tracks.screen !== undefined && this.#share(tracks.screen)) this.negotiate();
     if (this.#audio.sender.track !== tracks.audio) await this.#audio.sender.replaceTrack(tracks.audio);
     if (this.#video && this.#video.direction !== "inactive" && this.#video.sender.track !== tracks.video) {
       await this.#video.sender.replaceTrack(tracks.video);
@@ -148,13 +155,32 @@ export class Peer extends Emitter {
     this.negotiate();
   }
 
-  /** @param {MediaStreamTrack | null} video */
-  #addVideo(video) {
-    return this.pc.addTransceiver(video ?? "video", { direction: "sendrecv", sendEncodings: PICTURE });
+  /** @param {MediaStreamTrack | null} video @param {RTCRtpTransceiverDirection} [direction] */
+  #addVideo(video, direction = "sendrecv") {
+    return this.pc.addTransceiver(video ?? "video", { direction, sendEncodings: PICTURE });
+  }
+
+  /**
+   * A screen has a line of its own, which is kept for the next one. The first line for pictures is the camera's, by
+   * which the others tell them apart: so it is there, if only at rest.
+   * @param {MediaStreamTrack | null} screen
+   * @returns {boolean} whether an offer is needed
+   */
+  #share(screen) {
+    const line = this.#screen;
+    if ((line && line.direction !== "inactive" ? line.sender.track : null) === screen) return false;
+    this.#video ??= this.#addVideo(null, "inactive");
+    if (!line) this.#screen = this.pc.addTransceiver(/** @type {MediaStreamTrack} */ (screen), { direction: "sendonly", sendEncodings: SCREEN });
+    else {
+      line.direction = screen ? "sendonly" : "inactive";
+      if (screen) void line.sender.replaceTrack(screen);
+    }
+    return true;
   }
 
   /** Have so many lines to receive, then offer. @param {{audio?: number, video?: number}} receive */
   receive({ audio = 0, video = 0 }) {
+    if (video > 0) this.#video ??= this.#addVideo(null, "inactive"); // those to come are no cameras of ours
     for (const [kind, wanted] of /** @type {const} */ ([["audio", audio], ["video", video]])) {
       const there = this.pc
         .getTransceivers()
@@ -202,7 +228,7 @@ export class Peer extends Emitter {
       const answered = this.#signaling.ask("media.offer", {
         peer: this.id,
         round,
-        sdp: settled ?? this.pc.localDescription?.sdp,
+        sdp: brief(settled ?? this.pc.localDescription?.sdp ?? ""),
         audio_only: this.audioOnly,
         purpose: this.purpose,
       });

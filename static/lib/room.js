@@ -19,6 +19,7 @@ const FOLD = {
       appointment: message.appointment,
       participants: message.participants ?? [],
       ice_servers: message.ice_servers,
+      path: message.path ?? "relay",
       started_at: message.at,
       rejoin_until: undefined,
       agreed: [],
@@ -28,6 +29,7 @@ const FOLD = {
       phase: "in_progress",
       ...(message.participants ? { participants: message.participants } : {}),
       ice_servers: message.ice_servers,
+      path: message.path ?? "relay",
       rejoin_until: undefined,
       agreed: [],
     }),
@@ -60,6 +62,10 @@ const FOLD = {
   "media.mode": (view, message) => ({
     ...view,
     visits: view.visits.map((visit) => ({ ...visit, participants: withMode(visit.participants, message) })),
+  }),
+  "visit.path": (view, { visit, path }) => ({
+    ...view,
+    visits: view.visits.map((one) => (one.id === visit ? { ...one, path: path ?? "relay" } : one)),
   }),
   "participant.changed": (view, { visit, participant }) => ({
     ...view,

@@ -1,6 +1,6 @@
 /** What this participant sends: the open devices, what is switched on, and whether it is audio only. */
 
-import { audioReason, openDevices } from "./devices.js";
+import { audioReason, openDevices, outcomeOf } from "./devices.js";
 import { Emitter } from "./emitter.js";
 
 /** @typedef {import("./devices.js").Outcome} Outcome */
@@ -25,6 +25,10 @@ export class Self extends Emitter {
 
   /** @type {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} */
   #tracks = { audio: null, video: null };
+  /** @type {MediaStreamTrack | null} */
+  #screen = null;
+  /** The screen could not be shared, and not because somebody changed their mind. */
+  screenFailed = false;
   #media;
   #permission;
   /** @type {{microphoneId?: string, cameraId?: string}} */
@@ -44,7 +48,7 @@ export class Self extends Emitter {
 
   /** What to send now. */
   get tracks() {
-    return this.audioOnly ? { audio: this.#tracks.audio, video: null } : { ...this.#tracks };
+    return { audio: this.#tracks.audio, video: this.audioOnly ? null : this.#tracks.video, screen: this.#screen };
   }
 
   get ready() {
@@ -64,8 +68,49 @@ export class Self extends Emitter {
     return {
       microphone: this.microphone && this.#tracks.audio !== null,
       camera: this.camera && !this.audioOnly && this.#tracks.video !== null,
-      screen: false,
+      screen: this.sharing,
     };
+  }
+
+  /** Telephones cannot. */
+  get canShare() {
+    return typeof this.#media?.getDisplayMedia === "function";
+  }
+
+  get sharing() {
+    return this.#screen !== null;
+  }
+
+  /** Ask which screen or window, and show it to the others: also with audio only, since it is no camera. */
+  async share() {
+    this.screenFailed = false;
+    /** @type {MediaStream | undefined} */
+    let stream;
+    try {
+      stream = await this.#media?.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: false });
+    } catch (error) {
+      this.screenFailed = outcomeOf(error) !== "blocked"; // "no" is an answer
+    }
+    const [screen] = stream?.getVideoTracks() ?? [];
+    if (screen) {
+      screen.contentHint = "detail";
+      screen.onended = () => this.unshare(); // the browser has a button of its own
+      this.#present(screen);
+    } else this.emit("change", null);
+  }
+
+  unshare() {
+    if (this.#screen) this.#present(null);
+  }
+
+  /** @param {MediaStreamTrack | null} screen */
+  #present(screen) {
+    const before = this.#screen;
+    this.#screen = screen;
+    if (before) before.onended = null;
+    before?.stop();
+    this.emit("tracks", null);
+    this.emit("change", null);
   }
 
   /** Ask for the devices, or open them again. One question at a time. @param {{video?: boolean}} [options] */
@@ -139,6 +184,7 @@ export class Self extends Emitter {
   }
 
   close() {
+    this.unshare();
     this.#swap(null, null);
     this.emit("change", null);
   }

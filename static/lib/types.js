@@ -63,6 +63,7 @@
  * @property {boolean} [mine]          whether this client is among them
  * @property {Participant[]} [participants]  only while in
  * @property {RTCIceServer[]} [ice_servers]  only while in
+ * @property {"relay"|"direct"} [path]  only while in: through the server, or from browser to browser
  * @property {string} [outcome]
  * @property {string} [ended_by]
  * @property {string} [ended_reason]
@@ -111,6 +112,7 @@
  * @property {string} [ended_by]
  * @property {string} [ended_reason]
  * @property {RTCIceServer[]} [ice_servers]
+ * @property {"relay"|"direct"} [path]
  *
  * @typedef {Object} ProviderView      the whole state as the provider may see it
  * @property {Status} [status]

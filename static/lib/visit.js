@@ -43,6 +43,7 @@ const FOLD = {
     ...view,
     ...(view.participants ? { participants: withMode(view.participants, message) } : {}),
   }),
+  "visit.path": (view, { path }) => ({ ...view, path: path ?? "relay" }),
   "participant.changed": (view, { participant }) =>
     view.participants ? { ...view, participants: withParticipant(view.participants, participant) } : view,
 };
@@ -59,7 +60,7 @@ export function foldClient(view, message) {
 }
 
 /** @param {ClientView} view @param {Message} message @returns {ClientView} */
-function live(view, { visit, segment, rev, participants, ice_servers, rejoin_until }) {
+function live(view, { visit, segment, rev, participants, ice_servers, path, rejoin_until }) {
   return {
     ...view,
     phase: "in_progress",
@@ -69,6 +70,7 @@ function live(view, { visit, segment, rev, participants, ice_servers, rejoin_unt
     rev: rev ?? view.rev,
     participants: participants ?? view.participants ?? [],
     ice_servers: ice_servers ?? view.ice_servers,
+    path: path ?? "relay",
     rejoin_until,
     away: false,
     ended_reason: undefined,

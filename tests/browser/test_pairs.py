@@ -11,6 +11,7 @@ from playwright.async_api import Browser, async_playwright
 
 from tests.browser.conftest import open_chromium, open_firefox
 from tests.browser.people import DESKTOP, Client, Clinician, Person, end, eventually, join_urls
+from tests.browser.screens import can_share, sees_none, sees_screen
 from tests.stories.service import Service
 
 WATCHED = 4.0
@@ -29,6 +30,17 @@ ESTIMATE = """async () => {
     for (const report of (await peer.getStats()).values())
       if (report.type === "candidate-pair") most = Math.max(most, report.availableOutgoingBitrate ?? 0);
   return most;
+}"""
+
+APART = 1_000
+"""ms that voice and picture, as played, may lie apart by the sender's clock. Without its reports it would be hours."""
+
+STEP = """async () => {
+  const played = {};
+  for (const peer of window.carelobby.peers())
+    for (const report of (await peer.getStats()).values())
+      if (report.type === "inbound-rtp") played[report.kind] = report.estimatedPlayoutTimestamp;
+  return played.audio && played.video ? Math.abs(played.audio - played.video) : null;
 }"""
 
 FREEZES = """async () => {
@@ -60,7 +72,7 @@ async def browsers(chromium: str, firefox: str, request: pytest.FixtureRequest) 
     ids=lambda pair: f"client-{pair[0]}-provider-{pair[1]}",
     indirect=True,
 )
-async def test_two_browsers_meet_go_audio_only_and_back_and_rejoin(browsers: list[Browser], demo: Service) -> None:
+async def test_two_browsers_meet_go_audio_only_share_screens_and_rejoin(browsers: list[Browser], demo: Service) -> None:
     doctor = demo.told["providers"][0]
     (_, name, link), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
     client = await Client.at(browsers[0], demo.url, DESKTOP)
@@ -69,26 +81,42 @@ async def test_two_browsers_meet_go_audio_only_and_back_and_rejoin(browsers: lis
     await client.arrive(link)
     await clinician.start(name)
     await client.screen("session")
-    for person in (client, clinician):
-        await person.sees_and_hears()
-
-    for person in (client, clinician):
-        await flows(person)
+    await asyncio.gather(client.sees_and_hears(), clinician.sees_and_hears())
+    await asyncio.gather(flows(client), flows(clinician))
 
     # The receiver's own word about the network reaches the sender: without it a browser sends next to nothing.
     for person, browser in zip((client, clinician), browsers, strict=True):
         if browser.browser_type.name == "chromium":  # Firefox does not say
             await estimates(person, ROOM)
+            await in_step(person)
+
+    # Another track on the same line needs no words.
+    await client.click("Settings")
+    await client.click("Restart my camera and microphone")
+    await client.click("Close")
+    await clinician.sees_and_hears()
+
+    # How loud somebody is reaches the other, who marks it; a muted microphone is no voice.
+    for speaker, other in ((client, clinician), (clinician, client)):
+        await other.page.locator("call-tile.speaking").wait_for()
+        await speaker.click("Microphone")
+        await other.page.locator("call-tile:not(.speaking)").wait_for()
+        await speaker.click("Microphone")
 
     # Who chooses audio only neither sends pictures nor gets any; the voice goes on, and the picture comes back.
     await client.click("Audio only")
-    await still(client)
-    await still(clinician)
-    for person in (client, clinician):
-        await person.sees_and_hears(video=False)
+    await asyncio.gather(still(client), still(clinician))
+    await asyncio.gather(client.sees_and_hears(video=False), clinician.sees_and_hears(video=False))
     await client.click("Audio only")
-    for person in (client, clinician):
-        await person.sees_and_hears()
+    await asyncio.gather(client.sees_and_hears(), clinician.sees_and_hears())
+
+    # A screen is one more line, each way.
+    for sharer, other in ((client, clinician), (clinician, client)):
+        await can_share(sharer)
+        await sharer.click("Share screen")
+        await sees_screen(other)
+        await sharer.click("Stop sharing")
+        await sees_none(other)
 
     await end(client)
     await clinician.screen("ended")
@@ -119,6 +147,16 @@ async def estimates(person: Person, least: int) -> None:
         return bool(await person.page.evaluate(ESTIMATE) >= least)
 
     await eventually(risen)
+
+
+async def in_step(person: Person) -> None:
+    """Wait until the browser knows how to play voice and picture in step."""
+
+    async def close() -> bool:
+        apart = await person.page.evaluate(STEP)
+        return apart is not None and apart < APART
+
+    await eventually(close)
 
 
 async def pictures(person: Person) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from server.web.stored_event import encode
 from signaling.effects import Effect
 from signaling.events import Opened
 from signaling.messages import Ok, RoomRequest, Start
+from signaling.policy import Policy
 from signaling.snapshot import unpack
 from signaling.state import Room, Who
 from tests.signaling.people import ANN, ANNS, BOBS, CHECK_IN, HOST, POLICY, SOON
@@ -71,8 +72,9 @@ class Node:
 class House:
     """A store in memory and any number of nodes over it; the time is what `now` says."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy = POLICY) -> None:
         self.now = SOON
+        self.policy = policy
         self.published: list[tuple[int, bytes | None]] = []
         self.store = MemoryStore(lambda: self.now, lambda room, events: self.published.extend(events))
         self.node = self.another("a")
@@ -83,7 +85,7 @@ class House:
     async def everybody_comes(self) -> None:
         """Ann and Bob have appointments and check in; their host looks on."""
         for appointment in (ANNS, BOBS):
-            await self.node.door.fact(ROOM, Opened(appointment, POLICY))
+            await self.node.door.fact(ROOM, Opened(appointment, self.policy))
         for who in (HOST, ANN):
             await self.node.door.fact(ROOM, comes(who))
         await self.node.ask(ANN, CHECK_IN)

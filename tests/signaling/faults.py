@@ -359,6 +359,33 @@ FAULTS = (
         "visit.phase is Phase.CLOSED and kept_waiting_too_long(draft, visit):",
         likely="test_waiting.py",
     ),
+    Fault(
+        "pictures that were withheld count as video",
+        "minutes.py",
+        "return without(spans(log.video, now), spans(log.withheld, now))",
+        "return spans(log.video, now)",
+        likely="test_modality.py",
+    ),
+    Fault(
+        "nobody is shown that a network is weak",
+        "modality.py",
+        "    if (log.lost, log.weak) != (before.lost, before.weak):",
+        "    if log.lost != before.lost:",
+    ),
+    Fault(
+        "pictures are withheld beyond the end",
+        "segment.py",
+        ", withheld=ended(log.withheld, at))",
+        ")",
+        likely="test_modality.py",
+    ),
+    Fault(
+        "the record does not say that the server held pictures back",
+        "record.py",
+        "sorted([*said, *seen], key",
+        "sorted(said, key",
+        likely="test_modality.py",
+    ),
 )
 
 ELSEWHERE = ("--ignore=tests/signaling/test_machine.py", "--ignore=tests/signaling/test_documents.py")

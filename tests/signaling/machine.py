@@ -35,7 +35,9 @@ from signaling.messages import (
     End,
     Finish,
     Leave,
+    MediaFlow,
     MediaMode,
+    MediaRelay,
     MediaState,
     Modality,
     OutcomeGiven,
@@ -142,8 +144,8 @@ PATHS: Mapping[str, list[Event | Callable[[Room], Event]]] = {
 
 @cache
 def opened(shown: bool) -> Room:
-    """A room where everybody is connected, over two nodes; `shown`: it shows places in line."""
-    played = play(policy=replace(POLICY, show_position=shown))
+    """A room where everybody is connected, over two nodes; `shown`: it shows places in line, and sends directly."""
+    played = play(policy=replace(POLICY, show_position=shown, media="direct" if shown else "relay"))
     for number, who in enumerate(EVERYBODY):
         played.move(0, comes(who, node=NODES[number % 2]))
     return played.room
@@ -247,6 +249,9 @@ class OneRoom(RuleBasedStateMachine):
             (who, MediaMode(mode="audio", reason="bandwidth")),
             (who, MediaMode(mode="video")),
             (who, MediaState(camera=False)),
+            (who, MediaFlow(up=True, video=True)),
+            (HOST, MediaFlow(up=data.draw(st.booleans(), "up"), video=True)),
+            (who, MediaRelay(reason="failed")),
             (who, Rejoin(visit=live.id)),
             (HOST, End(visit=live.id, expect=live.rev)),
             (HOST, Admit(entry=data.draw(st.sampled_from(waiting), "waiting"))),

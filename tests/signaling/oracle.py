@@ -48,6 +48,7 @@ from signaling.messages import (
     Withdraw,
 )
 from signaling.modality import admitted
+from signaling.path import path_of
 from signaling.room import deadline, handle
 from signaling.snapshot import pack, unpack
 from signaling.state import Interval, Phase, Role, Room, Seat, Stand, Visit, Who
@@ -225,6 +226,17 @@ class Oracle:
         for id, seat in was.seats.items():
             if seat.stand is Stand.IN and now.seats[id].stand is not Stand.IN:
                 assert ClosePeers(was.id, id) in step.effects, "who goes out has no media"
+
+    def _goes_directly(self, visit: Visit, running: bool, runs: list[Interval]) -> None:
+        """Without the server only two alone are connected, in a run, and not once it failed them."""
+        now = path_of(visit) == "direct"
+        _in_order(visit.direct, now)
+        assert all(_within(span, runs) for span in visit.direct), "directly only in a run"
+        if now:
+            assert running, "an End ends it"
+            assert not visit.group and not visit.fell_back and visit.policy.media == "direct"
+            assert len(visit.providers) == 1
+            assert sum(seat.stand is Stand.IN for seat in visit.seats.values()) == 1, "of two alone"
 
     def _media_move(self, was: Visit, now: Visit | None, event: Asked | Fact) -> None:
         """Only who carries a visit's media tells of them, and who took it over is never undone."""
@@ -475,6 +487,7 @@ class Oracle:
             for track in (log.up, log.video, log.withheld):
                 _in_order(track, None if inside else False)
                 assert not track or track[0].start >= visit.segments[0].started_at
+        self._goes_directly(visit, running, spans)
         for id, attendee in visit.attendees.items():
             inside = running and (_stand(visit, id) is Stand.IN or any(p.id == id for p in visit.providers))
             audio = tuple(Interval(span.start, span.end) for span in attendee.audio_only)

@@ -216,6 +216,7 @@ def test_json_and_messagepack_say_the_same(kind: type[msgspec.Struct]) -> None:
                 "round": 1,
                 "sdp": "v=0",
                 "mode": "audio",
+                "up": True,
             }
         )
 

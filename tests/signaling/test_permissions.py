@@ -18,7 +18,9 @@ from signaling.messages import (
     End,
     Finish,
     Leave,
+    MediaFlow,
     MediaMode,
+    MediaRelay,
     MediaState,
     Rejoin,
     Remove,
@@ -104,6 +106,8 @@ def request_of(kind: type[Request], played: Played, name: str) -> RoomRequest:
         Finish: Finish(visit=f"vis_{name}"),
         MediaState: MediaState(camera=False),
         MediaMode: MediaMode(mode="audio", reason="declined"),
+        MediaRelay: MediaRelay(),
+        MediaFlow: MediaFlow(up=True),
     }
     return made[kind]
 

@@ -314,9 +314,9 @@ def test_the_facts_of_a_rejoined_visit() -> None:
                 "no_fee": False,
                 "connected_ms": {"video": 34 * MINUTE, "audio": 10 * MINUTE},
                 "intervals": [
-                    {"from": BEGAN + MINUTE, "to": BEGAN + 20 * MINUTE, "modality": "video"},
-                    {"from": BEGAN + 25 * MINUTE, "to": BEGAN + 40 * MINUTE, "modality": "video"},
-                    {"from": BEGAN + 40 * MINUTE, "to": BEGAN + 50 * MINUTE, "modality": "audio"},
+                    {"from": BEGAN + MINUTE, "to": BEGAN + 20 * MINUTE, "modality": "video", "source": "server"},
+                    {"from": BEGAN + 25 * MINUTE, "to": BEGAN + 40 * MINUTE, "modality": "video", "source": "server"},
+                    {"from": BEGAN + 40 * MINUTE, "to": BEGAN + 50 * MINUTE, "modality": "audio", "source": "server"},
                 ],
                 "identity": "link",
                 "place": {"state": "CO", "kind": "home"},

@@ -149,6 +149,13 @@ export class FakePeer {
     return this.lines;
   }
 
+  /** What the browser counts. @type {Record<string, unknown>[]} */
+  stats = [];
+
+  async getStats() {
+    return this.stats;
+  }
+
   /** An offer is made, and an answer taken, only when this is kept. @type {Promise<void>} */
   gate = Promise.resolve();
 
@@ -157,19 +164,35 @@ export class FakePeer {
     return { type: "offer", sdp: this.lines.map(({ kind, direction }) => `${kind}:${direction}`).join(" ") };
   }
 
+  async createAnswer() {
+    return { type: "answer", sdp: this.lines.map(({ kind, direction }) => `${kind}:${direction}`).join(" ") };
+  }
+
+  /** @type {{sdp: string} | null} */
+  remoteDescription = null;
+  /** @type {((event: {track: unknown}) => void) | null} */
+  ontrack = null;
+
   /** @param {{type: string, sdp: string}} description */
   async setLocalDescription(description) {
     this.localDescription = description;
-    this.signalingState = "have-local-offer";
+    this.signalingState = description.type === "answer" ? "stable" : "have-local-offer";
     this.lines.forEach((line, index) => (line.mid = String(index)));
   }
 
-  /** @param {{sdp: string}} description */
-  async setRemoteDescription({ sdp }) {
+  /** @param {{type?: string, sdp: string}} description */
+  async setRemoteDescription({ type, sdp }) {
+    if (type === "offer") {
+      this.lines = sdp.split(" ").map((line) => new FakeTransceiver(line.split(":")[0] ?? "", "recvonly"));
+      this.signalingState = "have-remote-offer";
+      this.remoteDescription = { sdp };
+      return;
+    }
     if (this.signalingState !== "have-local-offer") throw new Error("InvalidStateError");
     await this.gate;
     if (sdp === "broken") throw new Error("OperationError");
     this.signalingState = "stable";
+    this.remoteDescription = { sdp };
   }
 
   /** What the other side told. @type {{candidate: string}[]} */

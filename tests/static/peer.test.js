@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { Refusal } from "../../static/lib/refusal.js";
 import { setUp } from "./call.js";
-import { settled } from "./doubles.js";
+import { settled, track } from "./doubles.js";
 
 const away = () => new Refusal("unavailable", { temporary: true });
 
@@ -209,4 +209,58 @@ test("after the end nothing is offered", async () => {
   await clock.pass(60_000);
 
   assert.equal(offers().length, 1);
+});
+
+test("a screen has a line of its own, which is used again", async () => {
+  const { call, tracks, offers, answer, open, peer } = setUp();
+  await open();
+  await answer();
+  const [first, second] = /** @type {any[]} */ ([track("video"), track("video")]);
+
+  await call.send({ ...tracks, screen: first });
+  await answer();
+  assert.equal(offers().at(-1)?.sdp, "audio:sendrecv video:sendrecv video:sendonly");
+  await call.send({ ...tracks, screen: first });
+  assert.equal(offers().length, 2, "nothing has changed");
+  await call.send({ ...tracks, screen: null });
+  await answer();
+  assert.equal(offers().at(-1)?.sdp, "audio:sendrecv video:sendrecv video:inactive");
+  await call.send({ ...tracks, screen: second });
+  await answer();
+
+  assert.equal(offers().at(-1)?.sdp, "audio:sendrecv video:sendrecv video:sendonly");
+  assert.equal(peer(0).lines[2]?.sender.track, second);
+});
+
+test("with audio only the first line for pictures is still the camera's, whoever's screen comes", async () => {
+  for (const shares of [true, false]) {
+    const { call, tracks, offers, answer, open } = setUp();
+    await open(true);
+    await answer();
+
+    if (shares) await call.send({ ...tracks, video: null, screen: /** @type {any} */ (track("video")) });
+    else call.handle({ type: "media.renegotiate", peer: "peer-1", receive: { audio: 1, video: 1 } });
+    await settled();
+    await answer();
+    assert.equal(offers().at(-1)?.sdp, `audio:sendrecv video:inactive video:${shares ? "sendonly" : "recvonly"}`);
+    await call.setAudioOnly(false, tracks);
+    await settled();
+
+    assert.equal(offers().at(-1)?.sdp, `audio:sendrecv video:sendrecv video:${shares ? "sendonly" : "recvonly"}`);
+  }
+});
+
+test("a new peer takes the screen along", async () => {
+  const { call, tracks, clock, offers, answer, open, peer } = setUp();
+  await open();
+  await answer();
+  await call.send({ ...tracks, screen: /** @type {any} */ (track("video")) });
+  await answer();
+  peer(0).become("connected");
+
+  call.handle({ type: "media.replace", peer: "peer-1" });
+  await clock.pass(0);
+
+  assert.equal(offers().at(-1)?.peer, "peer-2");
+  assert.equal(offers().at(-1)?.sdp, "audio:sendrecv video:sendrecv video:sendonly");
 });

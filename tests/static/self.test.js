@@ -28,7 +28,7 @@ class FakeTrack {
 
 /** @param {{camera?: string | null}} [given]  the name of the camera's error */
 function setUp({ camera = null } = {}) {
-  const room = { camera, questions: 0, audio: /** @type {FakeTrack[]} */ ([]), video: /** @type {FakeTrack[]} */ ([]) };
+  const room = { camera, screen: /** @type {FakeTrack | string} */ (new FakeTrack()), questions: 0, audio: /** @type {FakeTrack[]} */ ([]), video: /** @type {FakeTrack[]} */ ([]) };
   const media = {
     addEventListener: () => {},
     /** @param {any} wanted */
@@ -41,6 +41,14 @@ function setUp({ camera = null } = {}) {
       return { getAudioTracks: () => (a ? [a] : []), getVideoTracks: () => (v ? [v] : []) };
     },
   };
+  const screens = {
+    getDisplayMedia: async () => {
+      const { screen } = room;
+      if (typeof screen === "string") throw Object.assign(new Error(), { name: screen });
+      return { getVideoTracks: () => [screen] };
+    },
+  };
+  Object.assign(media, screens);
   const self = new Self({ media: /** @type {any} */ (media), permission: async () => "granted" });
   return { self, room };
 }
@@ -184,4 +192,54 @@ test("a practice's name is escaped in the address", async () => {
   await api.lobby("a/b?c");
 
   assert.equal(asked[0]?.[0], "/v1/practices/a%2Fb%3Fc/lobby");
+});
+
+test("a screen is sent beside the camera, and in audio only too, until it is stopped", async () => {
+  const { self, room } = setUp();
+  await self.open();
+  let changes = 0;
+  self.on("tracks", () => (changes += 1));
+
+  await self.share();
+  assert.deepEqual([self.tracks.screen, self.told.screen, changes], [room.screen, true, 1]);
+  self.setAudioOnly(true);
+  assert.deepEqual([self.tracks.screen, self.tracks.video], [room.screen, null]);
+  self.unshare();
+
+  assert.deepEqual([self.tracks.screen, self.told.screen, changes], [null, false, 2]);
+  assert.equal(/** @type {FakeTrack} */ (room.screen).stopped, true);
+  self.unshare();
+  assert.equal(changes, 2);
+});
+
+test("the browser's own button ends it; so does letting the devices go", async () => {
+  const { self, room } = setUp();
+  const screen = /** @type {FakeTrack} */ (room.screen);
+
+  await self.share();
+  screen.onended?.();
+  assert.equal(self.sharing, false);
+  await self.share();
+  self.close();
+
+  assert.equal(self.sharing, false);
+});
+
+test("who changes their mind about a screen hears nothing of it; a system that forbids it is said", async () => {
+  const { self, room } = setUp();
+  for (const [error, failed] of [["NotAllowedError", false], ["NotReadableError", true], ["AbortError", true]]) {
+    room.screen = String(error);
+    await self.share();
+    assert.deepEqual([self.sharing, self.screenFailed], [false, failed], String(error));
+  }
+  room.screen = new FakeTrack();
+  await self.share();
+
+  assert.deepEqual([self.sharing, self.screenFailed], [true, false]);
+});
+
+test("where there are no screens to share, none is offered", () => {
+  const telephone = new Self({ media: /** @type {any} */ ({ addEventListener: () => {} }), permission: async () => "granted" });
+
+  assert.deepEqual([telephone.canShare, setUp().self.canShare], [false, true]);
 });

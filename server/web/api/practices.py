@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -27,6 +27,8 @@ class ConsentText(Struct, frozen=True):
 class Policies(Struct, frozen=True, forbid_unknown_fields=True):
     """How visits go, from the next one that opens. What is left out has its default."""
 
+    media: Literal["relay", "direct"] = "relay"
+    """How media go in a visit for two: through the server, or from browser to browser as long as that works."""
     audio_only: AudioOnlyRule = "allowed"
     audio_only_by_payer: dict[Label, AudioOnlyRule] = {}
     rejoin_window_minutes: Minutes = 15
@@ -114,6 +116,7 @@ def as_policy(id: str, body: PracticeBody) -> Policy:
             time_zone=body.time_zone,
             consent=Consent(version=body.consent.version, text=body.consent.text),
         ),
+        media=said.media,
         audio_only=said.audio_only,
         audio_only_by_payer=dict(said.audio_only_by_payer),
         rejoin_window=round(said.rejoin_window_minutes * MINUTE),

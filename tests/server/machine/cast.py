@@ -38,12 +38,18 @@ CLIENTS = ("ann", "bob", "eva", *GROUP, "walt", "wilma")
 
 
 def policy_of(number: int) -> Policy:
-    """Return the policy of a room's practice: A hides, B shows names in groups, C shows places in line."""
+    """Return the policy of a room's practice: A hides, B shows names in groups, C shows places and sends directly."""
     name = PRACTICE[number]
     consent = Consent("1", f"Practice {name} asks you to agree.")
     info = PracticeInfo(id=f"prc_{name}", name=f"Practice {name}", help=f"Call prc_{name}", consent=consent)
     patience = {"A": 2 * HOUR, "B": 15 * MINUTE, "C": 5 * HOUR}[name]
-    return Policy(practice=info, no_show_after=patience, names_in_group=name == "B", show_position=name == "C")
+    return Policy(
+        practice=info,
+        no_show_after=patience,
+        names_in_group=name == "B",
+        show_position=name == "C",
+        media="direct" if name == "C" else "relay",
+    )
 
 
 def room_of(number: int) -> str:

@@ -22,10 +22,13 @@ from signaling.messages import (
     Finish,
     Hello,
     Leave,
+    MediaAnswered,
     MediaCandidates,
+    MediaFlow,
     MediaMode,
     MediaOffer,
     MediaPrepare,
+    MediaRelay,
     MediaState,
     MediaStats,
     OutcomeGiven,
@@ -258,13 +261,14 @@ def _client_may(browser: Browser, choose: Choices) -> Request:
         case "scheduled":
             return check_in(n, name, choose.pick(("video", "video", "audio")))
         case "waiting":
-            return choose.pick((StepAway(), ComeBack(), check_in(n, name), MediaMode(mode="audio"), Leave(), Sync()))
+            choices = (StepAway(), ComeBack(), check_in(n, name), MediaMode(mode="audio"), Leave(), Sync())
+            return choose.pick((*choices, an_offer_alone(choose), an_offer_alone(choose)))
         case "in_progress":
             rev = (browser.state or {}).get("rev")
             choices = (
                 MediaPrepare(),
                 an_offer(choose),
-                an_offer(choose),
+                directly(browser, choose),
                 MediaState(camera=choose.chance(50)),
                 MediaMode(mode=choose.pick(("audio", "video")), reason="bandwidth"),
                 Chat(text=f"by {browser.who.participant}"),
@@ -273,7 +277,8 @@ def _client_may(browser: Browser, choose: Choices) -> Request:
             )
             return choose.pick(choices)
         case "ended" | "rejoin_pending":
-            return choose.pick((Rejoin(visit=visit), Rejoin(visit=visit), Withdraw(visit=visit), Sync()))
+            rejoin = Rejoin(visit=visit)
+            return choose.pick((rejoin, rejoin, Withdraw(visit=visit), Sync(), an_offer_alone(choose)))
         case _:
             return Sync()
 
@@ -291,6 +296,7 @@ def _provider_may(browser: Browser, world: World, choose: Choices) -> Request:
         rev = state["appointments"].get(named, {}).get("rev")
         text = f"for {entry['participant']}"
         choices += [
+            an_offer_alone(choose),
             Acknowledge(entry=entry["id"]),
             TellWaiting(entry=entry["id"], text=text),
             Start(appointment=named, expect=rev) if named and choose.chance(70) else Start(entry=entry["id"]),
@@ -308,6 +314,7 @@ def _provider_may(browser: Browser, world: World, choose: Choices) -> Request:
         choices += [
             an_offer(choose),
             MediaPrepare(),
+            directly(browser, choose),
             Chat(text=f"by {browser.who.participant}"),
             MediaMode(mode=choose.pick(("audio", "video")), reason="declined"),
             End(visit=visit["id"], expect=rev),
@@ -332,6 +339,27 @@ def _match(state: Any, entry: Any, choose: Choices) -> Request:
 def an_offer(choose: Choices) -> MediaOffer:
     round = choose.below(3)
     return MediaOffer(peer=choose.pick(("a", "b")), round=round, sdp="v=0", audio_only=choose.chance(30))
+
+
+def an_offer_alone(choose: Choices) -> MediaOffer:
+    """Return an offer of a peer with the server alone, for somebody who may have one or not."""
+    purpose = choose.pick(("warm", "warm", "check"))
+    return MediaOffer(peer=choose.pick(("a", "b")), round=choose.below(3), sdp="v=0", purpose=purpose)
+
+
+def directly(browser: Browser, choose: Choices) -> Request:
+    """What a browser says to the other one, or of how they are connected; with or without a server between them."""
+    peer, round, sdp = choose.pick(("a", "b")), choose.below(3), f"by {browser.who.participant}"
+    return choose.pick(
+        (
+            MediaOffer(peer=peer, round=round, sdp=sdp, direct=True),
+            MediaAnswered(peer=peer, round=round, sdp=sdp),
+            MediaCandidates(peer=peer, candidates=({"candidate": sdp},), direct=True),
+            MediaFlow(up=choose.chance(70), video=choose.chance(50)),
+            MediaFlow(up=True, video=choose.chance(50)),
+            MediaRelay(reason="failed") if choose.chance(40) else Ping(),
+        )
+    )
 
 
 def keyed(world: World, choose: Choices, request: Request) -> Request:
@@ -421,6 +449,7 @@ def anything(browser: Browser, world: World, choose: Choices) -> Request:
         Finish(visit=visit),
         MediaPrepare(purpose=choose.pick(("visit", "check", "warm"))),
         an_offer(choose),
+        directly(browser, choose),
         MediaCandidates(peer="a", candidates=({"candidate": f"of vis_{browser.room}_ann"},)),
         MediaState(microphone=choose.chance(50)),
         MediaMode(mode=choose.pick(("audio", "video")), reason="declined"),

@@ -39,19 +39,24 @@ class Seen(Struct, frozen=True):
     at: int
 
 
+def alone(participant: str) -> str:
+    """Return the answer to somebody's peer with the server alone."""
+    return f"v=0 {participant} alone"
+
+
 class StillPeers:
     """Peers with the server alone, of which a media node keeps that they are there."""
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
-        self.here: dict[tuple[str, str, str], str] = {}
+        self.here: dict[tuple[str, str, str], Any] = {}
         """What for, by room, participant and peer."""
         self.left: Callable[[str, str, str], None] = lambda room, participant, peer: None
 
     async def offer(self, *, purpose: str, room: str, participant: str, peer: str, **more: Any) -> Answered:
         self.here[room, participant, peer] = purpose
         await self._reach()  # an answer takes its time, too
-        return Answered(sdp=f"v=0 {participant} alone")
+        return Answered(sdp=alone(participant))
 
     async def candidates(self, **named: Any) -> None: ...
 

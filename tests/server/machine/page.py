@@ -13,7 +13,7 @@ State = dict[str, Any]
 
 def _live(state: State, told: Message) -> None:
     state.update(phase="in_progress", visit=told["visit"], participants=_by_id(told["participants"]))
-    state.update(agreed=(), mine=False, rejoin_until=None, checked_in=True, rev=told["rev"])
+    state.update(agreed=(), mine=False, rejoin_until=None, checked_in=True, rev=told["rev"], path=_path(told))
 
 
 def _client_ended(state: State, told: Message) -> None:
@@ -40,6 +40,10 @@ def _participant(state: State, told: Message) -> None:
         state["participants"] = {**state["participants"], told["participant"]["id"]: told["participant"]}
 
 
+def _client_path(state: State, told: Message) -> None:
+    state.update(path=_path(told))
+
+
 CLIENT: dict[str, Callable[[State, Message], None]] = {
     "waiting.changed": _waiting,
     "visit.started": _live,
@@ -48,6 +52,7 @@ CLIENT: dict[str, Callable[[State, Message], None]] = {
     "visit.rejoin_pending": _client_pending,
     "visit.closed": _client_closed,
     "participant.changed": _participant,
+    "visit.path": _client_path,
 }
 
 
@@ -58,6 +63,7 @@ def client_state(view: Message) -> State:
         "visit": view.get("visit"),
         "rev": view["rev"],
         "checked_in": view["checked_in"],
+        "path": _path(view),
         "participants": _by_id(view["participants"]) if "participants" in view else None,
         "agreed": tuple(view.get("agreed") or ()),
         "mine": view.get("mine", False),
@@ -73,7 +79,7 @@ def client_shows(state: State) -> State:
     phase = state["phase"]
     shown: State = {"phase": phase}
     if phase == "in_progress":
-        shown |= {"visit": state["visit"], "participants": _there(state["participants"])}
+        shown |= {key: state[key] for key in ("visit", "path")} | {"participants": _there(state["participants"])}
     elif phase in ("ended", "rejoin_pending"):
         shown |= {key: state[key] for key in ("visit", "mine", "rejoin_until")} | {"agreed": sorted(state["agreed"])}
     elif phase == "waiting":
@@ -122,6 +128,7 @@ def _started(state: State, told: Message) -> None:
         participants=people,
         rejoin_until=None,
         agreed=(),
+        path=_path(told),
         **more,
     )
 
@@ -167,6 +174,12 @@ def _visit_participant(state: State, told: Message) -> None:
         state["visits"] = {**state["visits"], visit["id"]: {**visit, "participants": people}}
 
 
+def _visit_path(state: State, told: Message) -> None:
+    visit = state["visits"].get(told["visit"])
+    if visit is not None:
+        state["visits"] = {**state["visits"], visit["id"]: {**visit, "path": _path(told)}}
+
+
 PROVIDER: dict[str, Callable[[State, Message], None]] = {
     "queue.entered": _entry,
     "queue.changed": _entry,
@@ -178,6 +191,7 @@ PROVIDER: dict[str, Callable[[State, Message], None]] = {
     "visit.closed": _closed,
     "visit.changed": _appointment,
     "participant.changed": _visit_participant,
+    "visit.path": _visit_path,
 }
 
 
@@ -211,10 +225,14 @@ def provider_shows(state: State) -> State:
     visits = {}
     for id, one in state["visits"].items():
         if one["phase"] == "in_progress":
-            visits[id] = {"phase": one["phase"], "participants": _there(one["participants"])}
+            visits[id] = {"phase": one["phase"], "path": _path(one), "participants": _there(one["participants"])}
         else:
             visits[id] = {key: one[key] for key in ("phase", "rejoin_until")} | {"agreed": sorted(one["agreed"])}
     return {**entries, "appointments": appointments, "visits": visits}
+
+
+def _path(told: Message) -> str:
+    return str(told.get("path", "relay"))
 
 
 def _by_id(people: Any) -> dict[str, Any]:

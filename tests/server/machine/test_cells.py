@@ -18,10 +18,13 @@ from signaling.messages import (
     Finish,
     Hello,
     Leave,
+    MediaAnswered,
     MediaCandidates,
+    MediaFlow,
     MediaMode,
     MediaOffer,
     MediaPrepare,
+    MediaRelay,
     MediaState,
     MediaStats,
     Ping,
@@ -47,6 +50,8 @@ GUEST = Who(Role.GUEST, "gst_1", name="Guest")
 PEOPLE = {Role.PROVIDER: host(1), Role.CO_PROVIDER: co_provider(1), Role.CLIENT: client(1, "eva"), Role.GUEST: GUEST}
 FOR_ALL = (Sync, Ping, Bye)
 """Of the connection, and of nothing in the room."""
+ONLY_DIRECT = (MediaAnswered,)
+"""Refused where media go through the server: there it is the server that answers."""
 NOT_OF_A_VISIT = (SetStatus, MediaStats)
 """Whatever becomes of any visit; numbers that are measured change nothing."""
 
@@ -116,7 +121,10 @@ class Stage:
             Finish(visit=visit),
             MediaPrepare(),
             MediaOffer(peer="a", round=1, sdp="v=0"),
+            MediaAnswered(peer="a", round=1, sdp="v=0"),
             MediaCandidates(peer="a"),
+            MediaRelay(),
+            MediaFlow(up=True),
             MediaState(camera=False),
             MediaMode(mode="audio", reason="declined"),
             MediaStats(rtt_ms=1.0),
@@ -167,7 +175,9 @@ def test_what_the_table_grants_is_never_forbidden(role: Role, situation: Situati
         if may(role, situation, type(request)):
             reply = stage.ask(stage.me, request)
             assert reply.get("code") != "forbidden", (type(request).__name__, reply)
-            if situation is S.IN_PROGRESS and "entry" not in type(request).__struct_fields__:
+            if isinstance(request, ONLY_DIRECT):
+                assert reply["code"] == "refused"
+            elif situation is S.IN_PROGRESS and "entry" not in type(request).__struct_fields__:
                 assert reply["type"] == "ok", (type(request).__name__, reply)
 
 

@@ -16,20 +16,24 @@ import msgspec
 from server.ports import Commit, Owed
 from server.web.closes import Close
 from signaling.messages import Request, RoomRequest
+from signaling.negotiation import keeps_alone
 from signaling.snapshot import unpack
 from signaling.state import Phase, Role, Room, Stand, Visit
 from signaling.view import may_be_told, view
 from signaling.visit import NEXT
 from tests.server.machine.browser import Browser, BrowserWire, Sent
 from tests.server.machine.cast import CLIENTS, NEIGHBOUR, NUMBERS, PRACTICE, SHARED, opened
-from tests.server.machine.nodes import ICE, Node
+from tests.server.machine.nodes import ICE, Node, alone
 
 MARK = re.compile(rb"(?:par_|vis_|apt_|mrn_|ent_|ep_|room_|dr_|prc_|Q\d[a-z])\w+")
 """Everything by which one may tell whose something is."""
 OF_ONE = re.compile(rb"(?:(?:par|mrn)_\d_|Q\d)([a-z]+)")
 OTHERS = ("view", "visit.started", "visit.resumed", "participant.changed", "chat", "media.mode")
 """What may name another client: to somebody who is in a visit with them."""
-PASSING = ("chat", "media.answer", "media.mode", "media.renegotiate", "media.replace", "media.candidates")
+PASSING = (
+    *("chat", "media.offer", "media.answer", "media.candidates"),
+    *("media.mode", "media.quality", "media.renegotiate", "media.replace"),
+)
 STEPS = {phase: {to for (at, _), all in NEXT.items() if at is phase for to in all} for phase in Phase}
 TEN_MINUTES = 600_000
 _OWED, _JSON = msgspec.msgpack.Decoder(Owed), msgspec.json.Encoder()
@@ -236,6 +240,8 @@ class Watch:
             self._event(kept, browser, wire, told)
         elif kind in ("ok", "error"):
             self._reply(kept, browser, told)
+        elif kind == "media.answer" and told["sdp"] == alone(browser.who.participant):
+            assert told["tracks"] == [], "nothing of a visit in the answer to a peer with the server alone"
         elif kind in PASSING:
             mine = self._visits_since(kept, browser, browser.who.participant)
             assert mine, "I1: media and chat for those who are in"
@@ -244,6 +250,10 @@ class Watch:
                 theirs = {one[told["participant"]] for one in kept.inside if told["participant"] in one}
                 assert mine & theirs, "I1: chat for those who are in together"
                 assert told["text"] == f"by {told['participant']}", "as it was said"
+            if kind == "media.offer":
+                theirs = {one[told["participant"]] for one in kept.inside if told["participant"] in one}
+                assert mine & theirs, "I3: descriptions for those who are in together"
+                assert told["sdp"] == f"by {told['participant']}", "as it was said"
 
     def _marks(self, kept: Kept, browser: Browser, payload: bytes, kind: str) -> None:
         marks = set(MARK.findall(payload))
@@ -425,6 +435,11 @@ class Watch:
                 assert visit in inside, f"I3: media of {participant} only while they are in {visit}"
                 assert node.many.leases.fence(visit) is not None, f"I3: media of {visit} only where it is carried"
                 assert carried.setdefault(visit, node.name) == node.name, "I3: the media of a visit are at one node"
+            for (room, participant, _), purpose in node.media.alone.here.items():
+                now = next(kept.now for kept in self.rooms.values() if kept.now.id == room)
+                who = next((one.who for one in now.connections.values() if one.who.participant == participant), None)
+                # Of some who drop nobody hears: what they had goes with their browser's silence.
+                assert who is None or keeps_alone(now, who, purpose), f"S2: {participant} has no use for a {purpose}"
 
 
 def _shape(visit: Visit) -> Any:

@@ -98,6 +98,16 @@ def test_after_a_network_that_carried_none_there_is_one_first() -> None:
     assert downlink.goes_on(30) == 11
 
 
+def test_a_low_estimate_takes_nothing_away_where_nothing_is_lost_or_late() -> None:
+    share, rates = Share(), [LOW] * 4
+    low = Reading(loss=0.0, round_trip=0.05, estimate=300_000, rate=700_000)
+    assert {share.fit(at / 2, rates, low) for at in range(60)} == {4}
+
+    assert share.fit(30.0, rates, low._replace(round_trip=0.9)) == 4
+    assert share.fit(33.5, rates, low._replace(round_trip=0.9)) == 1, "queues grow"
+    assert share.fit(43.0, rates, low._replace(rate=250_000)) == 2, "it is well again, and one more is tried"
+
+
 def test_without_an_estimate_a_network_is_taken_to_be_good() -> None:
     share = Share()
 

@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.media import congestion, feedback, rtcp
+from server.media.check import Probe, until
 from server.media.congestion import Congestion
 from server.media.formats import Formats
 from server.media.relay import Sink, Source
-from server.media.rtp import TRANSPORT_WIDE, elements, wide_of
+from server.media.rtp import TRANSPORT_WIDE, elements, is_rtcp, wide_of
+from tests.server.media.conftest import Stage
 from tests.server.media.packets import CHROMIUM_VIDEO, FIREFOX_VIDEO, SENT_AT, End, extension, join, rtp
+from tests.server.media.test_node import connected
 
 CHROMIUM = Formats(CHROMIUM_VIDEO.codecs, {**CHROMIUM_VIDEO.extensions, TRANSPORT_WIDE: 3})
 FIREFOX = Formats(FIREFOX_VIDEO.codecs, {**FIREFOX_VIDEO.extensions, TRANSPORT_WIDE: 7})
@@ -55,10 +58,15 @@ def read(part: rtcp.Part) -> Told:
     return Told(media, first, times)
 
 
+def arrivals(control: list[bytes]) -> list[Told]:
+    """All that is said of arrivals in some RTCP."""
+    parts = [part for packet in control for part in rtcp.parts(packet)]
+    return [read(part) for part in parts if (part.kind, part.format) == (rtcp.TRANSPORT_FEEDBACK, rtcp.ARRIVALS)]
+
+
 def told(end: End) -> list[Told]:
     """All that this end was told of arrivals."""
-    parts = [part for packet in end.control for part in rtcp.parts(packet)]
-    return [read(part) for part in parts if (part.kind, part.format) == (rtcp.TRANSPORT_FEEDBACK, rtcp.ARRIVALS)]
+    return arrivals(end.control)
 
 
 def limits(end: End) -> list[int]:
@@ -322,6 +330,74 @@ def test_a_receiver_without_such_numbers_leaves_the_sender_to_this_node() -> Non
 
     assert told(alice.end) == [Told(5, 100, [1000])]
     assert elements(bob.end.media[0].raw) == [(2, b"abc")]
+
+
+def test_who_hears_themselves_tells_themselves() -> None:
+    alice = Somebody("alice")
+    source = alice.sends()
+    alice.gets(source)
+    settle(alice)
+
+    source.forward(picture(1, 100), 1.0)
+    alice.says(alice.numbers[0] or 0, [1.0])
+    alice.part.close()
+
+    assert told(alice.end) == [Told(5, 100, [1000])]
+    assert (alice.part.to, alice.part.sender, alice.end.path.shift) == (None, None, None)
+
+
+# --- Through a node
+
+
+class Counting(Probe):
+    """A probe that numbers its pictures as browsers do, with extension 9."""
+
+    async def offer(self) -> str:
+        lines: list[str] = []
+        for text in (await super().offer()).splitlines():
+            lines.append(text)
+            if text.endswith(" goog-remb"):
+                lines.append(text.replace("goog-remb", "transport-cc"))
+            if text.startswith("m=video"):
+                lines.append(f"a=extmap:9 {TRANSPORT_WIDE}")
+        return "\r\n".join([*lines, ""])
+
+
+def counted(probe: Probe) -> list[int | None]:
+    """The transport-wide numbers of the media that came."""
+    return [wide_of(packet, 9) for packet in probe.received if not is_rtcp(packet)]
+
+
+async def test_the_numbers_and_the_word_of_a_peer_reach_the_other_through_a_node(stage: Stage) -> None:
+    alice, bob = Counting(), Counting()
+    stage.probes += [alice, bob]
+    for who, probe in (("alice", alice), ("bob", bob)):
+        await stage.negotiate(who, probe)
+    await connected(stage, alice, bob)
+
+    alice.send(rtp(1, kind=97, ssrc=alice.ssrc(1), block=extension((9, b"\x00\x64"))))
+    await until(lambda: bool(counted(bob)))
+    (number,) = counted(bob)
+    assert number is not None
+    bob.send(rtcp.write_rr(1) + rtcp.write_arrivals(1, bob.ssrc(1), 0, number, [1.0]))
+    await until(lambda: bool(arrivals([packet for packet in alice.received if is_rtcp(packet)])))
+
+    assert arrivals([packet for packet in alice.received if is_rtcp(packet)]) == [Told(alice.ssrc(1), 100, [1000])]
+
+
+async def test_who_hears_their_own_echo_is_told_by_themselves(stage: Stage) -> None:
+    alice = Counting()
+    stage.probes.append(alice)
+    answer = await stage.node.alone.offer(
+        purpose="check", room="room", participant="alice", peer="peer", round=1, sdp=await alice.offer()
+    )
+    await alice.accept(answer.sdp)
+    await until(lambda: alice.connected and all(peer.state == "connected" for peer in stage.node.alone))
+
+    alice.send(rtp(1, kind=97, ssrc=alice.ssrc(1), block=extension((9, b"\x00\x64"))))
+    await until(lambda: bool(counted(alice)))
+
+    assert counted(alice) != [None]
 
 
 @given(

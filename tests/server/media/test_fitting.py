@@ -176,3 +176,18 @@ async def test_another_peer_of_a_weak_network_gets_no_picture_either(stage: Stag
     peers = scene.visit.people["bob"].peers
     live = scene.peer("alice").lines["1"].source.live
     assert [attached.peer.lines["1"].sink in live for attached in peers.values()] == [False, False]
+
+
+async def test_a_sender_is_not_held_back_while_the_other_one_connects(stage: Stage) -> None:
+    scene = Scene(stage)
+    await scene.begin("alice")
+    scene.probes["bob"] = await stage.enter("bob")
+    peer = scene.peer("bob")
+    peer.path.open = False
+
+    stage.node._fit(scene.visit, stage.now())
+    await connected(stage, *scene.probes.values())
+    peer.find_way()
+    await scene.goes_on(1)
+
+    assert rates(scene.probes["alice"]) == []

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from server.media.check import until
+from server.media.peer import Line
 from tests.server.media.conftest import Stage
+from tests.server.media.packets import rtp
 
 
 @pytest.fixture
@@ -29,6 +31,12 @@ def watched(stage: Stage) -> list[weakref.ref[Any]]:
     dtls = receivers[0].transport
     ice = dtls.transport._connection
     return [weakref.ref(it) for it in (peer, peer._connection, *receivers, dtls, dtls.transport, ice, *ice._protocols)]
+
+
+def lines(stage: Stage) -> list[Line]:
+    """All lines of all peers."""
+    people = stage.node._visits["visit"].people.values()
+    return [line for person in people for a in person.peers.values() for line in a.peer.lines.values()]
 
 
 async def gone(stage: Stage, references: list[weakref.ref[Any]]) -> None:
@@ -70,15 +78,22 @@ async def test_of_a_peer_that_its_browser_closed(stage: Stage) -> None:
 
 
 @pytest.mark.usefixtures("_no_collector")
-async def test_of_handshakes_nothing_is_left_at_all(stage: Stage) -> None:
+async def test_of_two_who_talked_nothing_is_left_at_all(stage: Stage) -> None:
     for number in range(2):
-        probe = await stage.enter("ana", peer=f"peer {number}")
-        await until(lambda probe=probe: probe.connected)  # type: ignore[misc]
+        probes = [await stage.enter(who, peer=f"peer {number}") for who in ("ana", "ben")]
+        await until(lambda: stage.node.counts().connected == 2)
+        await until(lambda probes=probes: all(probe.connected for probe in probes))  # type: ignore[misc]
+        looks = [line.source.meter for line in lines(stage)]
+        for probe in probes:
+            probe.send(rtp(number, ssrc=probe.ssrc(1), kind=97))
+        await until(lambda looks=looks: all(look._mark for look in looks))  # type: ignore[misc]
+        del looks
         stage.node.stop("visit")
-        await probe.close()
+        for probe in probes:
+            await probe.close()
         await until(lambda: not stage.node._closings)
         if number == 0:
-            gc.collect()  # what the first one made once and for all
+            gc.collect()  # what the first ones made once and for all
 
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
@@ -88,4 +103,5 @@ async def test_of_handshakes_nothing_is_left_at_all(stage: Stage) -> None:
         gc.set_debug(0)
         gc.garbage.clear()
 
-    assert not {"_VerifyHelper", "CandidatePair", "Connection", "StunProtocol", "Peer"} & set(found)
+    heavy = {"_VerifyHelper", "CandidatePair", "Connection", "StunProtocol", "Peer", "Path", "Source", "Session"}
+    assert not heavy & set(found)

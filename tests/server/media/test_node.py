@@ -472,6 +472,45 @@ async def test_a_second_video_line_is_a_screen_and_the_other_is_asked_for_a_line
     assert len(stage.wishes) == 1
 
 
+async def test_who_takes_part_by_audio_may_share_a_screen_and_no_camera(stage: Stage) -> None:
+    alice, bob = await stage.enter("alice", audio_only=True), await stage.enter("bob")
+    await connected(stage, alice, bob)
+
+    for probe, who, direction in ((alice, "alice", "sendonly"), (bob, "bob", "recvonly")):
+        probe.add("video", direction=direction)
+        await stage.negotiate(who, probe, audio_only=who == "alice")
+    speak(alice, 1, b"camera")
+    speak(alice, 2, b"screen")
+    await until(lambda: bool(heard(bob)))
+
+    assert heard(bob) == [b"screen"]
+
+
+async def test_a_screen_on_the_first_line_of_two_people_is_said_to_be_one(stage: Stage) -> None:
+    alice, bob = stage.probe("audio", "video"), await stage.enter("bob")
+    alice.direct(1, "inactive")
+    alice.add("video", direction="sendonly")
+    await stage.negotiate("alice", alice)
+    await connected(stage, alice, bob)
+
+    assert [(wish.participant, wish.receive_video, wish.reason) for wish in stage.wishes] == [("bob", 1, "tracks")]
+    answer = await stage.negotiate("bob", bob)
+    assert Track("1", "alice", "video", "screen") in answer.tracks
+
+
+async def test_who_has_no_line_for_pictures_is_asked_for_one_when_a_screen_is_shared(stage: Stage) -> None:
+    alice, bob = await stage.enter("alice"), await stage.enter("bob", "audio", audio_only=True)
+    await connected(stage, alice, bob)
+    assert stage.wishes == []
+
+    alice.add("video", direction="sendonly")
+    await stage.negotiate("alice", alice)
+    await asyncio.sleep(0)
+
+    (wish,) = stage.wishes
+    assert (wish.participant, wish.receive_audio, wish.receive_video, wish.reason) == ("bob", 1, 1, "screen")
+
+
 async def test_a_camera_on_a_new_line_after_a_stopped_one_is_a_camera(stage: Stage) -> None:
     stopped = CHROMIUM_VIDEO.replace("m=video 9", "m=video 0").replace("a=sendrecv", "a=inactive")
     later = describe(CHROMIUM_AUDIO, stopped, CHROMIUM_VIDEO.replace("mid:1", "mid:2"), mids="0 2")

@@ -108,7 +108,7 @@ def test_the_answer_has_a_line_for_each_offered_and_refuses_with_port_0() -> Non
         "m=audio 9 UDP/TLS/RTP/SAVPF 111",
         "a=mid:0",
     ]
-    assert "a=fmtp:111 minptime=10;useinbandfec=1" in answer
+    assert "a=fmtp:111 minptime=10;useinbandfec=1;usedtx=1" in answer
     refused = answer[answer.index("m=application") : answer.index("m=audio")]
     assert "a=ice-ufrag:" in refused, "some readers look for the transport in every section"
 
@@ -165,10 +165,21 @@ def test_a_line_keeps_its_kind() -> None:
         book.write(offer.read(describe(*swapped)))
 
 
+def test_a_group_may_say_more() -> None:
+    lines = [
+        CHROMIUM_VIDEO.replace("mid:1", f"mid:{number}") + "a=x-unread:" + "y" * 700 + "\n" for number in range(24)
+    ]
+    long = describe(*lines, mids=" ".join(str(number) for number in range(24)))
+
+    assert offer.LARGEST < len(long) < 24 * offer.EACH
+    assert len(offer.read(long).usable) == 24
+
+
 BAD = {
     "nothing": "",
     "no text at all": "hello",
     "too long": CHROMIUM + "a=x\r\n" * 10_000,
+    "too long for so many lines": describe(*[CHROMIUM_AUDIO] * 24) + "a=x\r\n" * 10_000,
     "no lines": describe(),
     "no usable line": describe(DATA, mids="2"),
     "too many lines": describe(*[DATA] * 33, CHROMIUM_AUDIO),

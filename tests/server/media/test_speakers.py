@@ -61,7 +61,7 @@ def test_a_cough_and_a_voice_of_equal_strength_take_nothing() -> None:
     talk = Talk()
     talk.goes_on(5, ann=TALK, bob=HUM)
 
-    talk.goes_on(0.5, ann=HUM, bob=TALK)
+    talk.goes_on(1, ann=HUM, bob=TALK)
     talk.goes_on(5, ann=TALK, bob=HUM)
     talk.goes_on(30, ann=TALK, bob=TALK + 4)
 

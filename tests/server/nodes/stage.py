@@ -16,8 +16,10 @@ from server.quality import Reports
 from server.web.door import Caller
 from signaling.errors import NotFound, SignalingError
 from signaling.messages import Message, Ok
+from signaling.policy import Policy
 from signaling.state import Who
 from tests.server.rooms import ROOM, House, Node
+from tests.signaling.people import POLICY
 from tests.signaling.play import connection_of
 
 
@@ -190,8 +192,8 @@ class Place:
 class City:
     """Two nodes over one store, in a visit of Ann's: she is connected at the first, her host at the second."""
 
-    def __init__(self) -> None:
-        self.house = House()
+    def __init__(self, policy: Policy = POLICY) -> None:
+        self.house = House(policy)
         self.air = Air()
         self.house.store.rooms._publish = self.air.publish
         self.one, self.two = (Place(self.house, self.air, name) for name in ("one", "two"))

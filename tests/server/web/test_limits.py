@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.web.limits import Bucket, Limits, Strikes, cost
-from signaling.messages import Chat, MediaCandidates, MediaStats, Ping
+from signaling.messages import Chat, MediaCandidates, MediaOffer, MediaStats, Ping
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
@@ -42,6 +42,16 @@ def test_three_strikes_count_within_the_window_only() -> None:
 
 def test_what_comes_in_showers_costs_little() -> None:
     assert cost(MediaCandidates(peer="p")) == cost(MediaStats()) == cost(Ping()) < cost(Chat(text="x"))
+
+
+def test_offers_are_limited_by_what_their_answers_cost() -> None:
+    bucket, limits = Bucket(Limits().burst, Limits().rate, 0), Limits()
+    offer = cost(MediaOffer(peer="p", round=1, sdp="v=0", audio_only=False))
+
+    granted = sum(bucket.take(offer, ms) == 0 for ms in range(0, 10_000, 50))
+
+    assert offer > cost(Chat(text="x"))
+    assert 12 <= granted <= (limits.burst + 10 * limits.rate) / offer
 
 
 def test_a_claim_outlives_the_death_of_its_node_by_the_promised_time() -> None:

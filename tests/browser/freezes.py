@@ -1,0 +1,120 @@
+"""`python3 run.py freezes`: plays sessions of two browsers on networks that lose packets, and counts frozen pictures.
+
+`--seconds 30 --loss 0 2 5`, percent each way between one of them and the server. A picture is frozen, as browsers count
+it, when the next frame is late by more than two frames' time and by more than 150 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from playwright.async_api import Browser, Playwright, async_playwright
+
+from tests.browser.conftest import open_chromium, open_firefox
+from tests.browser.people import DESKTOP, Client, Clinician, Person, join_urls
+from tests.browser.weather import Weather
+from tests.stories.service import Service
+
+PAIRS = (("chromium", "chromium"), ("chromium", "firefox"), ("firefox", "chromium"), ("firefox", "firefox"))
+
+WIDTHS = (8, 8, 8, 9, 9)
+
+WATCH = """async () => {
+  const sum = {decoded: 0, freezes: 0, resent: 0, repaired: 0, estimate: 0};
+  for (const peer of window.carelobby.peers()) {
+    for (const report of (await peer.getStats()).values()) {
+      if (report.type === "inbound-rtp" && report.kind === "video") {
+        sum.decoded += report.framesDecoded ?? 0;
+        sum.freezes += report.freezeCount ?? 0;
+      }
+      if (report.type === "inbound-rtp" && report.kind === "audio") sum.repaired += report.fecPacketsReceived ?? 0;
+      if (report.type === "candidate-pair") sum.estimate = Math.max(sum.estimate, report.availableOutgoingBitrate ?? 0);
+      if (report.type === "outbound-rtp") sum.resent += report.retransmittedPacketsSent ?? 0;
+    }
+  }
+  return sum;
+}"""
+
+
+class Watched(NamedTuple):
+    """What happened at one side in a while."""
+
+    decoded: int
+    """Frames."""
+    freezes: int
+    resent: int
+    """Packets that this side sent once more."""
+    repaired: int
+    """Packets of sound that came with what repairs the one before."""
+    estimate: int
+    """Bits a second that this side thinks it may send, at the end; 0: the browser does not say."""
+
+
+async def open_browser(playwright: Playwright, name: str) -> Browser:
+    """Start one of the two browsers."""
+    if name == "firefox":
+        return await open_firefox(playwright, os.environ.get("FIREFOX", "/usr/bin/firefox-esr"))
+    return await open_chromium(playwright, os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+
+
+async def meet(at: tuple[Browser, Browser], service: Service, weather: Weather) -> tuple[Client, Clinician]:
+    """Bring two people into a session, the client by way of the weather, and wait until both see and hear."""
+    doctor = service.told["providers"][0]
+    (_, name, link), *_ = [one for one in join_urls(service.told) if one[0] == doctor["id"]]
+    client = await Client.at(at[0], service.url, DESKTOP)
+    clinician = await Clinician.at(at[1], service.url, DESKTOP)
+    await weather.over(client.page)
+    await clinician.sign_in(**doctor["sign_in"])
+    await client.arrive(link)
+    await clinician.start(name)
+    for person in (client, clinician):
+        await person.sees_and_hears()
+    return client, clinician
+
+
+async def watch(people: tuple[Person, ...], seconds: float) -> list[Watched]:
+    """Let the session go on for so long, and return what happened at each side."""
+    before = [await person.page.evaluate(WATCH) for person in people]
+    await asyncio.sleep(seconds)
+    after = [await person.page.evaluate(WATCH) for person in people]
+    for was in before:
+        was["estimate"] = 0
+    return [Watched(**{name: now[name] - was[name] for name in now}) for was, now in zip(before, after, strict=True)]
+
+
+async def main() -> None:
+    """Print a line for each side of each pair on each network."""
+    parser = argparse.ArgumentParser(prog="python3 run.py freezes", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--loss", type=float, nargs="+", default=[0.0, 2.0, 5.0], metavar="PERCENT")
+    asked = parser.parse_args()
+    print("client    provider   loss %   side       decoded freezes  resent repaired   kbit/s")
+    async with async_playwright() as playwright:
+        for pair in PAIRS:
+            running = {name: await open_browser(playwright, name) for name in dict.fromkeys(pair)}
+            for loss in asked.loss:
+                weather = Weather()
+                with tempfile.TemporaryDirectory() as folder:
+                    service = Service(Path(folder) / "var")
+                    await service.start()
+                    people = await meet((running[pair[0]], running[pair[1]]), service, weather)
+                    weather.up = weather.down = loss / 100
+                    for side, seen in zip(("client", "provider"), await watch(people, asked.seconds), strict=True):
+                        numbers = seen.decoded, seen.freezes, seen.resent, seen.repaired, round(seen.estimate / 1000)
+                        figures = "".join(f"{number:>{width}}" for number, width in zip(numbers, WIDTHS, strict=True))
+                        print(f"{pair[0]:10}{pair[1]:10}{loss:7}   {side:10}{figures}", flush=True)
+                    for person in people:
+                        await person.context.close()
+                    await service.stop()
+                weather.close()
+            for browser in running.values():
+                await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec.structs import force_setattr, replace
 
@@ -17,6 +17,7 @@ from signaling.effects import (
     Later,
     MediaModeChanged,
     NetworkChanged,
+    Notice,
     Notify,
     Own,
     Step,
@@ -147,7 +148,12 @@ class Draft:
         self.index.left(gone)
 
     def _own_entries(self, entry: QueueEntry) -> dict[str, QueueEntry]:
-        if entry.dropped_at is not None or entry.visit is None or entry.id in self.index.due:
+        if (
+            entry.dropped_at is not None
+            or entry.visit is None
+            or entry.unanswered_at is not None
+            or entry.id in self.index.due
+        ):
             self._stale[entry.id] = None
         if self.room.entries is self.before.entries:
             force_setattr(self._own(), "entries", self.before.entries.copy())
@@ -234,7 +240,7 @@ class Draft:
 
     def notify(
         self,
-        type: Literal["client.ready", "client.left", "visit.started", "visit.ended", "visit.resumed", "visit.closed"],
+        type: Notice,
         **data: Any,
     ) -> None:
         """Owe the practice's webhooks an event: ids only."""

@@ -52,10 +52,21 @@ class HandOff(Struct, frozen=True, gc=False):
     record: Record
 
 
+Notice = Literal[
+    "client.ready",
+    "notice.unanswered",
+    "client.left",
+    "visit.started",
+    "visit.ended",
+    "visit.resumed",
+    "visit.closed",
+]
+
+
 class Notify(Struct, frozen=True, gc=False):
     """A webhook event; ids only."""
 
-    type: Literal["client.ready", "client.left", "visit.started", "visit.ended", "visit.resumed", "visit.closed"]
+    type: Notice
     data: dict[str, Any]
 
 

@@ -10,6 +10,7 @@ from signaling.deadlines import kept_waiting_until
 from signaling.draft import Draft
 from signaling.errors import ConsentRequired, NotFound, PolicyForbids, Refused, RoomFull
 from signaling.lookup import (
+    device_of,
     entry_of,
     hosts,
     is_connected,
@@ -95,8 +96,10 @@ def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
         checked_in=said,
         media=request.media,
         media_reason=reason,
+        unanswered_at=draft.now + policy.unanswered_after,
         # Asked, and gone before it was decided: the grace runs, or the entry would stay for hours.
         dropped_at=None if is_connected(room, by.participant) else draft.now,
+        device=device_of(room, by.participant),
     )
     draft.put_entry(entry)
     if visit is not None and seat is not None:
@@ -236,6 +239,12 @@ def grace_over(draft: Draft, entry: Entry) -> None:
     """A waiting client dropped and did not come back."""
     visit = leave_queue(draft, entry, "gone")
     draft.notify("client.left", entry=entry.id, visit=visit.id if visit else None)
+
+
+def nobody_answers(draft: Draft, entry: Entry) -> None:
+    """A client has been ready for a while, and no provider acknowledged it: the practice is told, once."""
+    draft.put_entry(replace(entry, unanswered_at=None))
+    draft.notify("notice.unanswered", entry=entry.id, visit=entry.visit)
 
 
 def waited_long_enough(draft: Draft, entry: Entry) -> None:

@@ -75,6 +75,7 @@ class Oracle:
         self.now = room.time
         self.count = 0
         self.arrivals: set[str] = set()
+        self.unanswered: set[str] = set()
         self.came: set[tuple[str, str]] = set()
         self.said: set[str] = set()
         self.announced: Counter[tuple[str, str]] = Counter()
@@ -365,6 +366,10 @@ class Oracle:
                     self._runs(to, message)
                 case Notify("client.ready", data):
                     self.notified[data["entry"]] += 1
+                case Notify("notice.unanswered", data):
+                    assert data["entry"] in self.arrivals, "of an arrival"
+                    assert data["entry"] not in self.unanswered, "and once"
+                    self.unanswered.add(data["entry"])
                 case _:
                     pass
         new = dict.fromkeys(self.arrivals, 1)
@@ -512,6 +517,9 @@ class Oracle:
             grace = (visit.policy if visit else room.policy).grace
             assert entry.dropped_at is None or entry.dropped_at + grace > room.time, (
                 "I16: nobody stays beyond the grace"
+            )
+            assert entry.acknowledged or not entry.unanswered_at or entry.unanswered_at > room.time, (
+                "what nobody answers is told"
             )
             last, status = self.last_told[entry.participant], shown_status(room)
             assert (last.status, last.minutes) == (status.kind, status.minutes), "what they were told is how it is"

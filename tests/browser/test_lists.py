@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import Browser
 
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, ehr, end, in_session, join_urls
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, ehr, end, eventually, in_session, join_urls
 from tests.stories.service import Service
 
 IN_THE_BACKGROUND = """() => {
@@ -88,7 +88,11 @@ async def test_clients_who_wait_are_told_of_everywhere_until_answered_and_read_w
     for device in (desk, phone):
         notice = device.page.get_by_role("dialog").filter(has_text=f"{first} is ready")
         await notice.get_by_text(f"Also ready: {second}.").wait_for()
-    await desk.page.wait_for_function("document.title.startsWith('(2) ')")
+
+    async def titled() -> bool:
+        return (await desk.page.title()).startswith("(2) ")
+
+    await eventually(titled)
     called = ["Somebody is ready in your waiting room.", True, True]
     assert await phone.page.evaluate("window.notices") == [called, called]
 
@@ -153,6 +157,12 @@ async def test_whose_seat_was_given_away_while_they_were_gone_comes_in_by_starti
     await clinician.sign_in(**doctor["sign_in"])
     await client.open(link)
     await client.check_devices()
+
+    async def welcomed() -> bool:
+        kept = "Object.values(sessionStorage).some((text) => text.includes('con_'))"
+        return bool(await client.page.evaluate(kept))
+
+    await eventually(welcomed)
     await client.page.goto("about:blank")
 
     await walk_in.knock(doctor["id"], "R. M.")

@@ -66,7 +66,7 @@ async def test_the_voice_goes_on_where_the_network_carries_no_picture(
     assert (span["reason"], span["said_by"]) == ("bandwidth", "server")
     assert 10_000 < span["to"] - span["from"] <= told["connected_ms"]["audio"]
     assert told["connected_ms"]["video"] > 5_000
-    assert {"from": span["from"], "to": span["to"], "modality": "audio"} in told["intervals"]
+    assert (span["from"], span["to"], "audio") in [(i["from"], i["to"], i["modality"]) for i in told["intervals"]]
     assert (client.wrong, clinician.wrong) == ([], [])
 
 

@@ -206,7 +206,7 @@ TASKS = {
         (("python", "-m", "tests.signaling.faults"), ("python", "-m", "tests.server.machine.faults")),
     ),
     "prove": Task(
-        "play histories of two nodes and six rooms: --steps 1000000, or --seed 17 again",
+        "play histories of two nodes and six rooms: --steps 1000000, or --seed 17 again; at real sockets: --sockets",
         (testing,),
         (("python", "-m", "tests.server.machine.walk"),),
     ),

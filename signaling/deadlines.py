@@ -28,14 +28,22 @@ def due_at(room: Room, id: str) -> int:
 
 
 def entry_deadline(room: Room, entry: Entry) -> int:
-    """Return when an entry stops waiting: its grace is over, or nobody came to the unverified lane; or `NEVER`."""
-    due = NEVER
+    """Return when something becomes of an entry, or `NEVER`.
+
+    Its grace is over, nobody came to the unverified lane, or nobody answered the notice.
+    """
+    due = notice_deadline(entry)
     visit = room.visits.get(entry.visit or "")
     if entry.dropped_at is not None:
-        due = entry.dropped_at + (visit.policy if visit is not None else room.policy).grace
+        due = min(due, entry.dropped_at + (visit.policy if visit is not None else room.policy).grace)
     if entry.visit is None:
         due = min(due, entry.since + room.policy.waiting_limit)
     return due
+
+
+def notice_deadline(entry: Entry) -> int:
+    """Return when the notice of an arrival has been unanswered for too long, in ms, or `NEVER`."""
+    return NEVER if entry.acknowledged or entry.unanswered_at is None else entry.unanswered_at
 
 
 def awaited_since(visit: Visit) -> int:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, Literal
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final
 
 from msgspec.structs import force_setattr, replace
 
@@ -17,6 +17,7 @@ from signaling.effects import (
     Later,
     MediaModeChanged,
     NetworkChanged,
+    Notice,
     Notify,
     Own,
     Step,
@@ -46,10 +47,10 @@ class Draft:
         "later",
         "now",
         "room",
-        "said",
         "seq",
         "stirred",
         "touched",
+        "waiting_told",
     )
 
     def __init__(self, room: Room, fresh: str = "") -> None:
@@ -64,7 +65,7 @@ class Draft:
         self.changed = False
         self.stirred = False
         """Whether what those who wait are shown of their provider may have changed, if only for a moment."""
-        self.said: list[tuple[Collection[str], WaitingChanged]] = []
+        self.waiting_told: list[tuple[Collection[str], WaitingChanged]] = []
         """What of that was told in this step, and to whom."""
         self.entries: list[Entry] = []
         self.later: list[Later] = []
@@ -147,7 +148,12 @@ class Draft:
         self.index.left(gone)
 
     def _own_entries(self, entry: QueueEntry) -> dict[str, QueueEntry]:
-        if entry.dropped_at is not None or entry.visit is None or entry.id in self.index.due:
+        if (
+            entry.dropped_at is not None
+            or entry.visit is None
+            or entry.unanswered_at is not None
+            or entry.id in self.index.due
+        ):
             self._stale[entry.id] = None
         if self.room.entries is self.before.entries:
             force_setattr(self._own(), "entries", self.before.entries.copy())
@@ -198,25 +204,35 @@ class Draft:
         message: StateEvent,
         *,
         own: Own | None = None,
-        later: tuple[Any, ...] | None = None,
+        later: tuple[str, Callable[..., Any], tuple[Any, ...]] | None = None,
         connection: str | None = None,
         close: int | None = None,
     ) -> None:
         """Number `message` and address it: to each of `to` once. Nothing is told to nobody.
 
-        `later` is (a field of it, the pure function that makes it, its arguments): like `to`, values that do not
-        change any more.
+        `later` is (a field of it, the pure function that makes it, its arguments): values that do not change any more.
         """
         if to:
             self.seq += 1
             room = self.before
             stamped = replace(message, epoch=room.epoch, seq=self.seq, at=self.now, version=room.version + 1)
-            told = Told(to, stamped, connection, close, own)  # type: ignore[arg-type]  # a tuple once it is read
+            if type(to) is dict:  # all who wait: they are counted out later
+                told = Told((), stamped, connection, close, own)
+                self.later.append((told, "to", tuple, (to,)))
+            else:
+                told = Told(tuple(to), stamped, connection, close, own)
             self.entries.append(told)
-            if type(to) is not tuple:
-                self.later.append((told, "to", tuple, to))
             if later is not None:
                 self.later.append((stamped, *later))
+
+    def tell_each(self, to: Collection[str], message: StateEvent, field: str, shown_to: Callable[[str], Any]) -> None:
+        """Tell each of `to` apart, with one field as `shown_to` makes it for them later: a pure function."""
+        epoch, now, version = self.before.epoch, self.now, self.before.version + 1
+        for id in to:
+            self.seq += 1
+            stamped = replace(message, epoch=epoch, seq=self.seq, at=now, version=version)
+            self.entries.append(Told((id,), stamped))
+            self.later.append((stamped, field, shown_to, (id,)))
 
     def audit(self, action: str, by: str, target: str = "", detail: str = "") -> None:
         """Note it in the trail: ids and codes only."""
@@ -224,7 +240,7 @@ class Draft:
 
     def notify(
         self,
-        type: Literal["client.ready", "client.left", "visit.started", "visit.ended", "visit.resumed", "visit.closed"],
+        type: Notice,
         **data: Any,
     ) -> None:
         """Owe the practice's webhooks an event: ids only."""
@@ -234,7 +250,7 @@ class Draft:
         """Owe billing the record of a visit as it is now."""
         owed = HandOff(_LATER)
         self.entries.append(owed)
-        self.later.append((owed, "record", record_of, visit, outcomes, self.now))
+        self.later.append((owed, "record", record_of, (visit, outcomes, self.now)))
 
     def close_appointment(self, appointment: str, outcome: str) -> None:
         """Have the appointment's document say that its visit is over."""

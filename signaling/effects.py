@@ -7,6 +7,7 @@ decided, so it does not matter when.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -51,10 +52,21 @@ class HandOff(Struct, frozen=True, gc=False):
     record: Record
 
 
+Notice = Literal[
+    "client.ready",
+    "notice.unanswered",
+    "client.left",
+    "visit.started",
+    "visit.ended",
+    "visit.resumed",
+    "visit.closed",
+]
+
+
 class Notify(Struct, frozen=True, gc=False):
     """A webhook event; ids only."""
 
-    type: Literal["client.ready", "client.left", "visit.started", "visit.ended", "visit.resumed", "visit.closed"]
+    type: Notice
     data: dict[str, Any]
 
 
@@ -106,7 +118,7 @@ Effect = ClosePeers | MediaModeChanged | NetworkChanged
 """Derivable from the state again, so it may be lost."""
 
 
-Later = tuple[Any, ...]
+Later = tuple[Struct, str, Callable[..., Any], tuple[Any, ...]]
 """(A value of this step that nobody has seen yet, a field of it, the function that makes it, its arguments).
 
 The function is pure, and its arguments do not change any more: whenever it is called, it returns the same.
@@ -128,7 +140,7 @@ class Step(Struct, frozen=True):
     def entries(self) -> tuple[Entry, ...]:
         """What is saved with the room; made when it is first read."""
         if self.later:
-            for value, field, make, *of in self.later:
+            for value, field, make, of in self.later:
                 force_setattr(value, field, make(*of))
             force_setattr(self, "later", ())
         return self.said

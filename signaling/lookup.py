@@ -139,6 +139,11 @@ def connections_of(room: Room, participant: str) -> tuple[str, ...]:
     return index_of(room).connected.get(participant, ())
 
 
+def device_of(room: Room, participant: str) -> str:
+    """Return the device that a client is at; empty if they are gone."""
+    return next((room.connections[id].device for id in connections_of(room, participant)), "")
+
+
 def present_seats(visit: Visit) -> list[Seat]:
     """Return the seats that are in."""
     return [seat for seat in visit.seats.values() if seat.stand is IN]

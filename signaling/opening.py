@@ -69,7 +69,7 @@ def demand_size(appointment: Appointment) -> None:
 
 
 def _tell(draft: Draft, visit: Visit) -> None:
-    shown = ("appointment", shown_appointment, draft.index.connected, visit)
+    shown = ("appointment", shown_appointment, (draft.index.connected, visit))
     draft.tell(provider_ids(visit), VisitChanged(appointment={}), later=shown)
 
 
@@ -79,14 +79,15 @@ def tell_rev(draft: Draft) -> None:
         before, visit = draft.before.visits.get(id), draft.room.visits.get(id)
         if before is None or visit is None or visit.rev == before.rev or not visit.appointment:
             continue
-        if visit.phase is before.phase or _told_rev(draft, id) != visit.rev:
+        if visit.phase is before.phase or _told_rev(draft, visit) != visit.rev:
             _tell(draft, visit)
 
 
-def _told_rev(draft: Draft, visit: str) -> int | None:
-    """Return the `rev` of a visit that this step told last: one that came late may hold several changes."""
+def _told_rev(draft: Draft, visit: Visit) -> int | None:
+    """Return the `rev` that this step told a visit's providers last: one that came late may hold several changes."""
+    host = visit.providers[0].id
     for entry in reversed(draft.entries):
-        if type(entry) is Told and getattr(entry.message, "visit", None) == visit:
+        if type(entry) is Told and host in entry.to and getattr(entry.message, "visit", None) == visit.id:
             return getattr(entry.message, "rev", None)
     return None
 

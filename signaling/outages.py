@@ -33,8 +33,13 @@ def outage(draft: Draft, during: Interval) -> None:
     start, end = during.start, during.end or during.start
     draft.hear_of_outage(end)
     for entry in list(draft.room.entries.values()):
+        given = entry
         if entry.dropped_at is not None and entry.dropped_at < end:
-            draft.put_entry(replace(entry, dropped_at=end))
+            given = replace(given, dropped_at=end)
+        if entry.unanswered_at is not None:
+            given = replace(given, unanswered_at=entry.unanswered_at + end - start)  # nobody could have answered
+        if given is not entry:
+            draft.put_entry(given)
     for visit in list(draft.room.visits.values()):
         match visit.phase:
             case Phase.SCHEDULED:

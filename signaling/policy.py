@@ -61,6 +61,8 @@ class Policy(Struct, frozen=True):
     """A waiting client whose connection dropped keeps the place this long."""
     abandoned_after: int = 5 * MINUTE
     """In progress without a provider, or without a client, connected."""
+    unanswered_after: int = 3 * MINUTE
+    """A client is ready and no provider has acknowledged it: the practice is told."""
     away_after: int = 30 * SECOND
     """The provider's last connection is gone: waiting clients see `away`."""
     show_position: bool = False

@@ -8,7 +8,7 @@ from typing import Any, Final, assert_never
 from msgspec import Struct
 
 from signaling.closing import close_by_deadline, finish
-from signaling.deadlines import entry_deadline, visit_deadline
+from signaling.deadlines import entry_deadline, notice_deadline, visit_deadline
 from signaling.direct import ask_relay, note_flow
 from signaling.draft import Draft
 from signaling.effects import Step
@@ -64,6 +64,7 @@ from signaling.seats import (
     check_in,
     grace_over,
     kept_waiting_too_long,
+    nobody_answers,
     step_away,
     waited_long_enough,
 )
@@ -125,8 +126,8 @@ def handle(room: Room, event: Asked | Fact, *, now: int, outages: Sequence[Inter
             ended_offline(draft, event)
         case _:
             assert_never(event)
-    tell_rev(draft)
     settle(draft, now)  # what was due the moment it came to be: a span of nothing, a start that has passed
+    tell_rev(draft)
     tell_status(draft)
     return draft.step(visit)
 
@@ -182,7 +183,9 @@ def _settle_one(draft: Draft) -> None:
         return
     for entry in room.entries.values():
         if entry_deadline(room, entry) <= now:
-            if entry.visit is None and entry.since + room.policy.waiting_limit <= now:
+            if notice_deadline(entry) <= now:
+                nobody_answers(draft, entry)
+            elif entry.visit is None and entry.since + room.policy.waiting_limit <= now:
                 waited_long_enough(draft, entry)
             else:
                 grace_over(draft, entry)

@@ -10,6 +10,7 @@ from signaling.deadlines import kept_waiting_until
 from signaling.draft import Draft
 from signaling.errors import ConsentRequired, NotFound, PolicyForbids, Refused, RoomFull
 from signaling.lookup import (
+    device_of,
     entry_of,
     hosts,
     is_connected,
@@ -50,7 +51,7 @@ def watchers(room: Room, visit: Visit | None) -> tuple[str, ...]:
 
 def tell_entered(draft: Draft, to: Collection[str], entry: Entry, visit: Visit | None) -> None:
     """Show providers somebody who waits."""
-    draft.tell(to, QueueEntered(entry={}), later=("entry", shown_entry, entry, visit))
+    draft.tell(to, QueueEntered(entry={}), later=("entry", shown_entry, (entry, visit)))
 
 
 def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
@@ -95,8 +96,10 @@ def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
         checked_in=said,
         media=request.media,
         media_reason=reason,
+        unanswered_at=draft.now + policy.unanswered_after,
         # Asked, and gone before it was decided: the grace runs, or the entry would stay for hours.
         dropped_at=None if is_connected(room, by.participant) else draft.now,
+        device=device_of(room, by.participant),
     )
     draft.put_entry(entry)
     if visit is not None and seat is not None:
@@ -180,7 +183,7 @@ def change_entry(draft: Draft, entry: Entry) -> None:
 
 
 def _tell_changed(draft: Draft, entry: Entry, visit: Visit | None) -> None:
-    shown = ("entry", shown_entry, entry, visit)
+    shown = ("entry", shown_entry, (entry, visit))
     draft.tell(watchers(draft.room, visit), QueueChanged(entry={}), later=shown)
 
 
@@ -217,7 +220,8 @@ def leave_line(draft: Draft, entry: Entry, to: tuple[str, ...], reason: str) -> 
     """Take an entry out of the queue, and tell those who watch it; who calls this moves the seat."""
     draft.drop_entry(entry.id)
     draft.tell(to, QueueLeft(entry=entry.id, reason=reason))
-    tell_waiting_status(draft, behind=entry)
+    if draft.index.shown:
+        tell_waiting_status(draft, behind=entry)
 
 
 def leave_waiting(draft: Draft, by: Who) -> None:
@@ -235,6 +239,12 @@ def grace_over(draft: Draft, entry: Entry) -> None:
     """A waiting client dropped and did not come back."""
     visit = leave_queue(draft, entry, "gone")
     draft.notify("client.left", entry=entry.id, visit=visit.id if visit else None)
+
+
+def nobody_answers(draft: Draft, entry: Entry) -> None:
+    """A client has been ready for a while, and no provider acknowledged it: the practice is told, once."""
+    draft.put_entry(replace(entry, unanswered_at=None))
+    draft.notify("notice.unanswered", entry=entry.id, visit=entry.visit)
 
 
 def waited_long_enough(draft: Draft, entry: Entry) -> None:
@@ -277,7 +287,7 @@ def seat_meant(
 
 
 def forget_waiting(draft: Draft, visit: Visit, reason: str) -> Visit:
-    """Take all entries of a visit out of the queue (it closes)."""
+    """Take all entries of a visit, as it is when it closes, out of the queue. Return it as it is then."""
     if all(seat.entry is None for seat in visit.seats.values()):
         return visit
     draft.put_visit(visit)

@@ -47,9 +47,8 @@ def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
             direct=spans_from(visit, clients, now),
         )
     )
-    told, company = _running(visit, again=again), Company(there, visit, everybody)
-    for id in everybody:
-        draft.tell((id,), told, later=("participants", company.seen_by, id))
+    company = Company(there, visit, everybody)
+    draft.tell_each(everybody, _running(visit, again=again), "participants", company.seen_by)
     return visit
 
 
@@ -65,7 +64,7 @@ def join_segment(draft: Draft, visit: Visit, participant: str, *, again: bool = 
         attendee = _audio_only_from(visit, attendee, participant, draft.now)
     attendees = {**visit.attendees, participant: attendee}
     visit = draft.put_visit(with_company(draft, replace(visit, attendees=attendees)))
-    shown = ("participants", shown_participants, draft.index.connected, visit, participant)
+    shown = ("participants", shown_participants, (draft.index.connected, visit, participant))
     draft.tell((participant,), _running(visit, again=again), later=shown)
     tell_participant(draft, visit, participant, themselves=False)
     return visit
@@ -151,5 +150,5 @@ def tell_participant(draft: Draft, visit: Visit, participant: str, *, themselves
             alike.insert(0 if side[0] == participant else 1, (participant,))
         for to in alike:
             if to:
-                shown = ("participant", shown_participant, draft.index.connected, visit, participant, to[0])
+                shown = ("participant", shown_participant, (draft.index.connected, visit, participant, to[0]))
                 draft.tell(to, told, later=shown)

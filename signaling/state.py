@@ -123,6 +123,10 @@ class Entry(Struct, frozen=True, gc=False):
     media_reason: AudioReason | None = None
     dropped_at: int | None = None
     """When the last connection went; None while connected."""
+    unanswered_at: int | None = None
+    """When nobody has answered the notice of this arrival for too long; None: there was none, or that has been told."""
+    device: str | None = None
+    """Where the client checked in: their other pages were not told. None: sent back to wait, which all are told."""
 
 
 class Interval(Struct, frozen=True, gc=False):

@@ -47,7 +47,7 @@ def tell_status(draft: Draft) -> None:
         return
     status = shown_status(draft.room)
     same = shown_status(draft.before) == status
-    said = draft.said
+    said = draft.waiting_told
     if same and (not said or all(_says(told, status) for _, told in said)):
         return
     ignorant: Collection[str] = draft.index.waiting
@@ -81,7 +81,7 @@ def _tell(draft: Draft, to: Collection[str], places: dict[str, int], status: Sta
     # Said once to all of them, and to each their own place: nobody learns who else is told.
     told = WaitingChanged(status=status.kind, minutes=status.minutes)
     draft.tell(to, told, own=Own("ahead", places) if places else None)
-    draft.said.append((to, told))
+    draft.waiting_told.append((to, told))
 
 
 def _places(index: Index, start: int = 0) -> dict[str, int]:

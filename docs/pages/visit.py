@@ -24,6 +24,7 @@ DEADLINES: Mapping[str, tuple[str, str]] = {
     "abandoned_after": ("in progress, and one side has nobody connected", "it is ended, `abandoned`, by nobody"),
     "rejoin_window": ("ended; counted anew from each End, not extended by rejoin", "it is closed"),
     "grace": ("a waiting client's last connection dropped", "the place in the queue is given up"),
+    "unanswered_after": ("a client is ready and no provider has acknowledged it", "webhooks hear `notice.unanswered`"),
     "away_after": ("the host's last connection dropped", "waiting clients see `away`"),
 }
 """Span of the policy: what it is counted from, and what happens then."""

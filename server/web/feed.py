@@ -160,7 +160,8 @@ class Feed:
     async def _show_again(self, seq: int) -> None:
         """Give everybody a fresh view, no older than event `seq`."""
         async with asyncio.timeout(self._hub.limits.patience):
-            room = await self._hub.rooms.present(self.room, seq=seq)
+            # As it is now: what is known here may be from before somebody came.
+            room = await self._hub.rooms.present(self.room, seq=0)
         if room is None:
             self.close(Close.OVER)
         elif room.epoch != self.epoch or room.seq < seq:
@@ -169,4 +170,4 @@ class Feed:
             self.last = room.seq
             for session in tuple(self.sessions.values()):
                 if session.held is None and session.over is None:
-                    session.show(room)
+                    session.show_again(room)

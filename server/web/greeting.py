@@ -19,7 +19,7 @@ from server.web.resumption import Claim, Expired, Reused, WrongSecret, sha256
 from server.web.stored_event import Event, decode
 from signaling.errors import BadMessage, Busy, NotFound, SignalingError
 from signaling.events import Connected
-from signaling.lookup import entry_of, visit_of
+from signaling.lookup import connections_of, entry_of, visit_of
 from signaling.messages import PROTOCOL_VERSION, Error, Hello, Resume, Welcome
 from signaling.state import Role, Room, Stand, Who
 
@@ -79,16 +79,16 @@ async def _greet(session: Session, hello: Hello) -> None:
     if not await enter(session, takeover=hello.takeover, resumed=old is not None):
         return
     await hub.claims.open(session.id, claim)
-    room = await session.read_room()
+    room = await _read_room(session)
     missed: list[tuple[int, Event]] | None = None
     if hello.resume is not None and old is not None:
         await _replace(session, hello.resume.connection, old, room)
-        room = await session.read_room()
+        room = await _read_room(session)
         missed = await _missed(session, hello.resume, room)
-    if missed is not None and _left_elsewhere(room, ticket.by, missed):
+    if missed is not None and _acted_elsewhere(room, session.me, missed):
         missed = None
-    over = _over(room, ticket.by)
-    if over is not None and missed is not None and not _sent_away(session, missed):
+    end = over(room, ticket.by)
+    if end is not None and missed is not None and not _sent_away(session, missed):
         missed = None  # their seat went to somebody else meanwhile, and nothing that they missed tells them so
     if session.over is not None:
         return
@@ -107,8 +107,8 @@ async def _greet(session: Session, hello: Hello) -> None:
     )
     if missed is None or hello.resume is None:
         session.show(room)
-        if over is not None:
-            session.close(over)  # after the view, which says whom to call
+        if end is not None:
+            session.close(end)  # after the view, which says whom to call
             return
     else:
         session.catch_up(hello.resume.seq, missed)
@@ -116,7 +116,27 @@ async def _greet(session: Session, hello: Hello) -> None:
         session.tell(message)
 
 
-def _over(room: Room, who: Who) -> Close | None:
+async def _read_room(session: Session) -> Room:
+    """Return the room that holds this connection; or end that, if the room has let it go before it was welcomed."""
+    room = await session.read_room()
+    if session.id not in room.connections:
+        room = await session.read_room(anew=True)  # what is known here may be from before it came
+    if displaced(room, session.me):
+        raise _Unwelcome(Close.DISPLACED)
+    if session.id not in room.connections:
+        raise _Unwelcome(Close.STORE_LOST)  # its node was taken for dead, or its link is: who comes back hears which
+    return room
+
+
+def displaced(room: Room, me: Caller) -> bool:
+    """Tell whether a newer connection of the same participant stands in the room for one that it held."""
+    if me.connection in room.connections:
+        return False
+    newer = [room.connections[id].device for id in connections_of(room, me.by.participant)]
+    return me.device in newer or (bool(newer) and me.by.role is Role.CLIENT)
+
+
+def over(room: Room, who: Who) -> Close | None:
     """Return why a client with a good ticket can do nothing here any more; None if they can."""
     if who.role is not Role.CLIENT:
         return None
@@ -132,13 +152,15 @@ def _sent_away(session: Session, missed: Sequence[tuple[int, Event]]) -> bool:
     return any(event.close is not None and event.is_for(me, session.id) for _, event in missed)
 
 
-def _left_elsewhere(room: Room, who: Who, missed: Sequence[tuple[int, Event]]) -> bool:
-    """Tell whether a client may have left the waiting room by another page of theirs: no event tells it to this one."""
-    if who.role is not Role.CLIENT or entry_of(room, who.participant) is not None:
+def _acted_elsewhere(room: Room, me: Caller, missed: Sequence[tuple[int, Event]]) -> bool:
+    """Tell whether a client may have checked in, or left, by another page of theirs: no event tells it to this one."""
+    if me.by.role is not Role.CLIENT:
         return False
+    told, entry = [event.message for _, event in missed], entry_of(room, me.by.participant)
+    if entry is not None and entry.device not in (None, me.device):
+        return any(one["type"] == "queue.entered" and one["entry"]["id"] == entry.id for one in told)
     # Whose entry it was cannot be seen any more. A fresh view does no harm if it was somebody else's.
-    told = [event.message for _, event in missed]
-    return any(one["type"] == "queue.left" and one["reason"] in ("left", "gone") for one in told)
+    return entry is None and any(one["type"] == "queue.left" and one["reason"] in ("left", "gone") for one in told)
 
 
 async def _redeemed(session: Session, ticket: str) -> Ticket:

@@ -199,7 +199,9 @@ class Hub:
         self.counts.connections -= 1
 
     async def join(self, session: Session) -> None:
-        """Let `session` hear its room. Raise `StoreAway`."""
+        """Let `session` hear its room, unless it ended meanwhile. Raise `StoreAway`."""
+        if session.over is not None:
+            return
         room = session.me.room
         feed = self.feeds.get(room)
         if feed is None:
@@ -228,11 +230,11 @@ class Hub:
         self.sessions.pop(session.id, None)
         if session.feed is not None:
             session.feed.sessions.pop(session.id, None)
+            session.feed.departing += 1
 
     def depart(self, session: Session) -> None:
-        """Tell the room and the store of a session that has ended."""
+        """Tell the room and the store of a session that has ended, once what it asked is answered."""
         if session.feed is not None:
-            session.feed.departing += 1
             self.spawn(self._depart(session, session.feed))
 
     async def _depart(self, session: Session, feed: Feed) -> None:
@@ -300,7 +302,8 @@ class Hub:
         if room.seq == feed.last:
             # Every event is delivered, and none of them sent this one away: somebody took this node for dead.
             logger.warning("%s: the room had lost it", session.id)
-            await enter(session, takeover=False, resumed=True)
+            if await enter(session, takeover=False, resumed=True) and session.over is not None:
+                await self._say_gone(feed.room, Disconnected(session.id))  # perhaps said before, and not yet true
 
     async def _signed_in(self, session: Session, room: Room | None) -> bool:
         """Let a provider's sign-in live while their page is connected; False once it has ended, on whatever node.

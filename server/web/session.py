@@ -77,6 +77,7 @@ class Session:
         "spending",
         "stats_at",
         "too_fast",
+        "unsure",
         "wire",
         "working",
     )
@@ -106,6 +107,8 @@ class Session:
         self.over: int | None = None
         """The close code, once it has ended."""
         self.bye = False
+        self.unsure = False
+        """Something was asked of which nobody could say whether it was done."""
         self.inbox: list[AnyRequest] = []
         self.working = False
         limits = hub.limits
@@ -223,6 +226,7 @@ class Session:
         except SignalingError as error:
             reply = _refusal(error)
         except (StoreAway, TimeoutError):
+            self.unsure = True
             reply = Error(code=Unavailable.code, temporary=True, retry_after=1.0)
         except Exception as error:  # noqa: BLE001 - the barrier: a mistake of ours costs one request, not the connection
             # The error's own words are left out: they may quote what somebody wrote.
@@ -248,8 +252,7 @@ class Session:
             case Hello():
                 raise Refused("hello was said")
             case Sync():
-                room = await self.read_room()
-                self.show(room, re=request.id)
+                await self._sync(request.id)
                 return None
             case Ping():
                 return Ok()
@@ -270,6 +273,13 @@ class Session:
                 return await self.hub.shell.handle(self.me, request)
             case _:
                 return await self.hub.rooms.ask(self.me.room, self.me.by, self.id, request)
+
+    async def _sync(self, re: int | None) -> None:
+        room = await self.read_room(anew=self.unsure)
+        if self.id not in room.connections:
+            room = await self.read_room(anew=True)
+        self.unsure = False
+        self.show_again(room, re=re)
 
     # --- What goes out ------------------------------------------------------------------------------
 
@@ -304,13 +314,13 @@ class Session:
         if event.close is not None:
             self.close(event.close)
 
-    async def read_room(self) -> Room:
-        """Return the room, no older than what this connection was told. Raise `StoreAway`."""
+    async def read_room(self, *, anew: bool = False) -> Room:
+        """Return the room, no older than what this connection was told; `anew`: as it is now. Raise `StoreAway`."""
         feed = self.feed
         if feed is None:
             raise AssertionError("a connection joins its room before it reads it")
         for _ in range(5):
-            room = await self.hub.rooms.present(feed.room, seq=max(self.cursor, feed.heard))
+            room = await self.hub.rooms.present(feed.room, seq=0 if anew else max(self.cursor, feed.heard))
             if room is None:
                 self.close(Close.OVER)
                 raise Refused("the room is gone")
@@ -325,6 +335,13 @@ class Session:
         view = self.hub.view(room, self.me.by)
         self.tell(view if re is None else replace(view, re=re))
         self.catch_up(room.seq)
+
+    def show_again(self, room: Room, *, re: int | None = None) -> None:
+        """Send a view that stands for all that came before it; what would have sent us away does so all the same."""
+        self.show(room, re=re)
+        end = Close.DISPLACED if greeting.displaced(room, self.me) else greeting.over(room, self.me.by)
+        if end is not None:
+            self.close(end)
 
     def catch_up(self, cursor: int, missed: Sequence[tuple[int, Event]] = ()) -> None:
         """Deliver what came after `cursor`: what was missed, then what was held back, then whatever comes."""

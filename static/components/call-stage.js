@@ -55,7 +55,6 @@ export class CallStage extends Screen {
   #camera = h("button", { type: "button", class: "control", "aria-pressed": "true" });
   #audioOnly = h("button", { type: "button", class: "control wide-only", "aria-pressed": "false" });
   #share = h("button", { type: "button", class: "control wide-only", hidden: true });
-  #canShare = false;
   /** @type {Map<string, CallTile>} */
   #seen = new Map();
   #blocked = false;
@@ -89,7 +88,7 @@ export class CallStage extends Screen {
     this.#camera.addEventListener("click", () => self.setCamera(!self.camera));
     this.#audioOnly.append(icon("audio"), h("span", {}, t.say("session.audio_only")));
     this.#audioOnly.addEventListener("click", () => onAudioOnly(!self.audioOnly));
-    this.#canShare = self.canShare;
+    this.#share.hidden = !self.canShare;
     this.#share.addEventListener("click", () => (self.sharing ? self.unshare() : void self.share()));
     this.#restart.append(t.say("session.restart_devices"));
     this.#restart.addEventListener("click", () => void self.open());
@@ -157,7 +156,6 @@ export class CallStage extends Screen {
   /** @param {Stage} stage @param {Translator} t */
   tell({ others, remotes, call, line, audioOnly, screenFailed, weak, path, qualities }, t) {
     this.#path = path;
-    this.#share.hidden = !this.#canShare || path === "direct"; // what is direct has a line for one picture
     this.#way.hidden = path === "relay";
     if (path === "direct" && !this.#way.firstChild) this.#way.append(icon("lock"), t.say("way.direct"));
     this.#way.title = t.say("way.direct_more");

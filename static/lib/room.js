@@ -53,7 +53,12 @@ const FOLD = {
       ...(message.rejoin_until ? { rejoin_until: message.rejoin_until } : {}),
     }),
   "visit.closed": (view, { visit, outcome }) => withOutcome(withoutVisit(view, visit, "closed"), visit, outcome),
-  "visit.changed": (view, { appointment }) => ({ ...view, appointments: withAppointment(view.appointments, appointment) }),
+  "visit.changed": (view, { appointment }) => ({
+    ...view,
+    appointments: withAppointment(view.appointments, appointment),
+    // Whoever comes to host it between two segments is told of the visit first.
+    visits: view.visits.map((visit) => (visit.id === appointment.visit ? { ...visit, appointment: appointment.id } : visit)),
+  }),
   "media.mode": (view, message) => ({
     ...view,
     visits: view.visits.map((visit) => ({ ...visit, participants: withMode(visit.participants, message) })),

@@ -82,7 +82,7 @@ export class Ways extends Emitter {
     this.#direct = direct;
     direct.on("state", (state) => this.emit("state", state));
     direct.on("stream", () => this.emit("remotes", this.remotes));
-    direct.on("failed", (reason) => void this.#needs.signaling.ask("media.relay", { reason }).catch(() => {}));
+    direct.on("failed", (reason) => this.#askRelay(reason));
     if (this.#early) direct.handle(this.#early);
     this.#early = null;
     this.emit("state", this.state);
@@ -99,6 +99,8 @@ export class Ways extends Emitter {
   /** @param {Tracks} tracks */
   async send(tracks) {
     if (this.#how) this.#how.tracks = tracks;
+    // A shared screen wants a line of its own, which what is direct has not: it comes with the server's way.
+    if (this.path === "direct" && tracks.screen) this.#askRelay("screen");
     await Promise.all([this.#direct?.send(tracks), this.#call.send(tracks)]);
   }
 
@@ -130,6 +132,11 @@ export class Ways extends Emitter {
     else if (message.type === "visit.path" && message.path !== "direct") void this.#fallBack();
     this.#direct?.handle(message);
     this.#call.handle(message);
+  }
+
+  /** @param {"failed" | "no_direct" | "screen"} reason */
+  #askRelay(reason) {
+    this.#needs.signaling.ask("media.relay", { reason }).catch(() => {}); // who cannot be asked now is asked by the next trouble
   }
 
   /** Go through the server from now on: the direct way is kept until that one carries the other's media. */

@@ -9,6 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.browser.people import Person, ehr, end, eventually, in_session
+from tests.browser.screens import can_share, sees_screen
 from tests.stories.service import Service
 
 PAIRS = """async () => {
@@ -148,6 +149,20 @@ async def test_the_server_takes_over_while_the_picture_goes_on(browser: Browser,
     assert await forwarded(direct) > 0
     await end(client)
     await clinician.screen("ended")
+    assert (client.wrong, clinician.wrong) == ([], [])
+
+
+async def test_a_shared_screen_brings_the_server_in(browser: Browser, direct: Service) -> None:
+    client, clinician = await in_session(browser, direct)
+    await clinician.sees_and_hears()
+    await can_share(clinician)
+
+    await clinician.click("Share screen")
+
+    await sees_screen(client)
+    for person in (client, clinician):
+        await person.sees_and_hears()
+    assert await forwarded(direct) > 0
     assert (client.wrong, clinician.wrong) == ([], [])
 
 

@@ -41,7 +41,7 @@ FAULTS = (
         "    for other in list(draft.room.visits.values()):\n"
         "        for seat in list(other.seats.values()):\n"
         "            if seat.stand is WAITING and other.id != visit.id:\n"
-        "                _let_in(draft, draft.room.visits[other.id], seat)\n"
+        "                draft.put_visit(_let_in(draft, draft.room.visits[other.id], [seat]))\n"
         "    withdraw_elsewhere(draft, visit)\n    draft.notify",
     ),
     Fault(
@@ -67,28 +67,30 @@ FAULTS = (
         "",
         likely="test_rejoining.py",
     ),
-    Fault("one side's agreement is enough", "rejoining.py", "agreed & set(provider_ids(visit)) and agreed", "agreed"),
+    Fault(
+        "one side's agreement is enough", "rejoining.py", "not agreed.isdisjoint(provider_ids(visit)) and not", "not"
+    ),
     Fault(
         "the record is handed off twice",
         "closing.py",
         "    whole = overall(",
-        "    draft.hand_off(record_of(visit, outcomes, draft.now))\n    whole = overall(",
+        "    draft.hand_off(visit, outcomes)\n    whole = overall(",
     ),
     Fault(
         "billing hears at every End",
         "ending.py",
         "    draft.close_peers(visit.id)\n    draft.notify(",
-        "    from signaling.outcomes import outcome_of\n    from signaling.record import record_of\n\n"
+        "    from signaling.outcomes import outcome_of\n\n"
         "    found = {id: outcome_of(visit, seat, draft.now) for id, seat in visit.seats.items()}\n"
-        "    draft.hand_off(record_of(visit, found, draft.now))\n"
+        "    draft.hand_off(visit, found)\n"
         "    draft.close_peers(visit.id)\n    draft.notify(",
         likely="test_record.py",
     ),
     Fault(
         "client.ready is told at each check-in of one arrival",
         "seats.py",
-        "QueueChanged(entry=shown_entry(entry, visit)))\n\n\ndef demand_audio",
-        "ClientReady(entry=entry.id))\n\n\ndef demand_audio",
+        "    _tell_changed(draft, entry, visit)\n\n\ndef demand_audio",
+        "    draft.tell(watchers(draft.room, visit), ClientReady(entry=entry.id))\n\n\ndef demand_audio",
         likely="test_notices.py",
     ),
     Fault(
@@ -159,8 +161,8 @@ FAULTS = (
     Fault(
         "a new co-provider is not told who waits",
         "opening.py",
-        "        draft.tell(new, QueueEntered",
-        "        draft.tell((), QueueEntered",
+        "        tell_entered(draft, new, entry",
+        "        tell_entered(draft, (), entry",
         likely="test_co_providers.py",
     ),
     Fault(
@@ -351,6 +353,20 @@ FAULTS = (
         "    return max(awaited_since(visit), seat.waited[-1].start) + visit.policy.waiting_limit",
         "    return NEVER",
         likely="test_waiting.py",
+    ),
+    Fault(
+        "what is told of a visit is how it was when that was read",
+        "opening.py",
+        '("appointment", shown_appointment, (',
+        '("appointment", lambda there, _: shown_appointment(there, draft.room.visits[visit.id]), (',
+        likely="test_effects.py",
+    ),
+    Fault(
+        "who goes is gone in all that was told before",
+        "index.py",
+        "        self.connected = self.connected.copy()\n",
+        "",
+        likely="test_effects.py",
     ),
     Fault(
         "a visit ends because somebody waits too long for it",

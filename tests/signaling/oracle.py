@@ -7,13 +7,17 @@ it keeps itself (agreements, runs, arrivals, hand-offs) are counted from that, a
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
-from signaling.effects import AppointmentClosed, ClosePeers, HandOff, Notify, Step, Told
+from signaling.draft import Draft
+from signaling.effects import AppointmentClosed, ClosePeers, HandOff, Later, Notify, Step, Told
 from signaling.errors import Busy, SignalingError, Stale
 from signaling.events import (
     Asked,
@@ -49,6 +53,7 @@ from signaling.messages import (
 )
 from signaling.modality import admitted
 from signaling.path import path_of
+from signaling.policy import DAY
 from signaling.room import deadline, handle
 from signaling.snapshot import pack, unpack
 from signaling.state import Interval, Phase, Role, Room, Seat, Stand, Visit, Who
@@ -70,6 +75,7 @@ class Oracle:
         self.now = room.time
         self.count = 0
         self.arrivals: set[str] = set()
+        self.unanswered: set[str] = set()
         self.came: set[tuple[str, str]] = set()
         self.said: set[str] = set()
         self.announced: Counter[tuple[str, str]] = Counter()
@@ -103,8 +109,12 @@ class Oracle:
             assert pack(before) == saved, "a refused event changes nothing"
             self._refused(event, error)
             return error
-        assert step == handle(unpack(saved), event, now=now, outages=self.outages), (
-            "handle is a function of what was saved"
+        with told_at_once():
+            again = handle(unpack(saved), event, now=now, outages=self.outages)
+        with suppress(SignalingError):
+            handle(step.room, event, now=now + DAY)  # the room goes on before anybody reads what was told
+        assert as_bytes(step) == as_bytes(again), (
+            "handle is a function of what was saved, and what is told is as it was when it was decided"
         )
         assert pack(before) == saved, "the room that was decided on stays as it was"
         self.deciding = step.room
@@ -356,6 +366,10 @@ class Oracle:
                     self._runs(to, message)
                 case Notify("client.ready", data):
                     self.notified[data["entry"]] += 1
+                case Notify("notice.unanswered", data):
+                    assert data["entry"] in self.arrivals, "of an arrival"
+                    assert data["entry"] not in self.unanswered, "and once"
+                    self.unanswered.add(data["entry"])
                 case _:
                     pass
         new = dict.fromkeys(self.arrivals, 1)
@@ -504,6 +518,9 @@ class Oracle:
             assert entry.dropped_at is None or entry.dropped_at + grace > room.time, (
                 "I16: nobody stays beyond the grace"
             )
+            assert entry.acknowledged or not entry.unanswered_at or entry.unanswered_at > room.time, (
+                "what nobody answers is told"
+            )
             last, status = self.last_told[entry.participant], shown_status(room)
             assert (last.status, last.minutes) == (status.kind, status.minutes), "what they were told is how it is"
             assert last.ahead == ahead(room, entry)
@@ -527,6 +544,31 @@ class Oracle:
         shared = {id for v in room.visits.values() if _provides(v, CO) for id in (*v.seats, *v.matched)}
         for client in self.clients:
             assert client.participant in shared or client.name not in text, "a co-provider sees the shared alone"
+
+
+@contextmanager
+def told_at_once() -> Iterator[None]:
+    """Have everything that a step tells made the moment that it is decided, and not when it is read."""
+
+    class Eager(list[Later]):
+        def append(self, later: Later) -> None:
+            value, field, make, of = later
+            force_setattr(value, field, make(*of))
+
+    begin = Draft.__init__
+
+    def eager(draft: Draft, room: Room, fresh: str = "") -> None:
+        begin(draft, room, fresh)
+        draft.later = Eager()
+
+    with patch.object(Draft, "__init__", eager):
+        yield
+
+
+def as_bytes(step: Step) -> tuple[bytes, ...]:
+    """Return all of a step as the store would get it: equal bytes, in the same order."""
+    parts = (step.room, *step.entries, *step.effects, step.reply)
+    return tuple(msgspec.msgpack.encode([type(part).__name__, part]) for part in parts)
 
 
 def _text(message: Any) -> str:

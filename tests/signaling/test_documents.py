@@ -87,6 +87,7 @@ def test_every_request_and_every_move_is_on_its_page() -> None:
 
 def test_each_span_of_the_policy_is_explained() -> None:
     spans = {"rejoin_window", "no_show_after", "waiting_limit", "grace", "abandoned_after", "away_after"}
+    spans |= {"unanswered_after"}
 
     assert spans <= set(Policy.__struct_fields__)
     assert all(f"| `{span}` |" in visit() for span in spans)

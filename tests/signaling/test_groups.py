@@ -15,18 +15,31 @@ from signaling.messages import (
     Remove,
     ReturnToWaiting,
     Start,
+    VisitChanged,
     VisitEnded,
     VisitRejoinPending,
     VisitResumed,
     VisitStarted,
     WaitingChanged,
 )
-from signaling.policy import MINUTE
+from signaling.policy import HOUR, MINUTE
 from signaling.proposals import GROUP_LIMIT
 from signaling.state import Phase, Role, Stand, Who
 from signaling.view import view
 from tests.signaling.people import CHECK_IN, CO, GIA, GUS, GWEN, HOST, POLICY, SOON, appointment
-from tests.signaling.play import Played, asks, co_provider, comes, each, empty_room, goes, play, provider, waiting
+from tests.signaling.play import (
+    Played,
+    asks,
+    co_provider,
+    comes,
+    each,
+    empty_room,
+    everybody_there,
+    goes,
+    play,
+    provider,
+    waiting,
+)
 
 BEGIN = SOON + MINUTE
 ENDED = BEGIN + MINUTE
@@ -91,6 +104,21 @@ def test_a_client_who_leaves_may_come_back_while_it_lives() -> None:
 
 def test_a_client_ends_nothing_for_the_others() -> None:
     live(GIA, GUS).refuses(Forbidden, ENDED, asks(GUS, END))
+
+
+def test_providers_are_told_the_rev_of_a_visit_whose_resume_found_somebody_waiting_too_long() -> None:
+    """Sent back to wait long ago, Gus is let go in the very step in which the others go on."""
+    policy = replace(POLICY, rejoin_window=13 * HOUR)
+    room = everybody_there(policy)
+    live = waiting(GIA, GUS, at=SOON, room=room).then((BEGIN, provider(START)))
+    back = live.then((BEGIN + 1, provider(ReturnToWaiting(participant="par_gus"))), (ENDED, provider(END)))
+    late = ENDED + policy.waiting_limit + MINUTE
+
+    resumed = back.then((late, asks(GIA, REJOIN)), (late, provider(REJOIN)))
+
+    assert resumed.closed_out(GUS) == [4510]
+    for who in (HOST, CO):
+        assert resumed.told(VisitChanged, who)[-1].appointment["rev"] == resumed.visit("vis_group").rev
 
 
 def test_the_end_of_a_co_provider_is_for_all() -> None:

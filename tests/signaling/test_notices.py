@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from signaling.events import NodeGone, Rescheduled
+from msgspec.structs import replace
+
+from signaling.effects import Notify
+from signaling.events import DeadlinePassed, NodeGone, Rescheduled
 from signaling.messages import (
     Acknowledge,
     ClientReady,
+    Leave,
     ProviderView,
     QueueChanged,
     QueueEntered,
     QueueLeft,
+    ReturnToWaiting,
     Start,
     VisitClosed,
 )
-from signaling.policy import MINUTE
+from signaling.policy import HOUR, MINUTE
+from signaling.room import deadline, handle
 from signaling.snapshot import pack, unpack
-from signaling.state import Room, Who
+from signaling.state import Interval, Room, Who
 from signaling.view import view
 from tests.signaling.people import (
     ANN,
@@ -31,7 +37,7 @@ from tests.signaling.people import (
     WALT,
     appointment,
 )
-from tests.signaling.play import client, co_provider, comes, goes, provider, waiting
+from tests.signaling.play import Played, asks, client, co_provider, comes, everybody_there, goes, provider, waiting
 
 LATER = SOON + MINUTE
 ALONE = appointment("eva", EVA)
@@ -127,3 +133,86 @@ def test_other_answers_of_one_arrival_do_not_ring_again() -> None:
     again = played.then((SOON + 2, client(CHECK_IN)))
 
     assert (rings(again.room, HOST), again.told(ClientReady)) == ([], [])
+
+
+# --- What nobody answers ------------------------------------------------------------------------------
+
+PATIENCE = POLICY.unanswered_after
+
+
+def unanswered(played: Played) -> list[str]:
+    """Return the entries of which the practice was told that nobody answers."""
+    return [entry.data["entry"] for entry in played.entries if is_unanswered(entry)]
+
+
+def is_unanswered(entry: object) -> bool:
+    return isinstance(entry, Notify) and entry.type == "notice.unanswered"
+
+
+def test_the_practice_is_told_once_that_nobody_answers() -> None:
+    played = waiting(ANN, WALT, at=SOON)
+    due = SOON + PATIENCE
+    assert deadline(played.room) == due
+
+    early = played.then((due - 1, DeadlinePassed()))
+    late = played.then((due, DeadlinePassed()), (due, DeadlinePassed()), (due + 9 * PATIENCE, DeadlinePassed()))
+
+    assert unanswered(early) == []
+    assert unanswered(late) == [played.entry(ANN).id, played.entry(WALT).id]
+    assert late.told(QueueChanged) == [], "it is the practice that is told, and nothing in the room looks different"
+    assert rings(late.room, HOST) == ["par_ann", "par_walt"]
+
+
+def test_it_says_which_entry_and_which_visit_and_names_nobody() -> None:
+    late = waiting(ANN, WALT, at=SOON).then((SOON + PATIENCE, DeadlinePassed()))
+
+    told = [entry.data for entry in late.entries if isinstance(entry, Notify)]
+    assert told == [{"entry": late.entry(who).id, "visit": visit} for who, visit in ((ANN, "vis_ann"), (WALT, None))]
+
+
+def test_what_is_answered_in_time_is_not_told() -> None:
+    played = waiting(ANN, BOB, GIA, at=SOON)
+    answered = played.then(
+        (LATER, provider(Acknowledge(entry=played.entry(ANN).id))),
+        (LATER, asks(BOB, Leave())),
+        (LATER, provider(Start(appointment="apt_group"))),
+        (SOON + 2 * PATIENCE, DeadlinePassed()),
+    )
+
+    assert unanswered(answered) == []
+
+
+def test_whoever_comes_anew_is_another_arrival_and_other_answers_of_one_are_not() -> None:
+    changed = waiting(ANN, at=SOON).then((LATER, client(CHECK_IN)), (SOON + PATIENCE, DeadlinePassed()))
+    again = changed.then((SOON + PATIENCE + 1, asks(ANN, Leave())), (SOON + PATIENCE + 2, client(CHECK_IN)))
+
+    told = again.then((SOON + 2 * PATIENCE + 2, DeadlinePassed()))
+
+    assert len(unanswered(changed)) == 1
+    assert unanswered(told) == [again.entry(ANN).id]
+
+
+def test_who_is_sent_back_to_wait_is_no_arrival() -> None:
+    live = waiting(ANN, at=SOON).then((LATER, provider(Start(appointment="apt_ann"))))
+    back = live.then((LATER, provider(ReturnToWaiting(participant="par_ann"))))
+
+    assert unanswered(back.then((LATER + 2 * PATIENCE, DeadlinePassed()))) == []
+
+
+def test_the_practice_says_how_long_it_may_take() -> None:
+    patient = replace(POLICY, unanswered_after=HOUR)
+    played = waiting(ANN, at=SOON, room=everybody_there(patient))
+
+    assert unanswered(played.then((SOON + HOUR - 1, DeadlinePassed()))) == []
+    assert len(unanswered(played.then((SOON + HOUR, DeadlinePassed())))) == 1
+
+
+def test_while_the_service_was_away_nobody_could_answer() -> None:
+    away = Interval(SOON + 1, SOON + 1 + HOUR)
+    played = waiting(ANN, at=SOON)
+
+    def notices(now: int) -> int:
+        return sum(map(is_unanswered, handle(played.room, DeadlinePassed(), now=now, outages=(away,)).entries))
+
+    assert notices(SOON + HOUR + PATIENCE - 1) == 0
+    assert notices(SOON + HOUR + PATIENCE) == 1

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from signaling.effects import Told
 from signaling.errors import Refused
 from signaling.events import DeadlinePassed, MediaChanged
-from signaling.messages import End, Rejoin, RoomRequest, SetStatus, Start
+from signaling.messages import Acknowledge, End, Rejoin, RoomRequest, SetStatus, Start
 from signaling.policy import HOUR, MINUTE, SECOND
 from signaling.room import GRANTS, deadline, handle
 from signaling.snapshot import pack
@@ -37,7 +37,8 @@ def test_the_deadline_is_the_next_thing_that_time_brings() -> None:
 
 
 def test_an_early_alarm_changes_nothing() -> None:
-    played = waiting(ANN, at=SOON).then((BEGIN, goes(ANN)))
+    ready = waiting(ANN, at=SOON)
+    played = ready.then((SOON, provider(Acknowledge(entry=ready.entry(ANN).id))), (BEGIN, goes(ANN)))
 
     early = played.then((BEGIN + POLICY.grace - 1, DeadlinePassed()))
 

@@ -113,6 +113,17 @@ test("an appointment that is opened or changed is told whole", () => {
   assert.deepEqual(opened?.appointments.map(({ id }) => id), ["apt", "new"]);
 });
 
+test("whoever comes to host between two segments learns which appointment it is, and sees it go on", () => {
+  const view = { type: "view", appointments: [], visits: [] };
+  const told = { id: "apt", visit: "vis", phase: "ended", rev: 4, start: 1, end: 2, clients: [] };
+  const introduced = after(view, { type: "visit.ended", visit: "vis", rev: 4 }, { type: "visit.changed", appointment: told });
+
+  const resumed = foldProvider(introduced, { type: "visit.resumed", visit: "vis", rev: 5 });
+
+  assert.equal(resumed?.visits[0]?.appointment, "apt");
+  assert.deepEqual([resumed?.appointments[0]?.phase, resumed?.appointments[0]?.rev], ["in_progress", 5]);
+});
+
 test("the only client sent back to wait: there is nothing to rejoin, and a Start is due", () => {
   const returned = after(VIEW, STARTED, { type: "visit.ended", visit: "vis", reason: "returned", rev: 5 });
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from loadtests.participants import Participant
+from loadtests.receiver import Receiver
 from tests.stories.conftest import Day, at_two_nodes
+from tests.stories.practice_rules import rules
 from tests.stories.test_co_provider import co_provider_in
 
 MANY = 6
@@ -144,3 +146,25 @@ async def test_a_co_provider_and_the_host_are_both_told_and_keep_the_notice_when
     await again.ask("acknowledge", entry=at_host[0])
     await host.hear("queue.changed", lambda m: m["entry"]["acknowledged"])
     assert await unacknowledged(host) == [at_host[1]]
+
+
+async def test_the_practice_hears_of_a_notice_that_nobody_answers_and_of_no_other(day: Day) -> None:
+    await rules(day, unanswered_minutes=0.1)
+    async with Receiver() as receiver:
+        events = ["client.ready", "notice.unanswered"]
+        made = await day.ehr.call("PUT", "/v1/webhooks/desk", {"url": receiver.url, "events": events})
+        receiver.secret = made["secret"]
+        first, second = await day.book("ana"), await day.book("ben")
+        provider = await day.provider_in()
+        ana, ben = await day.client_in(first), await day.client_in(second)
+        await ana.check_in()
+        (answered,) = await arrivals(provider, 1)
+        await provider.ask("acknowledge", entry=answered)
+        await ben.check_in()
+        (rings,) = await arrivals(provider, 1)
+
+        await receiver.wait_for("notice.unanswered")
+
+    told = [body["data"] for body in receiver.bodies if body["type"] == "notice.unanswered"]
+    assert told == [{"entry": rings, "visit": second.visit}]
+    assert await unacknowledged(provider) == [rings], "it rings on"

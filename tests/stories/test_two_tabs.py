@@ -37,6 +37,30 @@ async def test_on_the_click_it_takes_over_and_the_older_stays_out(day: Day) -> N
     assert not provider.heard("client.ready")
 
 
+async def test_a_tab_that_dropped_is_shown_that_another_one_checked_in_meanwhile(day: Day) -> None:
+    """Nothing that it missed says so: its own form would stay on the screen."""
+    booked = await day.book("ana")
+    first = await day.client_in(booked, device="first tab")
+    await first.drop()
+    second = await day.client_in(booked, device="second tab")
+    await second.check_in()
+    await second.drop()
+
+    again = day.elsewhere(first, device="first tab")
+    welcome = await again.resume(first)
+
+    assert welcome["recovered"] is False
+    assert (again.view["phase"], again.view["checked_in"]) == ("waiting", True)
+
+
+async def test_a_tab_that_checked_in_and_dropped_at_once_has_missed_nothing(day: Day) -> None:
+    tab = await day.client_in(await day.book("ana"), device="first tab")
+    await tab.check_in()
+    await tab.drop()
+
+    assert (await day.elsewhere(tab, device="first tab").resume(tab))["recovered"] is True
+
+
 async def test_a_reload_of_the_same_device_needs_no_click(day: Day) -> None:
     booked = await day.book("ana")
     before = await day.client_in(booked, device="phone")

@@ -10,7 +10,7 @@ import base64
 import itertools
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +68,13 @@ async def two_nodes(
     *,
     embedded: bool = False,
     public: str | None = "http://carelobby.test",
+    environment: Mapping[str, str] | None = None,
     capacities: tuple[int, int] = (100, 100),
 ) -> AsyncIterator[World]:
     """Two nodes over one server that keeps everything: Debian's, or with the program that is else embedded.
 
     `public`: their address to the outside, where it matters that somebody listens there; None: each has its own.
+    `environment`: settings of both.
     `capacities`: how many visits' media each takes; a node that takes none leaves every visit to the other.
     """
     redis = Valkey(
@@ -84,7 +86,9 @@ async def two_nodes(
         "CARELOBBY_LEDGER_URL": f"sqlite:///{folder}/ledger.sqlite3",
         "CARELOBBY_SECRET_KEYS": f"k1:{base64.b64encode(secrets.token_bytes(32)).decode()}",
         "CARELOBBY_OPERATOR_KEY": secrets.token_urlsafe(32),
-    } | ({"CARELOBBY_PUBLIC_URL": public} if public is not None else {})
+        **({"CARELOBBY_PUBLIC_URL": public} if public is not None else {}),
+        **(environment or {}),
+    }
     async with AsyncExitStack() as stack:
         redis.start()
         stack.callback(redis.stop)

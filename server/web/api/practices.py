@@ -49,6 +49,8 @@ class Policies(Struct, frozen=True, forbid_unknown_fields=True):
     """A waiting client whose connection dropped keeps the place this long."""
     abandoned_minutes: Minutes = 5
     """In progress, with one side gone."""
+    unanswered_minutes: Minutes = 3
+    """A client is ready and no provider has acknowledged it: `notice.unanswered`."""
     away_seconds: Annotated[float, Meta(ge=0, le=3600)] = 30
     """The provider is gone: waiting clients see `away`."""
     show_position: bool = False
@@ -126,6 +128,7 @@ def as_policy(id: str, body: PracticeBody) -> Policy:
         waiting_limit=round(said.waiting_limit_minutes * MINUTE),
         grace=round(said.grace_minutes * MINUTE),
         abandoned_after=round(said.abandoned_minutes * MINUTE),
+        unanswered_after=round(said.unanswered_minutes * MINUTE),
         away_after=round(said.away_seconds * SECOND),
         show_position=said.show_position,
         names_in_group=said.names_in_group,

@@ -64,7 +64,7 @@ class Browser:
     skips: bool = False
     """It was slow once: what later news made untrue may be missing."""
     unlawful: bool = False
-    """It came back though it had been sent away for good."""
+    """It came back though it had been sent away for good, or had said bye. No page does, and its screen is its own."""
 
     @property
     def provides(self) -> bool:

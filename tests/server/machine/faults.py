@@ -92,7 +92,7 @@ FAULTS = (
     Fault(
         "who asks for a view is shown what the node last happened to see",
         "server/web/session.py",
-        "seq=max(self.cursor, feed.heard))",
+        "seq=0 if anew else max(self.cursor, feed.heard))",
         "seq=1)",
     ),
     Fault(
@@ -176,7 +176,7 @@ FAULTS = (
     ),
     Fault(
         "an End at another node does not stop the media",
-        "server/nodes/carrier.py",
+        "server/nodes/following.py",
         "            self._read_soon(room, newest)",
         "            pass",
     ),

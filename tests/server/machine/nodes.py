@@ -112,6 +112,8 @@ class Node:
         self.name = name
         self.skew = 0
         """How far this node's estimate of the store's time is off, in ms."""
+        self.beaten = 0
+        """When it last said that it lives."""
         self._last = 0
         self._count = 0
         self._world = world

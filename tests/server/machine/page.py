@@ -162,6 +162,9 @@ def _without(state: State, id: str, phase: str, rev: int | None) -> None:
 def _appointment(state: State, told: Message) -> None:
     appointment = told["appointment"]
     state["appointments"] = {**state["appointments"], appointment["id"]: appointment}
+    visit = state["visits"].get(appointment["visit"])
+    if visit is not None:  # whoever comes to host it between two segments is told of the visit first
+        state["visits"] = {**state["visits"], visit["id"]: {**visit, "appointment": appointment["id"]}}
 
 
 def _visit_participant(state: State, told: Message) -> None:

@@ -118,12 +118,11 @@ def a_node_is_taken_for_dead(world: World, choose: Choices) -> str:
     there = [one for one in world.browsers if one.there and one.wire is not None and one.wire.node is node]
     if node is by or not by.reach.well:
         return "nobody is taken for dead"
+    world.mute = node
     for _ in range(5):
         world.pass_time(3 * SECOND)
-        world.spawn(by.alarms.beat())
-        world.settle()
-    world.spawn(node.alarms.beat())
-    world.settle()
+    world.mute = None
+    world.pass_time(3 * SECOND)
     they_come_back(world, choose, there)
     return f"{by.name} takes {node.name} for dead"
 

@@ -1,7 +1,7 @@
-"""Plays histories by seed: `python -m tests.server.machine.walk --steps 1000000`, `--seed 17` to play one again.
+"""Plays histories by seed: `python3 run.py prove --steps 1000000`, `--seed 17` to play one again.
 
 A history is some hundred steps in a world of its own. Each step chooses by the seed and its own number, so a failed
-history is made small by leaving steps out, and what is left is printed.
+history is made small by leaving steps out, and what is left is printed. `--sockets` plays at real ones instead.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from tests.server.machine.world import World
 
 LENGTH = 250
 """Steps of one history."""
+PATIENCE = 60
+"""Every so many seconds a long walk says how far it is."""
 _BAG: Sequence[Move] = tuple(one for weight, one in MOVES for _ in range(weight))
 
 
@@ -74,26 +76,38 @@ def smaller(seed: int, error: BaseException) -> list[int]:
 
 def main(arguments: list[str]) -> int:
     """Play, and tell how much; return 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.server.machine.walk", description=__doc__)
+    if "--sockets" in arguments:
+        from tests.server.sockets import play as sockets  # brings half the service with it
+
+        return sockets.main([one for one in arguments if one != "--sockets"])
+    parser = argparse.ArgumentParser(prog="python3 run.py prove", description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000, help="how many to play")
     parser.add_argument("--seed", type=int, default=1, help="where to begin; a failed history names its own")
     parser.add_argument("--plainly", action="store_true", help="tell of a failure as it was found, not made small")
+    parser.add_argument("--on", action="store_true", help="go on after a failure, and name all seeds that fail")
     parser.add_argument("--tell", action="store_true", help="print what happens")
     chosen = parser.parse_args(arguments)
-    began, steps, frames, seed = time.monotonic(), 0, 0, chosen.seed
-    while steps < chosen.steps:
+    began = told = time.monotonic()
+    steps, frames, seed = 0, 0, chosen.seed
+    broken: list[int] = []
+    while steps < chosen.steps and (chosen.on or not broken):
         played = play(seed)
+        steps, frames = steps + played.steps, frames + played.frames
         if chosen.tell:
             print("\n".join(played.said))
         if played.error is not None:
-            print(f"seed {seed}: a promise broken after {steps + played.steps} steps: {played.error}")
+            print(f"seed {seed}: a promise broken after {steps} steps: {played.error}", flush=True)
+            broken.append(seed)
             if not chosen.plainly:
                 tell(seed, played.error)
-            return 1
-        steps, frames, seed = steps + played.steps, frames + played.frames, seed + 1
+        seed += 1
+        if time.monotonic() - told > PATIENCE:
+            told = time.monotonic()
+            print(f"{steps} steps, {told - began:.0f} s; next is --seed {seed}", file=sys.stderr, flush=True)
     took = time.monotonic() - began
-    print(f"{steps} steps in {seed - chosen.seed} histories, {frames} frames, {took:.0f} s: every promise was kept")
-    return 0
+    kept = f"broken by the seeds {broken}" if broken else "every promise was kept"
+    print(f"{steps} steps in {seed - chosen.seed} histories from {chosen.seed}, {frames} frames, {took:.0f} s: {kept}")
+    return 1 if broken else 0
 
 
 def again(seed: int) -> str:

@@ -91,6 +91,8 @@ class Watch:
         self.records: Counter[str] = Counter()
         self.ready: Counter[tuple[str, str]] = Counter()
         """By entry and by who was told: a provider who comes to it later, or again, is told then."""
+        self.unanswered: set[str] = set()
+        """Entries whose notice nobody answered."""
         self.names: dict[tuple[str, str], int] = {}
         """(room, request id) of keyed requests that were committed, and when."""
         self.replies: dict[tuple[int, str, str], tuple[Request, dict[str, Any], int]] = {}
@@ -206,6 +208,11 @@ class Watch:
             self.ready[forgotten] = 0
         closed = {id for id in before.visits if id not in room.visits}
         owed = [_OWED.decode(one) for one in commit.outbox]
+        notices = [one.data for one in owed if one.kind == "notify"]
+        unanswered = [one["data"]["entry"] for one in notices if one["type"] == "notice.unanswered"]
+        assert not self.unanswered & set(unanswered), "once for each arrival"
+        assert {id for id, one in before.entries.items() if one.acknowledged}.isdisjoint(unanswered), "and unanswered"
+        self.unanswered.update(unanswered)
         records = [one.data["visit"] for one in owed if one.kind == "record"]
         # One that was started and over within one step was never saved as open.
         assert closed <= set(records), "I10: a closed visit has a record"
@@ -410,6 +417,8 @@ class Watch:
         assert visits <= self.records.keys(), "I10: each visit has a record"
 
     def _shows(self, kept: Kept, browser: Browser) -> None:
+        if browser.unlawful:
+            return
         state = _FROM_JSON.decode(_JSON.encode(view(kept.now, browser.who, ice_servers=ICE)))
         shown = type(browser)(browser.room, browser.who, "", packed=False, watch=None)
         shown.viewed(state)

@@ -26,7 +26,9 @@ from tests.server.machine.trouble import Air
 from tests.server.machine.watch import Watch
 
 PULSE = 500
-"""How often nodes say that they live, in ms, and hear who else does."""
+"""How often nodes say that their media live, in ms, and hear who else's do."""
+BEAT = 2_000
+"""How often they say that they live, in ms."""
 
 
 class Complaints(logging.Handler):
@@ -61,6 +63,8 @@ class World:
         self.afterwards: list[tuple[Browser, Request]] = []
         """What browsers send once they have read what came."""
         self.nodes: list[Node] = []
+        self.mute: Node | None = None
+        """Whose beats do not come through."""
         self.named = 0
         self.tickets = 0
         self.keys = 0
@@ -106,7 +110,14 @@ class World:
             self.loop.call(node.hub.tick)
             if span >= PULSE:
                 self.spawn(node.many.leases.tick())
+            if self.now - node.beaten >= BEAT and node is not self.mute:
+                self._beat(node)
         self.settle()
+
+    def _beat(self, node: Node) -> None:
+        """What the node's alarms do by themselves: say that it lives, and hear whether others took it for dead."""
+        node.beaten = self.now
+        self.spawn(node.alarms.beat())
 
     # --- nodes
 
@@ -118,7 +129,7 @@ class World:
         self.named += 1
         node = Node(self, f"n{self.named}")
         self.nodes.append(node)
-        self.spawn(node.alarms.beat())
+        self._beat(node)
         self.spawn(node.many.leases.tick())
         self.settle()
         return node
@@ -162,6 +173,7 @@ class World:
 
     def _relieve(self, node: Node) -> None:
         reach = node.reach
+        was_away = reach.away
         reach.slow = reach.away = reach.muffled = False
         reach.lost_answers = 0
         reach.let_all_on()
@@ -171,6 +183,8 @@ class World:
         calls, reach.calls = reach.calls, []
         for room, letter in calls:
             self.loop.call(node.ear.pass_call, room, letter)
+        if was_away:
+            self._beat(node)  # what failed is made good within a blink
 
     # --- people
 

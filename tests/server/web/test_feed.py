@@ -51,7 +51,7 @@ class Page:
         assert event.message["minutes"] == seq
         self.seen += (seq,)
 
-    def show(self, room: Any) -> None:
+    def show_again(self, room: Any) -> None:
         self.seen = tuple(range(1, room.seq + 1))
 
     def close(self, code: int) -> None:

@@ -8,10 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from server.web.closes import Close
+from server.web.feed import Feed
 from signaling.errors import Busy, Forbidden, NotFound
 from signaling.events import Connected, Disconnected, Fact
-from signaling.messages import ChatLine, Displaced, VisitClosed
-from signaling.state import Stand
+from signaling.messages import ChatLine, Displaced, Ok, VisitClosed
+from signaling.state import Connection, Room, Stand, Who
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Node, World, served, settle
 
 # --- Coming in --------------------------------------------------------------------------------------
@@ -450,6 +451,49 @@ async def test_the_node_stays_noted_until_the_room_was_told_of_everybody(node: N
     await node.until(lambda: node.world.entered == set())
 
 
+async def test_the_node_stays_noted_while_somebody_who_was_sent_away_is_still_being_answered(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then the room was not told that they went: should this node die, others must find them."""
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def slow(room: str, by: Who, connection: str, request: object) -> Ok:
+        asked.set()
+        await answers.wait()
+        return Ok()
+
+    monkeypatch.setattr(node.hub.rooms, "ask", slow)
+    browser = await node.enter()
+    await browser.send(type="step_away", id=1)
+    await asked.wait()
+    node.hub.close(ROOM, CLIENT.participant, Close.REMOVED)
+
+    node.world.refuse_connected = Busy()
+    refused = await node.connect()
+    await refused.send(type="hello", protocol=1, ticket=node.world.ticket(), device="d2")
+    assert await refused.closed() == Close.DISPLACED
+    await settle()
+
+    assert ("n1", ROOM) in node.world.entered
+    answers.set()
+    await node.until(lambda: ("n1", ROOM) not in node.world.entered)
+    assert isinstance(node.world.facts[-1], Disconnected)
+
+
+async def test_whoever_vanishes_before_they_are_known_leaves_nothing_behind(node: Node) -> None:
+    node.world.gate.clear()
+    browser = await node.connect()
+    await browser.send(type="hello", protocol=1, ticket=node.world.ticket(), device="d1")
+    await node.until(lambda: any(session.working for session in node.hub.sessions.values()))
+    browser.connection.transport.abort()
+    await node.until(lambda: not node.hub.sessions)
+
+    node.world.gate.set()
+
+    await node.until(lambda: not node.hub._tasks)
+    assert node.hub.feeds == {}
+
+
 async def test_coming_while_the_room_is_given_up_takes_it_up_again(node: Node) -> None:
     one = await node.enter()
     unsubscribe, hold, asked = node.hub.bus.unsubscribe, asyncio.Event(), asyncio.Event()
@@ -541,6 +585,87 @@ async def test_counts_add_up(node: Node) -> None:
     assert (counts.present, counts.closed) == (0, {1000: 1})
 
 
+# --- Being overtaken --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("who", "there", "code"),
+    [
+        (CLIENT, {"con_newer": Connection(CLIENT, "d2", "n2", 0)}, Close.DISPLACED),
+        (PROVIDER, {"con_newer": Connection(PROVIDER, "d1", "n2", 0)}, Close.DISPLACED),
+        (PROVIDER, {"con_other": Connection(PROVIDER, "d2", "n2", 0)}, Close.STORE_LOST),
+        (CLIENT, {}, Close.STORE_LOST),
+    ],
+)
+async def test_whom_the_room_let_go_before_the_welcome_is_not_welcomed(
+    node: Node, monkeypatch: pytest.MonkeyPatch, who: Who, there: dict[str, Connection], code: Close
+) -> None:
+    """A newer device took over, or the node was taken for dead, while the store's answer was on its way."""
+    come = node.hub.rooms.fact
+
+    async def overtaken(room: str, fact: Fact) -> None:
+        await come(room, fact)
+        if isinstance(fact, Connected):
+            node.world.rooms[room] = replace(node.world.rooms[room], connections=there)
+
+    monkeypatch.setattr(node.hub.rooms, "fact", overtaken)
+    browser = await node.connect()
+    await browser.send(type="hello", protocol=1, ticket=node.world.ticket(who), device="d1")
+
+    assert await browser.closed() == code
+    assert node.hub.counts.present == 0
+
+
+async def test_a_room_that_is_known_only_as_it_was_before_somebody_came_is_read_again(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, present = node.world.rooms[ROOM], node.hub.rooms.present
+
+    async def behind(room: str, *, seq: int = 0) -> Room | None:
+        return before if seq else await present(room)
+
+    monkeypatch.setattr(node.hub.rooms, "present", behind)
+    node.hub.feeds[ROOM] = feed = Feed(node.hub, ROOM)
+    feed.start(before)
+
+    browser = await node.enter()
+
+    assert list(node.world.rooms[ROOM].connections) == [browser.welcome["connection"]]
+
+
+@pytest.mark.parametrize("asks", [True, False])
+async def test_who_is_shown_a_room_where_a_newer_device_stands_for_them_is_sent_away(node: Node, asks: bool) -> None:
+    """The event that says so is part of what the view stands for, and is not told any more."""
+    browser, other = await node.enter(), await node.enter(PROVIDER)
+    newer = Connection(CLIENT, "d2", "n2", 0)
+    there = {"con_newer": newer, other.welcome["connection"]: Connection(PROVIDER, "d1", "n1", 0)}
+    mine = browser.welcome["connection"]
+    node.world.happen(CLIENT.participant, message=Displaced(), connection=mine, close=Close.DISPLACED, tell=False)
+    node.world.rooms[ROOM] = replace(node.world.rooms[ROOM], connections=there)
+
+    if asks:
+        await browser.send(type="sync", id=7)
+    else:
+        node.world.forgotten = node.world.rooms[ROOM].seq
+        node.hub.gap()
+
+    assert (await browser.get("view")).get("re") == (7 if asks else None)
+    assert await browser.closed() == Close.DISPLACED
+    if not asks:
+        await other.get("view")
+    await other.quiet()
+
+
+async def test_who_asks_for_the_view_of_a_visit_that_is_over_is_sent_away_with_it(node: Node) -> None:
+    browser = await node.enter()
+    node.world.rooms[ROOM] = replace(node.world.rooms[ROOM], visits={})
+
+    await browser.send(type="sync", id=7)
+
+    assert (await browser.get("view"))["re"] == 7
+    assert await browser.closed() == Close.OVER
+
+
 # --- Being lost by the room -------------------------------------------------------------------------
 
 
@@ -572,6 +697,30 @@ async def test_whom_an_event_on_its_way_sends_away_is_not_brought_back(node: Nod
     await browser.get("displaced")
     assert await browser.closed() == Close.REVOKED
     assert not any(isinstance(fact, Connected) and fact.resumed for fact in node.world.facts)
+
+
+async def test_who_goes_while_the_room_takes_them_back_does_not_stay_in_it(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That they come again is saved after that they went."""
+    browser, tell, answers = await node.enter(), node.hub.rooms.fact, asyncio.Event()
+
+    async def late(room: str, fact: Fact) -> None:
+        if isinstance(fact, Connected):
+            await answers.wait()
+        await tell(room, fact)
+
+    monkeypatch.setattr(node.hub.rooms, "fact", late)
+    lose(node)
+    await node.pass_time(20)
+    await browser.vanish()
+    await node.until(lambda: isinstance(node.world.facts[-1], Disconnected))
+
+    answers.set()
+
+    await node.until(lambda: not node.hub._tasks)
+    assert [type(fact) for fact in node.world.facts[-3:]] == [Disconnected, Connected, Disconnected]
+    assert node.world.rooms[ROOM].connections == {}
 
 
 async def test_whom_the_room_does_not_take_back_is_closed(node: Node) -> None:

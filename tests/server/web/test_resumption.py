@@ -11,7 +11,8 @@ from websockets.exceptions import ConnectionClosed
 from server.web.closes import Close
 from signaling.errors import Busy
 from signaling.events import Connected, Disconnected, Fact
-from signaling.messages import Displaced, QueueLeft, VisitClosed
+from signaling.messages import Displaced, QueueEntered, QueueLeft, VisitClosed
+from signaling.state import Entry
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Browser, Node, World, served, settle
 
 
@@ -188,6 +189,28 @@ async def test_who_left_by_another_page_meanwhile_is_shown_so(node: Node, reason
 
     assert new.welcome["recovered"] is False
     assert new.view["phase"] == "scheduled"
+
+
+@pytest.mark.parametrize(("device", "recovered"), [("d1", True), ("d2", False), ("", False), (None, True)])
+async def test_who_checked_in_by_another_page_meanwhile_is_shown_so(
+    node: Node, device: str | None, recovered: bool
+) -> None:
+    """By this page, they know it; sent back to wait, all of theirs are told; gone when it was granted, nobody knows."""
+    old = await dropped(node)
+    entry = Entry("ent_1", CLIENT.participant, since=node.world.now, visit="vis_1", device=device)
+    node.world.happen(PROVIDER.participant, message=QueueEntered(entry={"id": "ent_1"}))
+    node.world.rooms[ROOM] = replace(node.world.rooms[ROOM], entries={"ent_1": entry})
+
+    assert (await welcomed(await node.resume(old))).welcome["recovered"] is recovered
+
+
+async def test_who_knew_of_their_check_in_by_another_page_is_recovered(node: Node) -> None:
+    entry = Entry("ent_1", CLIENT.participant, since=node.world.now, visit="vis_1", device="d2")
+    node.world.happen(PROVIDER.participant, message=QueueEntered(entry={"id": "ent_1"}))
+    node.world.rooms[ROOM] = replace(node.world.rooms[ROOM], entries={"ent_1": entry})
+    old = await dropped(node)
+
+    assert (await welcomed(await node.resume(old))).welcome["recovered"] is True
 
 
 async def test_who_was_admitted_meanwhile_is_recovered(node: Node) -> None:

@@ -14,7 +14,7 @@ from server.web.closes import Close
 from signaling.errors import ConsentRequired, RateLimited, Stale
 from signaling.messages import CheckIn, MediaCandidates, MediaOffer, Ok, StepAway, VisitStarted
 from signaling.policy import Policy
-from signaling.state import Phase, Visit
+from signaling.state import Phase, Room, Visit
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Browser, Node, World, served, settle
 
 CHECK_IN = {
@@ -241,6 +241,27 @@ async def test_a_store_that_is_away_is_a_temporary_error(node: Node) -> None:
     error = await browser.get("error")
     assert (error["code"], error["temporary"]) == ("unavailable", True)
     assert error["retry_after"] > 0
+
+
+async def test_who_could_not_be_told_whether_something_was_done_sees_what_became_of_it(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What this node knew before is no answer: the request may have been saved, and its news be late."""
+    browser = await node.enter()
+    before, present = node.world.rooms[ROOM], node.hub.rooms.present
+
+    async def behind(room: str, *, seq: int = 0) -> Room | None:
+        return before if seq else await present(room)
+
+    monkeypatch.setattr(node.hub.rooms, "present", behind)
+    node.world.away = True
+    await browser.send(type="step_away", id=1)
+    assert (await browser.get("error"))["code"] == "unavailable"
+    node.world.happen(PROVIDER.participant, tell=False)
+    node.world.away = False
+
+    await browser.send(type="sync", id=2)
+    assert (await browser.get("view"))["seq"] == node.world.rooms[ROOM].seq
 
 
 async def test_patience_with_a_request_ends() -> None:

@@ -148,9 +148,10 @@ def resident():
 
 if sys.argv[1] == "tuned":
     assert tune_allocator()
-b"x" * (30 << 20)  # from here on, glibc by itself takes what is smaller from the heap
+x = b"x"
+x * (30 << 20)  # from here on, glibc by itself takes what is smaller from the heap
 before = resident()
-blocks = [(b"x" * (1 << 20), b"x" * 600) for _ in range(100)]
+blocks = [(x * (1 << 20), x * 60_000) for _ in range(100)]
 pins = [pin for _, pin in blocks]
 del blocks
 print(resident() - before)

@@ -12,6 +12,7 @@ import gc
 import itertools
 import json
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -82,6 +83,9 @@ def main() -> int:
 
 async def soak(seconds: float, visits: int, pause: float, file: Path | None = None) -> int:
     """Run it; return the exit code."""
+    this = asyncio.current_task()
+    assert this is not None, "a coroutine runs in a task"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)  # the service is to end with us
     async with own_service() as own, Ehr(own.url, own.operator_key) as ehr:
         seen: Counter[str] = Counter()
         faults: list[str] = []

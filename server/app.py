@@ -57,7 +57,17 @@ from server.settings import KEY_FILE, Settings
 from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedServerFailed, NoServerBinary, lock
 from server.store.redis import RedisStore, WrongNeighbour
 from server.store.redis import connect as connect_store
-from server.telemetry import Backlog, Lag, Telemetry, figures_of, set_up_logging, together, tune_collector, underway
+from server.telemetry import (
+    Backlog,
+    Lag,
+    Telemetry,
+    figures_of,
+    set_up_logging,
+    together,
+    tune_allocator,
+    tune_collector,
+    underway,
+)
 from server.web.closes import Close
 from server.web.headers import SecurityHeaders
 from server.web.hub import Hub
@@ -118,6 +128,7 @@ async def serve(settings: Settings, *, print_json: bool, place: Place | None = N
     `place`: which worker it is, of a parent that has the embedded server and the port; None: it is the whole service.
     """
     set_up_logging(settings.log_level, worker=place.number if place is not None else None)
+    tune_allocator()
     with stopped_by_signals() as stopped:
         async with AsyncExitStack() as stack:
             if place is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import threading
@@ -24,6 +25,12 @@ LAG_EVERY, LAG_SAMPLES = 0.25, 60
 """Seconds between two looks at the loop, and how many are remembered: the last quarter of a minute."""
 BACKLOG_EVERY = 10.0
 """Seconds between two looks at what is owed."""
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""glibc's names for them (malloc.h)."""
+GIVE_BACK = 128 * 1024
+"""Bytes: what both are when a process begins."""
 
 
 class Labelled(NamedTuple):
@@ -196,6 +203,19 @@ def set_up_logging(level: str, *, worker: int | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format=form, force=True)
     for ours in ("carelobby", "server"):
         logging.getLogger(ours).setLevel(level.upper())
+
+
+def tune_allocator() -> bool:
+    """Keep glibc from learning to hold on to what is freed; return whether it is glibc, and does.
+
+    It raises both of its thresholds by itself when something large is freed. Peers come and go, and leave a heap full
+    of holes then: 30 MiB after 250 visits, and more with each.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError):
+        return False
+    return all(mallopt(which, GIVE_BACK) == 1 for which in (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD))
 
 
 def tune_collector() -> None:

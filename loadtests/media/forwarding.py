@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -16,6 +17,8 @@ from loadtests.media.result import Row, Size
 from loadtests.media.scenes import BOTH, SOUND, VIDEO, VOICE, Cost, Scene, floor, group, pairs
 from loadtests.report import percentile
 
+LATE: Final = 0.1
+"""Seconds by which the generator may be late; packets that were held up come in bursts, which are cheaper."""
 THREAD: Final = Path(__file__).parent / "floor.c"
 
 
@@ -40,7 +43,7 @@ async def one_to_one(size: Size, profile: str) -> list[Row]:
             missing["janus"] = str(missed)
         costs = await _in_turn(systems, size)
         node = systems["node"]
-        lost, wrong = node.lost, node.wrong
+        wrong = node.wrong
         delays = [delay for peer in node.peers for delay in peer.tally.delays]
     ours = _packets(costs["node"])
     others = {name: _packets(found) for name, found in costs.items()}
@@ -65,7 +68,7 @@ async def one_to_one(size: Size, profile: str) -> list[Row]:
             goal="visit_core",
             rounds=tuple(core),
         ),
-        Row("  packets lost on the way", float(lost), "", note=f"{wrong} wrong"),
+        Row("  packets lost on the way", float(_lost(costs["node"])), "", note=f"{wrong} wrong"),
         Row("  the generator was late by, at worst", 1000 * late, "ms", note="far above 20 the machine is too busy"),
         Row("  on its way, p50", 1000 * percentile(delays, 0.5), "ms", note="with the generator's own waiting"),
         Row("  on its way, p99", 1000 * percentile(delays, 0.99), "ms"),
@@ -77,11 +80,10 @@ async def sound(size: Size, profile: str) -> list[Row]:
     async with AsyncExitStack() as stack:
         scene = await pairs(stack, _node(), size.audio_visits, SOUND, (VOICE,), profile)
         costs = (await _in_turn({"node": scene}, size))["node"]
-        lost = scene.lost
     core = tuple(cost.core(2 * VOICE.rate) for cost in costs)
     return [
         Row(f"a visit of {size.audio_visits}, sound alone", median(core), "% core", goal="audio_core", rounds=core),
-        Row("  a packet of it", median(_packets(costs)), "µs", note=f"{lost} lost"),
+        Row("  a packet of it", median(_packets(costs)), "µs", note=f"{_lost(costs)} lost"),
     ]
 
 
@@ -90,10 +92,9 @@ async def twelve(size: Size, profile: str) -> list[Row]:
     async with AsyncExitStack() as stack:
         scene = await group(stack, _node(), size.group, (VOICE, VIDEO), profile)
         costs = (await _in_turn({"node": scene}, size))["node"]
-        lost = scene.lost
     outs = tuple(cost.packet_out for cost in costs)
     rate = median(cost.received / cost.seconds for cost in costs)
-    note = f"{rate / 1000:.1f} thousand packets/s out, {lost} lost"
+    note = f"{rate / 1000:.1f} thousand packets/s out, {_lost(costs, size.group - 1)} lost"
     return [
         Row(f"group of {size.group}, a packet out", median(outs), "µs", goal="group_packet", note=note, rounds=outs)
     ]
@@ -104,11 +105,12 @@ async def relay(size: Size, profile: str) -> list[Row]:
     clips = (microphone(), camera())
     async with AsyncExitStack() as stack:
         decoding = await pairs(stack, Host.python("loadtests.media.hosts", "relay"), 1, BOTH, clips, profile)
-        dear = await decoding.measure(size.relay_seconds, min(3.0, size.relay_seconds))
+        long = replace(size, seconds=size.relay_seconds, warm=min(3.0, size.relay_seconds))
+        dear = await _undisturbed(decoding, long)
         received = decoding.peers[0].tally.packets
     async with AsyncExitStack() as stack:
         forwarding = await pairs(stack, _node(), size.visits, BOTH, (VOICE, VIDEO), profile)
-        cheap = await forwarding.measure(size.seconds, size.warm)
+        cheap = await _undisturbed(forwarding, size)
     mine, theirs = cheap.core(2 * (VOICE.rate + VIDEO.rate)), dear.core(2 * (clips[0].rate + clips[1].rate))
     note = f"MediaRelay at {clips[1].bits / 1e6:.2f} Mbit/s of 720 lines in; {received} packets came back"
     return [Row("a visit, against MediaRelay", mine, "% core", theirs, theirs / mine, "media_relay", note)]
@@ -118,12 +120,25 @@ def _node() -> Host:
     return Host.python("loadtests.media.hosts", "node")
 
 
+async def _undisturbed(scene: Scene, size: Size) -> Cost:
+    """Measure, and again while something else kept the generator from its pace; return the best of them."""
+    tried: list[Cost] = []
+    while not tried or (tried[-1].late > LATE and len(tried) < size.tries):
+        tried.append(await scene.measure(size.seconds, size.warm))
+    return min(tried, key=lambda cost: cost.late)
+
+
 async def _in_turn(systems: dict[str, Scene], size: Size) -> dict[str, list[Cost]]:
     costs: dict[str, list[Cost]] = {name: [] for name in systems}
     for _ in range(size.rounds):
         for name, scene in systems.items():
-            costs[name].append(await scene.measure(size.seconds, size.warm))
+            costs[name].append(await _undisturbed(scene, size))
     return costs
+
+
+def _lost(costs: Sequence[Cost], copies: int = 1) -> int:
+    """Return how many packets did not come, each sent to so many."""
+    return sum(copies * cost.sent - cost.received for cost in costs)
 
 
 def _packets(costs: Sequence[Cost]) -> list[float]:

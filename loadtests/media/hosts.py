@@ -20,7 +20,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaRelay
 
 from server.media.node import MediaNode
-from server.telemetry import tune_collector
+from server.telemetry import tune_allocator, tune_collector
 
 Figures = dict[str, float]
 
@@ -107,6 +107,7 @@ def usage() -> Figures:
 
 async def serve(forwarder: Forwarder) -> None:
     """Answer each line from standard input, as long as there are any."""
+    tune_allocator()
     tune_collector()
     reader = asyncio.StreamReader(limit=1 << 20)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -114,7 +114,7 @@ async def scene(
         await process.wait()
 
     stack.push_async_callback(end)
-    janus = Janus(await _reached(port))
+    janus = Janus(await _reached(port, process))
     stack.push_async_callback(janus.close)
     await janus.begin()
 
@@ -138,8 +138,10 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def _reached(port: int) -> ClientConnection:
+async def _reached(port: int, process: asyncio.subprocess.Process) -> ClientConnection:
     for _ in range(300):
+        if process.returncode is not None:
+            raise Missing(f"it ended with {process.returncode}")
         try:
             return await connect(f"ws://{HOST}:{port}", subprotocols=[Subprotocol("janus-protocol")], proxy=None)
         except (OSError, WebSocketException):

@@ -22,12 +22,25 @@ class Size:
     rounds: int = 5
     seconds: float = 8.0
     warm: float = 1.0
+    tries: int = 4
+    """How often a round is begun while the machine is too busy for the generator."""
     relay_seconds: float = 10.0
     peers: int = 100
     short_visits: int = 1000
 
 
-QUICK: Final = Size(2, 2, 3, 1, 0.5, 0.1, 0.5, 4, 8)
+QUICK: Final = Size(
+    visits=2,
+    audio_visits=2,
+    group=3,
+    rounds=1,
+    seconds=0.5,
+    warm=0.1,
+    tries=1,
+    relay_seconds=0.5,
+    peers=4,
+    short_visits=8,
+)
 
 
 @dataclass(frozen=True, slots=True)

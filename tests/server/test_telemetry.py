@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -134,3 +136,30 @@ def test_our_parts_tell_as_much_as_was_asked_and_others_warnings_alone(logging_a
     assert logging.getLogger("server.ledger").isEnabledFor(logging.DEBUG)
     assert not logging.getLogger("aiortc").isEnabledFor(logging.INFO)
     assert logging.getLogger("aiortc").isEnabledFor(logging.WARNING)
+
+
+HOLES = """
+import sys
+from pathlib import Path
+from server.telemetry import tune_allocator
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
+
+if sys.argv[1] == "tuned":
+    assert tune_allocator()
+x = b"x"
+x * (30 << 20)  # from here on, glibc by itself takes what is smaller from the heap
+before = resident()
+blocks = [(x * (1 << 20), x * 60_000) for _ in range(100)]
+pins = [pin for _, pin in blocks]
+del blocks
+print(resident() - before)
+"""
+
+
+@pytest.mark.parametrize(("how", "held"), [("tuned", range(30)), ("as it is", range(60, 130))])
+def test_freed_memory_is_given_back_though_something_small_lies_behind_it(how: str, held: range) -> None:
+    ran = subprocess.run([sys.executable, "-c", HOLES, how], capture_output=True, text=True, check=True)
+
+    assert int(ran.stdout) in held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from server.nodes.errands import OfferedAlone
 from server.nodes.placement import home
@@ -177,6 +178,20 @@ async def test_after_the_end_nobody_is_warm_until_they_agree(city: City) -> None
 async def test_an_echo_ends_with_the_start(city: City) -> None:
     there, _ = at_home(city)
     await city.one.handle(ANN, CHECK)
+    assert peers(there) == {("par_ann", "c1")}
+
+    await city.two.node.ask(HOST, START)
+    await settled()
+
+    assert peers(there) == set()
+
+
+async def test_an_echo_that_was_to_become_warm_in_vain_ends_with_the_start_all_the_same(city: City) -> None:
+    there, _ = at_home(city)
+    await city.one.handle(ANN, CHECK)
+    there.media.alone.refuses = BadSdp()
+    with pytest.raises(BadSdp):
+        await city.one.handle(ANN, replace(WARM, peer="c1"))
     assert peers(there) == {("par_ann", "c1")}
 
     await city.two.node.ask(HOST, START)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from msgspec.structs import replace
 
 from server.nodes.errands import OfferedAlone
 from server.nodes.placement import home
@@ -186,12 +185,21 @@ async def test_an_echo_ends_with_the_start(city: City) -> None:
     assert peers(there) == set()
 
 
-async def test_an_echo_that_was_to_become_warm_in_vain_ends_with_the_start_all_the_same(city: City) -> None:
+async def test_an_echo_that_was_to_become_warm_in_vain_ends_with_the_start_all_the_same(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it is, is what it was let in for: the store was away when the other offer came to its gate."""
     there, _ = at_home(city)
     await city.one.handle(ANN, CHECK)
-    there.media.alone.refuses = BadSdp()
-    with pytest.raises(BadSdp):
-        await city.one.handle(ANN, replace(WARM, peer="c1"))
+
+    async def away(room: str) -> object:
+        raise StoreAway
+
+    with monkeypatch.context() as during:
+        during.setattr(city.house.store.rooms, "load", away)
+        warm = OfferedAlone(ROOM, ANN, "warm", "c1", 2, "v=0", device="phone")
+        with pytest.raises(StoreAway):
+            await there.many.alone.serve(warm)
     assert peers(there) == {("par_ann", "c1")}
 
     await city.two.node.ask(HOST, START)

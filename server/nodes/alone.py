@@ -33,7 +33,7 @@ class _Peer:
     """A peer that is here."""
 
     asked: OfferedAlone
-    """The latest offer."""
+    """The latest offer that was answered, or the first."""
     name: str
     """By which this node listens to its room."""
     version: int = 0
@@ -101,13 +101,11 @@ class Alone:
     async def _offer(self, asked: OfferedAlone) -> Answered:
         key = (asked.room, asked.by.participant, asked.peer)
         mine = self._here.get(key)
-        if known := mine is not None:
-            mine.asked = asked
-        else:
+        if new := mine is None:
             mine = self._here[key] = _Peer(asked, next(self._names))
             self._rooms_here[asked.room] += 1
         try:
-            if not known:
+            if new:
                 # Listening comes first: what changes once the gate was passed is heard.
                 await self._listening.begin(asked.room, mine.name)
             mine.version = await self._let_in(asked)
@@ -123,6 +121,7 @@ class Alone:
             if not self._media.has(*key):
                 self.left(*key)
             raise
+        mine.asked = asked  # not before: until it is answered, the peer is what it was let in for
         # They may have gone, or been sent away, while the answer was made: then this peer must not outlive it.
         if self._here.get(key) is not mine or not _keeps(await self._room(asked), asked):
             self._media.stop(*key)

@@ -178,6 +178,7 @@ def somebody_says_bye(world: World, choose: Choices) -> str:
     if browser is None:
         return "nobody says bye"
     browser.ask(Bye())
+    browser.unlawful = True  # should they come back, before or after it is heard
     a_moment(world, choose)
     return f"{browser.who.participant} of room {browser.room} says bye"
 
@@ -193,8 +194,6 @@ def somebody_comes_back(world: World, choose: Choices) -> str:
         if choose.chance(80):
             return "whoever was sent away for good stays away"
         browser.unlawful = True
-    if browser.wire is not None and browser.wire.over == Close.NORMAL:
-        browser.unlawful = True  # they said bye
     old, wrong = choose.chance(12), choose.chance(5)
     claim = choose.pick(browser.line) if old else browser.line[-1]
     browser.resume(node, claim, secret="guessed" if wrong else None)

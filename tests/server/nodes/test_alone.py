@@ -185,6 +185,29 @@ async def test_an_echo_ends_with_the_start(city: City) -> None:
     assert peers(there) == set()
 
 
+async def test_an_echo_that_was_to_become_warm_in_vain_ends_with_the_start_all_the_same(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it is, is what it was let in for: the store was away when the other offer came to its gate."""
+    there, _ = at_home(city)
+    await city.one.handle(ANN, CHECK)
+
+    async def away(room: str) -> object:
+        raise StoreAway
+
+    with monkeypatch.context() as during:
+        during.setattr(city.house.store.rooms, "load", away)
+        warm = OfferedAlone(ROOM, ANN, "warm", "c1", 2, "v=0", device="phone")
+        with pytest.raises(StoreAway):
+            await there.many.alone.serve(warm)
+    assert peers(there) == {("par_ann", "c1")}
+
+    await city.two.node.ask(HOST, START)
+    await settled()
+
+    assert peers(there) == set()
+
+
 async def test_who_goes_while_the_answer_is_made_gets_none(city: City) -> None:
     there, _ = at_home(city)
     there.media.alone.while_answering = lambda: there.node.ask(HOST, Remove(participant="par_ann"))

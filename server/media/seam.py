@@ -54,6 +54,8 @@ def silence(transceiver: RTCRtpTransceiver) -> None:
     transceiver.receiver.receive = nothing  # type: ignore[method-assign]
     transceiver.sender.send = nothing  # type: ignore[method-assign]
     transceiver.direction = "sendrecv"
+    # What would estimate a bandwidth, but is never asked, is a thousand objects.
+    vars(transceiver.receiver).pop("_RTCRtpReceiver__remote_bitrate_estimator", None)
 
 
 def streams(transceiver: RTCRtpTransceiver) -> tuple[int, int]:

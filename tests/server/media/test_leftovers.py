@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiortc.rate import RateBucket
 
 from server.media.check import until
 from server.media.peer import Line
@@ -105,3 +106,9 @@ async def test_of_two_who_talked_nothing_is_left_at_all(stage: Stage) -> None:
 
     heavy = {"_VerifyHelper", "CandidatePair", "Connection", "StunProtocol", "Peer", "Path", "Source", "Session"}
     assert not heavy & set(found)
+
+
+async def test_a_peer_that_lives_has_nothing_to_estimate_bandwidths_with(stage: Stage) -> None:
+    await stage.enter("ana")
+
+    assert not [it for it in gc.get_objects() if isinstance(it, RateBucket)]

@@ -52,6 +52,10 @@ SPENDING = 0.5
 """Seconds that the first answer after a resume waits at most for the old secret to be spent."""
 
 
+_ANSWERED = (Sync, Ping, MediaPrepare, MediaOffer, MediaCandidates, MediaStats)
+"""Requests that are nothing to anybody but who asks."""
+
+
 class Session:
     """What the server knows of one connection."""
 
@@ -258,6 +262,7 @@ class Session:
                 return Ok()
             case Bye():
                 self.bye = True
+                self.inbox.clear()
                 self.tell(Ok(re=request.id))
                 self.close(Close.NORMAL)
                 return None
@@ -402,10 +407,10 @@ class Session:
 
     def _end(self, code: int) -> None:
         self.over = code
-        if not may_resume(code):
-            # Whoever is sent away asks for nothing more. What a mere drop left behind is still done: a
-            # `leave` and a closed window travel together.
-            self.inbox.clear()
+        # Whoever is sent away asks for nothing more. What a mere drop left behind is still done: a `leave` and a closed
+        # window travel together. But nobody waits for what would only have been answered.
+        left = [one for one in self.inbox if not isinstance(one, _ANSWERED)] if may_resume(code) else []
+        self.inbox[:] = left
         self.hub.ended(self, code)
         if not self.working:
             self.hub.depart(self)

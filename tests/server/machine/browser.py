@@ -149,7 +149,7 @@ class Browser:
                     self.doubt = True  # sent back to wait at that very moment, they have left the waiting room
         elif sent.again:
             self.doubt = True
-        if isinstance(sent.request, Sync):
+        if isinstance(sent.request, Sync) and told["type"] != "error":
             self.doubt = False
         return sent
 

@@ -224,7 +224,9 @@ class World:
                 browser.wire.catch_up()
         if any(session.wire.deaf for node in self.alive for session in node.hub.sessions.values()):
             self.pass_time(21 * SECOND)
-        for _ in range(12):
+        for number in range(40):
+            if number >= 12 and not any(node.hub._tasks for node in self.alive):
+                break  # whoever asked for what a dead node was to do has been told that it did not
             self.pass_time(PULSE)
         by = self.alive[0]
         for node in [node for node in self.nodes if node.reach.dead]:

@@ -402,6 +402,38 @@ async def test_what_was_asked_before_the_window_closed_is_done(node: Node) -> No
     assert isinstance(node.world.facts[-1], Disconnected), "and only then they are gone"
 
 
+async def test_what_only_they_were_to_be_told_is_not_asked_for_somebody_who_is_gone(node: Node) -> None:
+    """An offer for a node that has just died takes seconds, and so long they would seem to be there."""
+    browser = await node.enter()
+    node.world.gate.clear()
+    await browser.send(type="come_back", id=1)
+    await browser.send(type="media.offer", id=2, peer="p", round=1, sdp="v=0")
+    await browser.send(type="leave", id=3)
+
+    await browser.vanish()
+    node.world.gate.set()
+
+    await node.until(lambda: not node.hub.feeds)
+    assert [type(request).__name__ for _, _, request in node.world.asked] == ["ComeBack", "Leave"]
+    assert node.world.shell_asked == []
+
+
+async def test_nothing_is_done_that_was_asked_after_bye(node: Node) -> None:
+    browser = await node.enter()
+    node.world.gate.clear()
+    await browser.send(type="come_back", id=1)
+    await browser.send(type="bye", id=2)
+    await browser.send(type="step_away", id=3)
+    (session,) = node.hub.sessions.values()
+    await node.until(lambda: len(session.inbox) == 2)
+
+    node.world.gate.set()
+
+    assert await browser.closed() == Close.NORMAL
+    await node.until(lambda: not node.hub.feeds)
+    assert [type(request).__name__ for _, _, request in node.world.asked] == ["ComeBack"]
+
+
 async def test_who_is_sent_away_asks_for_nothing_more(node: Node) -> None:
     browser = await node.enter()
     node.world.gate.clear()

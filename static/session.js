@@ -20,8 +20,8 @@ import { Ways } from "./lib/ways.js";
 
 /** ms after which the camera's light may go out: the server has taken the video line away by then. */
 const RELEASE = 1_500;
-/** ms between one look at who speaks and the next. */
-const LISTEN = 250;
+/** ms between one look at who speaks and the next: no part of a second, or what comes each second were missed each time. */
+const LISTEN = 230;
 /** So many looks the server has to say whom a line carries; and so many more until it is asked again. */
 const DOUBT = 4;
 const DOUBT_STILL = 20;

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from typing import Final
 
 from loadtests.media.process import Host
 from loadtests.media.result import Row, Size
-from loadtests.media.scenes import BOTH, SOUND, VIDEO, VOICE, Calling, Scene, call, until
+from loadtests.media.scenes import BOTH, PATIENCE, SOUND, VIDEO, VOICE, Calling, Scene, call
 from loadtests.report import percentile
 
 WAYS: Final = ((1, BOTH, "one by one"), (8, BOTH, "8 at once"), (1, SOUND, "one by one, sound alone"))
@@ -90,15 +90,19 @@ async def _short_visits(host: Host, count: int, profile: str, name: str) -> None
                     calling = await call(host, visit, who, BOTH, profile)
                     stack.push_async_callback(calling.caller.close)
                     scene.send(calling.caller, (VOICE, VIDEO))
-                await scene.pacer.run(0.05)
-                await until(partial(_all_heard, scene), "forwarded")
+                await _forwarded(scene)
                 await host.do("stop", visit=visit)
 
     await asyncio.gather(*(some() for _ in range(8)))
 
 
-def _all_heard(scene: Scene) -> bool:
-    return all(peer.tally.packets for peer in scene.peers)
+async def _forwarded(scene: Scene) -> None:
+    """Send until everybody has got something: the node may open its gates a moment after a peer is connected."""
+    end = time.monotonic() + PATIENCE
+    while not all(peer.tally.packets for peer in scene.peers):
+        if time.monotonic() > end:
+            raise TimeoutError("forwarded")
+        await scene.pacer.run(0.05)
 
 
 async def _at_rest(host: Host) -> dict[str, float]:

@@ -90,12 +90,13 @@ class Passing:
     def tell(self, room: str, to: Collection[str], words: Words, *, visit: str | None, seq: int = 0) -> None:
         """Tell participants who are in `visit`, or (None) who wait: at this node now, at the others soon, if at all.
 
-        `seq` is the event number of the room that this was decided on, if it may be newer than what was seen.
+        `seq` is the event number of the room that this was decided on; without it, whoever is told must be known to
+        be there still.
         """
         if not to:
             return
         call = _Call(self._node, max(seq, self._seen(room)), visit, tuple(to), words)
-        if 0 < seq < self._seen(room):
+        if seq < self._seen(room):
             # People here were told of something later already: perhaps that they are out.
             self._spawn(self._in(room, call))
         else:

@@ -5,6 +5,7 @@
  * goes wrong is `failed`: then both go through the server instead.
  */
 
+import { brisk } from "./beginning.js";
 import { Emitter } from "./emitter.js";
 
 /** @typedef {import("./peer.js").Making} Making */
@@ -134,7 +135,7 @@ export class Direct extends Emitter {
     const pc = this.#make(peer);
     this.#round = round;
     await this.#attempt(pc, async () => {
-      await pc.setRemoteDescription({ type: "offer", sdp });
+      await pc.setRemoteDescription({ type: "offer", sdp: brisk(sdp) });
       for (const transceiver of pc.getTransceivers()) {
         transceiver.direction = "sendrecv";
         await transceiver.sender.replaceTrack(this.#wanted(transceiver.receiver.track.kind));
@@ -150,7 +151,7 @@ export class Direct extends Emitter {
     const pc = this.#pc;
     if (!pc || round !== this.#round || pc.signalingState !== "have-local-offer") return;
     await this.#attempt(pc, async () => {
-      await pc.setRemoteDescription({ type: "answer", sdp });
+      await pc.setRemoteDescription({ type: "answer", sdp: brisk(sdp) });
       await this.#add(this.#early.splice(0));
     });
   }

@@ -1,5 +1,6 @@
 /** One peer connection towards the server. It always offers, one offer at a time, each with a round. */
 
+import { SMALLER, Growing, brisk } from "./beginning.js";
 import { brief } from "./brief.js";
 import { Emitter } from "./emitter.js";
 import { growing } from "./pause.js";
@@ -36,7 +37,7 @@ const BATCH = 30;
 /** On a weak network the picture gives way to the voice. @type {RTCRtpEncodingParameters[]} */
 const VOICE = [{ priority: "high", networkPriority: "high" }];
 /** @type {RTCRtpEncodingParameters[]} */
-const PICTURE = [{ priority: "low", maxBitrate: 1_500_000 }];
+const PICTURE = [{ priority: "low", maxBitrate: 1_500_000, scaleResolutionDownBy: SMALLER }];
 /** Letters must be sharp; nothing on a screen moves as fast as a face. @type {RTCRtpEncodingParameters[]} */
 const SCREEN = [{ priority: "low", maxBitrate: 2_500_000, maxFramerate: 15 }];
 
@@ -59,6 +60,8 @@ export class Peer extends Emitter {
   #audio;
   /** @type {RTCRtpTransceiver | null} */
   #video = null;
+  /** @type {Growing | null} */
+  #growing = null;
   /** @type {RTCRtpTransceiver | null} */
   #screen = null;
   /** Asking: an offer awaits its answer, and no other is made. @type {"idle" | "asking" | "paused" | "lost"} */
@@ -129,10 +132,11 @@ export class Peer extends Emitter {
   /** Send other tracks; only a screen that comes or goes needs a new offer. @param {Tracks} tracks */
   async send(tracks) {
     if (tracks.screen !== undefined && this.#share(tracks.screen)) this.negotiate();
-    if (this.#audio.sender.track !== tracks.audio) await this.#audio.sender.replaceTrack(tracks.audio);
-    if (this.#video && this.#video.direction !== "inactive" && this.#video.sender.track !== tracks.video) {
-      await this.#video.sender.replaceTrack(tracks.video);
-    }
+    const video = this.#video && this.#video.direction !== "inactive" ? this.#video.sender : null;
+    await Promise.all([
+      this.#audio.sender.track !== tracks.audio && this.#audio.sender.replaceTrack(tracks.audio),
+      video && video.track !== tracks.video && video.replaceTrack(tracks.video),
+    ]);
   }
 
   /**
@@ -265,7 +269,7 @@ export class Peer extends Emitter {
     if (this.#closed || round !== this.round) return;
     if (!this.#settled && this.pc.signalingState !== "have-local-offer") return;
     try {
-      if (!this.#settled) await this.pc.setRemoteDescription({ type: "answer", sdp });
+      if (!this.#settled) await this.pc.setRemoteDescription({ type: "answer", sdp: brisk(sdp) });
     } catch {
       if (round === this.round) this.#fail("bad_answer");
       return;
@@ -275,6 +279,7 @@ export class Peer extends Emitter {
     this.#offer = "idle";
     this.#offered = true;
     this.#tries = 0;
+    if (this.purpose === "visit" && this.#video) this.#growing ??= new Growing(this.#clock, this.pc, this.#video.sender);
     this.emit("answered", tracks ?? []);
     if (this.#again) this.negotiate();
     else this.#flush();
@@ -289,6 +294,7 @@ export class Peer extends Emitter {
   close() {
     this.#closed = true;
     this.#callOff();
+    this.#growing?.end();
     this.pc.onicecandidate = this.pc.onconnectionstatechange = null;
     this.pc.close();
   }

@@ -105,11 +105,17 @@ class FakeTransceiver {
   /** @type {string | null} */
   mid = null;
 
-  /** @param {string | {kind: string}} trackOrKind @param {string} direction */
-  constructor(trackOrKind, direction) {
+  /** @param {string | {kind: string}} trackOrKind @param {string} direction @param {Record<string, unknown>[]} [sendEncodings] */
+  constructor(trackOrKind, direction, sendEncodings = []) {
     this.kind = typeof trackOrKind === "string" ? trackOrKind : trackOrKind.kind;
     this.direction = direction;
+    let encodings = sendEncodings;
     this.sender = {
+      getParameters: () => ({ encodings: encodings.map((one) => ({ ...one })) }),
+      /** @param {{encodings: Record<string, unknown>[]}} parameters */
+      setParameters: async (parameters) => {
+        encodings = parameters.encodings;
+      },
       track: typeof trackOrKind === "string" ? null : trackOrKind,
       /** @param {{kind: string} | null} other */
       replaceTrack: async (other) => {
@@ -138,9 +144,9 @@ export class FakePeer {
     this.config = config;
   }
 
-  /** @param {string | {kind: string}} trackOrKind @param {{direction: string}} init */
-  addTransceiver(trackOrKind, { direction }) {
-    const line = new FakeTransceiver(trackOrKind, direction);
+  /** @param {string | {kind: string}} trackOrKind @param {{direction: string, sendEncodings?: Record<string, unknown>[]}} init */
+  addTransceiver(trackOrKind, { direction, sendEncodings }) {
+    const line = new FakeTransceiver(trackOrKind, direction, sendEncodings);
     this.lines.push(line);
     return line;
   }
@@ -153,7 +159,7 @@ export class FakePeer {
   stats = [];
 
   async getStats() {
-    return this.stats;
+    return new Map(Object.entries(this.stats));
   }
 
   /** An offer is made, and an answer taken, only when this is kept. @type {Promise<void>} */

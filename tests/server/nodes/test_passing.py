@@ -10,7 +10,7 @@ import pytest
 from server.bus.memory import Air, MemoryBus
 from server.nodes.passing import Passing, everybody_in
 from server.ports import StoreAway
-from signaling.messages import ChatLine, Leave, Message, Remove, WaitingText
+from signaling.messages import ChatLine, Leave, MediaReplace, Message, Remove, WaitingText
 from tests.server.rooms import ROOM, START, House, Node
 from tests.signaling.people import ANN, HOST
 
@@ -112,6 +112,17 @@ async def test_words_that_were_decided_on_before_the_parting_was_told_here_are_f
     await visiting.settled()
 
     assert all("par_ann" not in who for who, _ in visiting.one.told)
+
+
+async def test_what_media_showed_is_told_to_nobody_here_who_was_told_that_they_are_out(visiting: Pair) -> None:
+    """A media node sees its transports, and may not have read yet what the room's people have heard."""
+    await visiting.house.node.ask(ANN, Leave())
+    await visiting.one.node.door.present(ROOM)  # its people have heard
+
+    visiting.one.passing.tell(ROOM, ("par_ann",), MediaReplace(peer="a", reason="ice_failed"), visit="vis_ann")
+    await visiting.settled()
+
+    assert visiting.one.told == visiting.two.told == []
 
 
 async def test_nobody_hears_of_a_visit_that_is_not_theirs(waiting: Pair) -> None:

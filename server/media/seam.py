@@ -123,16 +123,18 @@ def knock(dtls: RTCDtlsTransport) -> None:
 async def close(peer: RTCPeerConnection) -> None:
     """Close a connection for good, so that nothing is left that only the garbage collector would find.
 
-    aioice, closed in the moment in which its checks succeed, would go on asking for consent for ever.
+    aioice, closed in the moment in which its checks succeed, would go on asking for consent for ever; and aiortc,
+    closed in the middle of a handshake, would start the same transport once more for the next line, and complain.
     """
 
-    async def nothing() -> None:
-        """Take the place of `query_consent`; one that runs already is ended by aioice itself."""
+    async def nothing(*_: object) -> None:
+        """Take the place of `query_consent`, if it does not run already, and of a transport's `start`."""
 
     transports = {transceiver.receiver.transport for transceiver in peer.getTransceivers()}
     sockets = [protocol for dtls in transports for protocol in getattr(_ice(dtls), "_protocols", ())]
     for dtls in transports:
         _ice(dtls).query_consent = nothing  # type: ignore[method-assign]
+        dtls.start = dtls.transport.start = nothing  # type: ignore[method-assign, assignment]
     await peer.close()
     # The collector looks through what is old once in hours, and a peer weighs 300 kB: its parts are not to hold one
     # another. Should another version lack a name, then that much waits.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ import pytest
 from aiortc.rate import RateBucket
 
 from server.media.check import until
-from server.media.peer import Line
+from server.media.peer import Line, Peer
 from tests.server.media.conftest import Stage
 from tests.server.media.packets import rtp
 
@@ -26,18 +27,22 @@ def _no_collector() -> AsyncIterator[None]:
 
 def watched(stage: Stage) -> list[weakref.ref[Any]]:
     """References to what is heavy in the one peer of the one participant."""
-    (attached,) = [a for person in stage.node._visits["visit"].people.values() for a in person.peers.values()]
-    peer = attached.peer
+    (peer,) = peers(stage)
     receivers = [t.receiver for t in peer._connection.getTransceivers()]
     dtls = receivers[0].transport
     ice = dtls.transport._connection
     return [weakref.ref(it) for it in (peer, peer._connection, *receivers, dtls, dtls.transport, ice, *ice._protocols)]
 
 
+def peers(stage: Stage) -> list[Peer]:
+    """All peers."""
+    people = stage.node._visits["visit"].people.values()
+    return [attached.peer for person in people for attached in person.peers.values()]
+
+
 def lines(stage: Stage) -> list[Line]:
     """All lines of all peers."""
-    people = stage.node._visits["visit"].people.values()
-    return [line for person in people for a in person.peers.values() for line in a.peer.lines.values()]
+    return [line for peer in peers(stage) for line in peer.lines.values()]
 
 
 async def gone(stage: Stage, references: list[weakref.ref[Any]]) -> None:
@@ -106,6 +111,22 @@ async def test_of_two_who_talked_nothing_is_left_at_all(stage: Stage) -> None:
 
     heavy = {"_VerifyHelper", "CandidatePair", "Connection", "StunProtocol", "Peer", "Path", "Source", "Session"}
     assert not heavy & set(found)
+
+
+async def test_of_a_peer_that_is_closed_in_the_middle_of_its_handshake_no_task_complains(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await stage.negotiate("ana", stage.probe())
+    dtls = peers(stage)[0]._connection.getTransceivers()[0].receiver.transport
+    while dtls.state == "new":
+        await asyncio.sleep(0)
+    assert dtls.state == "connecting"
+
+    stage.node.stop("visit")
+    await until(lambda: not stage.node._closings)
+    gc.collect()
+
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_peer_that_lives_has_nothing_to_estimate_bandwidths_with(stage: Stage) -> None:

@@ -37,19 +37,21 @@ class Draft:
     """Collects what one event brings. Lives for one call of `handle` and is seen by nobody else."""
 
     __slots__ = (
-        "_stale",
         "before",
         "changed",
         "effects",
         "entries",
+        "epoch",
         "fresh",
         "index",
         "later",
         "now",
         "room",
         "seq",
+        "stale",
         "stirred",
         "touched",
+        "version",
         "waiting_told",
     )
 
@@ -60,7 +62,10 @@ class Draft:
         self.index = index_of(room)
         """Of the room as it is now."""
         self.now = room.time
+        self.epoch = room.epoch
         self.seq = room.seq
+        self.version = room.version + 1
+        """Of the room, if anything changes."""
         self.fresh = fresh
         self.changed = False
         self.stirred = False
@@ -72,7 +77,7 @@ class Draft:
         self.effects: list[Effect] = []
         self.touched: dict[str, None] = {}
         """Visits that were put or dropped, in order."""
-        self._stale: dict[str, None] = {}
+        self.stale: dict[str, None] = {}
         """What may be due at another time than the index says, by the ids that it uses."""
 
     # --- the room
@@ -87,15 +92,15 @@ class Draft:
         for name, value in fields.items():
             force_setattr(room, name, value)
         self.stirred = True
-        self._stale[self.room.id] = None
+        self.stale[self.room.id] = None
         if "policy" in fields:
             self._judge_anew()
 
     def due(self) -> int:
         """Return the least deadline of the room as it is now, or `NEVER`."""
-        if self._stale:
-            self.index.look(self.room, self._stale)
-            self._stale = {}
+        if self.stale:
+            self.index.look(self.room, self.stale)
+            self.stale = {}
         return self.index.first
 
     def put_visit(self, visit: Visit) -> Visit:
@@ -124,7 +129,7 @@ class Draft:
         self.stirred = True
 
     def _own_visits(self, id: str) -> dict[str, Visit]:
-        self.touched[id] = self._stale[id] = None
+        self.touched[id] = self.stale[id] = None
         if self.room.visits is self.before.visits:
             force_setattr(self._own(), "visits", self.before.visits.copy())
         return self.room.visits
@@ -154,7 +159,7 @@ class Draft:
             or entry.unanswered_at is not None
             or entry.id in self.index.due
         ):
-            self._stale[entry.id] = None
+            self.stale[entry.id] = None
         if self.room.entries is self.before.entries:
             force_setattr(self._own(), "entries", self.before.entries.copy())
         return self.room.entries
@@ -213,9 +218,8 @@ class Draft:
         `later` is (a field of it, the pure function that makes it, its arguments): values that do not change any more.
         """
         if to:
-            self.seq += 1
-            room = self.before
-            stamped = replace(message, epoch=room.epoch, seq=self.seq, at=self.now, version=room.version + 1)
+            seq = self.seq = self.seq + 1
+            stamped = replace(message, epoch=self.epoch, seq=seq, at=self.now, version=self.version)
             if type(to) is dict:  # all who wait: they are counted out later
                 told = Told((), stamped, connection, close, own)
                 self.later.append((told, "to", tuple, (to,)))
@@ -227,12 +231,14 @@ class Draft:
 
     def tell_each(self, to: Collection[str], message: StateEvent, field: str, shown_to: Callable[[str], Any]) -> None:
         """Tell each of `to` apart, with one field as `shown_to` makes it for them later: a pure function."""
-        epoch, now, version = self.before.epoch, self.now, self.before.version + 1
+        entries, later, seq = self.entries, self.later, self.seq
+        stamped = replace(message, epoch=self.epoch, at=self.now, version=self.version)
         for id in to:
-            self.seq += 1
-            stamped = replace(message, epoch=epoch, seq=self.seq, at=now, version=version)
-            self.entries.append(Told((id,), stamped))
-            self.later.append((stamped, field, shown_to, (id,)))
+            seq += 1
+            theirs = replace(stamped, seq=seq)
+            entries.append(Told((id,), theirs))
+            later.append((theirs, field, shown_to, (id,)))
+        self.seq = seq
 
     def audit(self, action: str, by: str, target: str = "", detail: str = "") -> None:
         """Note it in the trail: ids and codes only."""
@@ -276,10 +282,10 @@ class Draft:
         id, rev = (visit.id, visit.rev) if visit is not None else (None, None)
         if not self.changed and not self.entries:
             return Step(self.before, (), tuple(self.effects), Ok(version=self.before.version, visit=id, rev=rev))
-        assert not self._stale, "what was due has happened before"
-        room, version = self._own(), self.before.version + 1
-        force_setattr(room, "version", version)
+        assert not self.stale, "what was due has happened before"
+        room = self._own()
+        force_setattr(room, "version", self.version)
         force_setattr(room, "seq", self.seq)
         force_setattr(room, "time", self.now)
-        reply = Ok(version=version, visit=id, rev=rev)
+        reply = Ok(version=self.version, visit=id, rev=rev)
         return Step(room, tuple(self.entries), tuple(self.effects), reply, tuple(self.later))

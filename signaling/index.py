@@ -107,20 +107,27 @@ class Index(Struct):
 
     def look(self, room: Room, ids: Iterable[str]) -> None:
         """Find out again what is due of these ids."""
+        due = before = self.due
+        first, at_first = self.first, self.at_first
         for id in ids:
-            at, known = due_at(room, id), self.due.get(id, NEVER)
+            at, known = due_at(room, id), due.get(id, NEVER)
             if at == known:
                 continue
-            due = self.due = self.due.copy()
+            if due is before:
+                due = self.due = before.copy()
             if at < NEVER:
                 due[id] = at
             else:
                 del due[id]
-            if at < self.first:
-                self.first, self.at_first = at, 0
-            self.at_first += (at == self.first) - (known == self.first)
-            if not self.at_first:
-                self.first, self.at_first = _least(self.due)
+            if at < first:
+                first, at_first = at, 1
+            elif at == first:
+                at_first += 1
+            elif known == first:
+                at_first -= 1
+                if not at_first:
+                    first, at_first = _least(due)
+        self.first, self.at_first = first, at_first
 
 
 def index_of(room: Room) -> Index:

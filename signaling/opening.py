@@ -79,7 +79,8 @@ def tell_rev(draft: Draft) -> None:
         before, visit = draft.before.visits.get(id), draft.room.visits.get(id)
         if before is None or visit is None or visit.rev == before.rev or not visit.appointment:
             continue
-        if visit.phase is before.phase or _told_rev(draft, visit) != visit.rev:
+        # Where a segment began, everybody was told its rev with it, and nothing follows a beginning in the same step.
+        if visit.phase is before.phase or (visit.phase is not IN_PROGRESS and _told_rev(draft, visit) != visit.rev):
             _tell(draft, visit)
 
 

@@ -18,7 +18,6 @@ def spans_from(visit: Visit, clients: Collection[str], now: int) -> tuple[Interv
 
     Two people alone may be without the server, if their practice wants it so, and as long as it did not fail them.
     """
-    alone = len(visit.providers) == 1 and len(clients) == 1 and not visit.group
-    if visit.policy.media != "direct" or not alone or visit.fell_back:
+    if visit.policy.media != "direct" or visit.fell_back or visit.group or len(visit.providers) + len(clients) != 2:
         return visit.direct
     return (*visit.direct, Interval(now))

@@ -29,7 +29,7 @@ from signaling.segment import begin_segment, join_segment
 from signaling.shown import (
     agreed_roles,
 )
-from signaling.state import CLIENT, ENDED, IN, IN_PROGRESS, REJOIN_PENDING, Visit, Who
+from signaling.state import CLIENT, ENDED, IN, REJOIN_PENDING, Visit, Who
 from signaling.visit import advance
 
 
@@ -67,7 +67,7 @@ def _rejoin_live_group(draft: Draft, by: Who, visit: Visit) -> Visit:
 def _resume(draft: Draft, visit: Visit) -> Visit:
     now, agreed = draft.now, visit.agreed
     seats = {id: moved(seat, IN, now) if id in agreed else seat for id, seat in visit.seats.items()}
-    visit = begin_segment(draft, advance(replace(visit, seats=seats), Rejoin, IN_PROGRESS), again=True)
+    visit = begin_segment(draft, replace(visit, seats=seats), Rejoin)
     # Who stays out learns that it goes on, and of nobody who is in it.
     outside = [seat.participant for seat in visit.seats.values() if may_rejoin(seat)]
     draft.tell(outside, VisitRejoinPending(visit=visit.id, rev=visit.rev, agreed=(), live=True))

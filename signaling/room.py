@@ -168,12 +168,13 @@ def _asked(draft: Draft, asked: Asked) -> Visit | None:
 
 def settle(draft: Draft, now: int) -> None:
     """Let happen what time alone brings until `now`, each thing at its own moment. Afterwards nothing is due."""
-    while (due := draft.due()) <= now:
+    while draft.index.first <= now or draft.stale:
+        if (due := draft.due()) > now:
+            break
         # An alarm that rings late must not lengthen a segment, nor a window: billing would hear of it.
         draft.at(due)
         _settle_one(draft)
-    if now > draft.now:
-        draft.at(now)
+    draft.now = max(draft.now, now)
 
 
 def _settle_one(draft: Draft) -> None:

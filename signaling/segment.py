@@ -10,6 +10,8 @@ from signaling.draft import Draft
 from signaling.lookup import clients_inside, provider_ids
 from signaling.messages import (
     ParticipantChanged,
+    Rejoin,
+    Start,
     VisitResumed,
     VisitStarted,
 )
@@ -21,21 +23,26 @@ from signaling.shown import (
     shown_participant,
     shown_participants,
 )
-from signaling.state import AS_THEY_COME, IN, OUT, Attendee, AudioOnly, MediaLog, Segment, Visit
+from signaling.state import AS_THEY_COME, IN, IN_PROGRESS, OUT, Attendee, AudioOnly, MediaLog, Segment, Visit
+from signaling.visit import demand_move
 
 
-def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
+def begin_segment(draft: Draft, visit: Visit, event: type[Start | Rejoin]) -> Visit:
     """Let a segment run from now on: spans begin, agreements are used up. Everybody in it is told who is."""
+    demand_move(visit, event, IN_PROGRESS)
     now, there = draft.now, draft.index.connected
     providers, clients = provider_ids(visit), clients_inside(visit)
     everybody = (*providers, *clients)
     attendees = visit.attendees.copy()
     for id in everybody:
-        attendee = attendees.get(id, AS_THEY_COME)
-        attendees[id] = attendee if attendee.mode == "video" else _audio_only_from(visit, attendee, id, now)
+        attendee = attendees.setdefault(id, AS_THEY_COME)
+        if attendee.mode == "audio":
+            attendees[id] = _audio_only_from(visit, attendee, id, now)
     visit = draft.put_visit(
         replace(
             visit,
+            phase=IN_PROGRESS,
+            rev=visit.rev + 1,
             segments=(*visit.segments, Segment(now)),
             attendees=attendees,
             agreed=(),
@@ -48,7 +55,7 @@ def begin_segment(draft: Draft, visit: Visit, *, again: bool = False) -> Visit:
         )
     )
     company = Company(there, visit, everybody)
-    draft.tell_each(everybody, _running(visit, again=again), "participants", company.seen_by)
+    draft.tell_each(everybody, _running(visit, again=event is Rejoin), "participants", company.seen_by)
     return visit
 
 

@@ -10,11 +10,9 @@ from signaling.draft import Draft
 from signaling.errors import Busy, NotFound, NotReady, Refused, TooMany
 from signaling.lookup import (
     hosts,
-    live_visit,
     present_seats,
     provider_ids,
     situation_of,
-    visit_of_appointment,
 )
 from signaling.matching import match
 from signaling.messages import (
@@ -27,8 +25,8 @@ from signaling.proposals import GROUP_LIMIT
 from signaling.rejoining import withdraw_elsewhere
 from signaling.seats import entry_for, leave_line, moved
 from signaling.segment import begin_segment, join_segment
-from signaling.state import AS_THEY_COME, IN, IN_PROGRESS, WAITING, Entry, Interval, Seat, Visit, Who
-from signaling.visit import advance, demand_rev
+from signaling.state import AS_THEY_COME, IN, WAITING, Entry, Interval, Seat, Visit, Who
+from signaling.visit import demand_rev
 
 
 def start(draft: Draft, by: Who, request: Start) -> Visit:
@@ -36,8 +34,7 @@ def start(draft: Draft, by: Who, request: Start) -> Visit:
     entry = entry_for(draft.room, by, request.entry) if request.entry is not None else None
     visit = _visit_to_start(draft, by, request, entry)
     demand_rev(draft, by, visit, request.expect)
-    live = live_visit(draft.room)
-    if live is not None and live.id != visit.id:
+    if draft.index.live not in (None, visit.id):
         raise Busy("another visit is in progress in this room")
     demand(by.role, situation_of(draft.room, by, visit), Start)
     if entry is not None and entry.visit is None and visit.appointment is not None:
@@ -49,7 +46,7 @@ def start(draft: Draft, by: Who, request: Start) -> Visit:
         waiting = sorted(waiting, key=lambda seat: seat.waited[-1].start)[:GROUP_LIMIT]
 
     # One click is one step of `rev`, however many clients it lets in.
-    visit = begin_segment(draft, advance(_let_in(draft, visit, waiting), Start, IN_PROGRESS))
+    visit = begin_segment(draft, _let_in(draft, visit, waiting), Start)
     withdraw_elsewhere(draft, visit)
     draft.notify("visit.started", visit=visit.id, appointment=visit.appointment)
     draft.audit("start", by.participant, visit.id, _override(request.override))
@@ -62,9 +59,11 @@ def _override(override: Override | None) -> str:
 
 
 def _visit_to_start(draft: Draft, by: Who, request: Start, entry: Entry | None) -> Visit:
-    if entry is not None and entry.visit is not None:
+    if entry is None:
+        return _visit_named(draft, by, request.appointment)
+    if entry.visit is not None:
         return _visit_waited_for(draft, entry.visit, request.appointment)
-    if entry is not None and request.appointment is None:
+    if request.appointment is None:
         return _visit_of_walk_in(draft, entry)
     return _visit_named(draft, by, request.appointment)
 
@@ -77,8 +76,8 @@ def _visit_waited_for(draft: Draft, visit: str, appointment: str | None) -> Visi
 
 
 def _visit_named(draft: Draft, by: Who, appointment: str | None) -> Visit:
-    named = visit_of_appointment(draft.room, appointment) if appointment is not None else None
-    if named is None or not hosts(named, by):
+    id = draft.index.appointments.get(appointment or "")
+    if id is None or not hosts(named := draft.room.visits[id], by):
         raise NotFound("no such appointment of this provider")
     return named
 

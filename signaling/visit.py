@@ -55,9 +55,14 @@ Besides these a cancellation by the EHR closes a scheduled visit, and a client's
 
 
 def advance(visit: Visit, event: type[Request] | type[DeadlinePassed], to: Phase) -> Visit:
-    """Return the visit in its next phase, `rev` counted up. A move that the table does not hold is our own mistake."""
-    assert to in NEXT.get((visit.phase, event), ()), f"{visit.phase} -{event.__name__}-> {to} is not in NEXT"
+    """Return the visit in its next phase, `rev` counted up."""
+    demand_move(visit, event, to)
     return replace(visit, phase=to, rev=visit.rev + 1)
+
+
+def demand_move(visit: Visit, event: type[Request] | type[DeadlinePassed], to: Phase) -> None:
+    """A move that the table does not hold is our own mistake."""
+    assert to in NEXT.get((visit.phase, event), ()), f"{visit.phase} -{event.__name__}-> {to} is not in NEXT"
 
 
 def demand_rev(draft: Draft, by: Who, visit: Visit, expect: int | None) -> None:

@@ -38,6 +38,7 @@ class Draft:
 
     __slots__ = (
         "before",
+        "begun",
         "changed",
         "effects",
         "entries",
@@ -68,6 +69,8 @@ class Draft:
         """Of the room, if anything changes."""
         self.fresh = fresh
         self.changed = False
+        self.begun: Visit | None = None
+        """As it was when a segment of it began in this step, of which everybody in it was told."""
         self.stirred = False
         """Whether what those who wait are shown of their provider may have changed, if only for a moment."""
         self.waiting_told: list[tuple[Collection[str], WaitingChanged]] = []

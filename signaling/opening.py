@@ -79,8 +79,9 @@ def tell_rev(draft: Draft) -> None:
         before, visit = draft.before.visits.get(id), draft.room.visits.get(id)
         if before is None or visit is None or visit.rev == before.rev or not visit.appointment:
             continue
-        # Where a segment began, everybody was told its rev with it, and nothing follows a beginning in the same step.
-        if visit.phase is before.phase or (visit.phase is not IN_PROGRESS and _told_rev(draft, visit) != visit.rev):
+        # With the beginning of a segment everybody was told the rev, and mostly nothing follows it in the same step.
+        told = draft.begun is visit or (visit.phase is not before.phase and _told_rev(draft, visit) == visit.rev)
+        if not told:
             _tell(draft, visit)
 
 

@@ -38,7 +38,7 @@ def begin_segment(draft: Draft, visit: Visit, event: type[Start | Rejoin]) -> Vi
         attendee = attendees.setdefault(id, AS_THEY_COME)
         if attendee.mode == "audio":
             attendees[id] = _audio_only_from(visit, attendee, id, now)
-    visit = draft.put_visit(
+    visit = draft.begun = draft.put_visit(
         replace(
             visit,
             phase=IN_PROGRESS,

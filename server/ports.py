@@ -487,12 +487,14 @@ class Media(Protocol):
         leads: Sequence[str] = (),
         room: str = "",
         warm: bool = False,
+        since: int | None = None,
     ) -> Answer:
         """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else.
 
         `others`: who else is expected; if it is one, the answer's tracks name them before they have come.
         `leads`: the visit's providers, whose pictures come before those of the others.
         `warm`: the browser connected this peer beforehand, in `room`; raise `NotFound` if it is not here.
+        `since`: when its participant was let in (ms); what a warm peer sent since then counts.
         """
         ...
 

@@ -94,13 +94,15 @@ class MediaNode:
         leads: Collection[str] = (),
         room: str = "",
         warm: bool = False,
+        since: int | None = None,
     ) -> Answer:
         """Answer an offer. Raise `BadSdp`, `StaleRound` or `TooMany`, and nothing else whatever the offer says.
 
         `others`: who else is expected in the visit. If it is one, the answer says so of lines that carry nobody yet.
         `leads`: the visit's providers, who are shown before the others where not everybody can be.
         `warm`: the browser connected this peer beforehand, as one of `room`. Raise `NotFound` if that is not here, or
-        gone: what it offers can be answered by no other.
+        gone: what it offers can be answered by no other. `since`: when its participant was let in (ms): what a warm
+        peer has sent since then may have overtaken this offer, and counts.
         """
         offered = answering.read(sdp)
         here = self._visits.setdefault(visit, Visit(visit))
@@ -113,6 +115,8 @@ class MediaNode:
             raise
         this = attached.peer
         this.expect(round)
+        if since is not None:
+            this.let_in_at = self._monotonic() - (self._clock() - since) / 1000
         self._wake()
         text = await answering.answer(
             this,
@@ -165,7 +169,7 @@ class MediaNode:
         self._feel(here, person)
         person.audio_only = audio_only
         for source in person.cameras():
-            source.first_at = source.last_at = None  # what comes from now on is another run
+            source.first_at = source.last_at = source.beginning = None  # what comes from now on is another run
         self._wire(here)
 
     def _attached(self, here: Visit, person: Participant, peer: str, *, room: str, round: int, warm: bool) -> Attached:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -14,6 +16,7 @@ from pylibsrtp import Error as SrtpError
 
 from server.media import feedback, ice, offer, rtp, seam
 from server.media.alive import KNOCK, PATIENCE
+from server.media.beginning import LONGEST, MOST
 from server.media.congestion import Congestion
 from server.media.guard import Guard
 from server.media.limits import Budget
@@ -78,6 +81,8 @@ class Peer:
         """By mid, in the order of their appearance."""
         self.held = False
         """Whether it waits: it was answered, but nothing that it sends is heard, and nothing is sent to it."""
+        self.let_in_at = math.inf
+        """Since when whoever has a waiting peer is in a visit, by this node's clock; it is said when the peer is."""
         self.newest = True
         """Whether no newer peer of the same participant is connected."""
         self.since = monotonic()
@@ -100,6 +105,8 @@ class Peer:
         self._networks = networks
         self._candidates: set[tuple[str, int]] = set()
         self._book = offer.Book()
+        self._agreed = ""
+        """The last offer that was answered, as aiortc had it."""
         self._connection = seam.connection(ice_servers)
         self._dtls: RTCDtlsTransport | None = None
         self._sources: dict[int, Source] = {}
@@ -108,6 +115,8 @@ class Peer:
         self._unprotect: Callable[[bytes], bytes] | None = None
         self._unprotect_rtcp: Callable[[bytes], bytes] | None = None
         self._early: list[bytes] = []
+        self._overtook: deque[tuple[float, bytes]] = deque(maxlen=MOST)
+        """What a waiting peer sent last, and when."""
         self._broken = False
 
     # --- Negotiation
@@ -134,6 +143,11 @@ class Peer:
         `hold`: all is agreed on as ever, but no line carries anything until the next answer.
         """
         text = self._book.write(offered)
+        if text == self._agreed:
+            # What waited is let in: the lines are agreed on already, and aiortc takes milliseconds to say so again.
+            for candidate in offered.candidates:
+                await self.add(candidate)
+            return self._said(offered, hold=hold)
         await self._connection.setRemoteDescription(RTCSessionDescription(text, "offer"))
         if self.gone:
             raise StaleRound
@@ -150,10 +164,24 @@ class Peer:
         await self._connection.setLocalDescription()
         if self.gone:
             raise StaleRound
+        self._agreed = text
+        return self._said(offered, hold=hold)
+
+    def _said(self, offered: offer.Offer, *, hold: bool) -> str:
         local = self._connection.localDescription.sdp
-        self.held = hold
+        waited, self.held = self.held, hold
         self._settle(offered, offer.agreed(local))
+        if waited and not hold:
+            self._catch_up()
         return offer.finish(local, offered)
+
+    def _catch_up(self) -> None:
+        """Hear what overtook the offer by which a waiting peer was let in, and nothing from before `let_in_at`."""
+        overtook, self._overtook = self._overtook, deque(maxlen=MOST)
+        for at, packet in overtook:
+            route = self._routes.get(int.from_bytes(packet[8:12]))
+            if route is not None and at >= max(self.let_in_at, self._monotonic() - LONGEST):
+                route(packet, at)
 
     def _stand_guard(self) -> None:
         dtls = self._dtls = seam.transport(self._connection)
@@ -255,6 +283,7 @@ class Peer:
         self._unprotect = self._unprotect_rtcp = None
         self._routes.clear()
         self._early.clear()
+        self._overtook.clear()
         self.congestion.close()
         for line in self.lines.values():
             line.sends = line.receives = False
@@ -315,6 +344,8 @@ class Peer:
                 route = self._routes.get(int.from_bytes(packet[8:12])) or self._learn(packet)
                 if route is not None:
                     route(packet, now)
+                elif self.held:
+                    self._overtook.append((now, packet))
         except (SrtpError, Malformed):  # not from this peer, replayed, or not what it says
             self.guard.dropped += 1
         except Exception:  # an error in forwarding must not close the socket

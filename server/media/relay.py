@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from pylibsrtp import Error as SrtpError
 
 from server.media import rtcp
 from server.media.alive import PATIENCE
+from server.media.beginning import Beginning
 from server.media.formats import Formats, payload_types
 from server.media.limits import KEYFRAMES, REPEATS, Bucket
 from server.media.reception import Meter, Reception
@@ -221,9 +223,9 @@ class Source:
     """What one line of a peer sends: a stream, its retransmissions, and the sinks they go to."""
 
     __slots__ = (
-        "_asked_at", "_keyframes", "_rembs", "cap", "first_at", "floor", "formats", "kind", "last_at", "limited",
-        "live", "loudness", "meter", "number", "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc", "wanted",
-        "watch",
+        "_asked_at", "_keyframes", "_rembs", "beginning", "cap", "first_at", "floor", "formats", "kind", "last_at",
+        "limited", "live", "loudness", "meter", "number", "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc",
+        "wanted", "watch",
     )  # fmt: skip
 
     def __init__(self, path: Path, kind: str, reporter: int) -> None:
@@ -243,6 +245,8 @@ class Source:
         """Whether a keyframe is to be asked for as soon as it can be."""
         self.limited = False
         """Whether its sender was told a limit, and keeps to it."""
+        self.beginning: Beginning | None = None
+        """Of a picture that has just begun."""
         self.watch: Callable[[bytes, float], None] | None = None
         """Is shown each packet before it goes on."""
         self.number = 0
@@ -264,14 +268,22 @@ class Source:
         """Take `ssrc` for this line's stream from now on."""
         if ssrc != self.ssrc:
             self.ssrc = ssrc
+            if self.kind == "video":
+                self.beginning = Beginning()
             for sink in self.live:
                 sink.restart()
 
     def link(self, sink: Sink, now: float) -> None:
         """Send `sink` each packet from now on, beginning with a keyframe."""
-        if sink not in self.live:
-            sink.restart()
-            self.live += (sink,)
+        if sink in self.live:
+            return
+        sink.restart()
+        self.live += (sink,)
+        if self.beginning is not None and self.beginning.shows(self.formats, now):
+            for packet in self.beginning.packets:
+                with suppress(SrtpError, Malformed):
+                    sink.send(HEAD.unpack_from(packet), packet, now)
+        else:
             self.ask_keyframe(now, joined=True)
 
     def unlink(self, sink: Sink) -> None:
@@ -286,6 +298,8 @@ class Source:
         self.last_at = now
         if self.watch is not None:
             self.watch(packet, now)
+        if self.beginning is not None and not self.beginning.note(packet, now):
+            self.beginning = None
         head = HEAD.unpack_from(packet)
         self.number = head[2]
         self.received += 1

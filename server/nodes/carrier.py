@@ -177,6 +177,7 @@ class Carrier:
             leads=provider_ids(there),
             room=offered.room,
             warm=offered.warm,
+            since=_in_since(there, participant),
         )
         self._peers[visit, participant] = offered.peer
         self._devices[visit, participant] = offered.device
@@ -329,3 +330,9 @@ class Carrier:
         if begun:
             _, late = await asyncio.wait(begun, timeout=FAREWELL)
             await tasks.end(*late)
+
+
+def _in_since(visit: Visit, participant: str) -> int:
+    """Return when somebody who is in a visit in progress was let in, in ms."""
+    seat = visit.seats.get(participant)
+    return seat.attended[-1].start if seat is not None and seat.attended else visit.segments[-1].started_at

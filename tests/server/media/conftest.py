@@ -64,6 +64,7 @@ class Stage:
         others: tuple[str, ...] = (),
         room: str = "",
         warm: bool = False,
+        since: int | None = None,
     ) -> Answer:
         """Make an offer in the next round and take its answer."""
         number = self.rounds[who, peer] = self.rounds.get((who, peer), 0) + 1
@@ -77,6 +78,7 @@ class Stage:
             others=others,
             room=room,
             warm=warm,
+            since=since,
         )
         await probe.accept(answer.sdp)
         return answer

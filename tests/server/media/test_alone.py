@@ -14,6 +14,10 @@ from tests.server.media.conftest import Stage
 from tests.server.media.test_node import asked_for_keyframes, connected, heard, speak
 
 
+KEYFRAME = b"\x10\x00"
+"""The first bytes of one of VP8."""
+
+
 async def alone(
     stage: Stage, who: str, *kinds: str, peer: str = "peer", purpose: Literal["warm", "check"] = "warm"
 ) -> Probe:
@@ -71,6 +75,52 @@ async def test_warm_peers_become_a_visits_by_their_next_round_without_another_ha
     assert (heard(alice), heard(bob)) == ([b"picture of bob"], [b"hello"])
     assert stage.wishes == []
     await until(lambda: asked_for_keyframes(alice) == asked_for_keyframes(bob) == 1)
+
+
+async def test_what_is_agreed_on_already_is_not_agreed_on_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = await alone(stage, "alice")
+    await warmed(stage, alice)
+    [waiting] = stage.node.alone
+    for work in ("setRemoteDescription", "setLocalDescription"):
+        monkeypatch.setattr(waiting._connection, work, None)
+
+    answer = await stage.negotiate("alice", alice, room="room", warm=True)
+
+    assert answer.sdp
+    assert (waiting.held, stage.node.counts().warm) == (False, 0)
+
+
+async def test_a_picture_that_overtook_the_offer_it_belongs_to_is_seen_and_none_from_before_they_were_let_in(
+    stage: Stage,
+) -> None:
+    alice, bob = await alone(stage, "alice"), await alone(stage, "bob")
+    await warmed(stage, alice, bob)
+    speak(alice, 1, KEYFRAME + b"in the waiting room")
+    await until(lambda: stage.node.counts().packets_held == 1)
+    stage.later(0.1)
+    begun = round(stage.now() * 1000)
+    speak(alice, 1, KEYFRAME + b"in the session", first=2)
+    await until(lambda: stage.node.counts().packets_held == 2)
+
+    for who, probe in (("alice", alice), ("bob", bob)):
+        await stage.negotiate(who, probe, room="room", warm=True, since=begun)
+    await until(lambda: bool(heard(bob)))
+
+    assert heard(bob) == [KEYFRAME + b"in the session"]
+    assert asked_for_keyframes(alice) == 0
+
+
+async def test_of_what_waited_nothing_is_heard_where_nobody_says_since_when_they_are_in(stage: Stage) -> None:
+    alice, bob = await alone(stage, "alice"), await alone(stage, "bob")
+    await warmed(stage, alice, bob)
+    speak(alice, 1, KEYFRAME + b"in the waiting room")
+    await until(lambda: stage.node.counts().packets_held == 1)
+
+    for who, probe in (("alice", alice), ("bob", bob)):
+        await stage.negotiate(who, probe, room="room", warm=True)
+    await until(lambda: asked_for_keyframes(alice) == 1)
+
+    assert heard(bob) == []
 
 
 async def test_a_warm_peer_meets_one_that_was_not(stage: Stage) -> None:

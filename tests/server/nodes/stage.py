@@ -79,7 +79,9 @@ class Media:
         leads: Sequence[str] = (),
         room: str = "",
         warm: bool = False,
+        since: int | None = None,
     ) -> Answer:
+        self.since = since
         self.others = list(others)
         if (room, participant, peer) in self.alone.here:
             self.alone.here.remove((room, participant, peer))

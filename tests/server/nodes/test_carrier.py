@@ -61,6 +61,16 @@ async def visit(house: House) -> Visit:
     return (await house.saved()).visits["vis_ann"]
 
 
+async def test_the_media_node_hears_since_when_somebody_is_in(stage: Stage) -> None:
+    """Nothing that was sent before counts; the segment may have begun long before a client of a group was let in."""
+    seat = (await visit(stage.house)).seats["par_ann"]
+    assert stage.place.media.since == seat.attended[-1].start
+
+    await stage.place.handle(HOST, OFFER)
+
+    assert stage.place.media.since == (await visit(stage.house)).segments[-1].started_at
+
+
 # --- News of media
 
 

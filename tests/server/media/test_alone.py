@@ -13,7 +13,6 @@ from signaling.errors import BadSdp, NotFound, StaleRound, TooMany
 from tests.server.media.conftest import Stage
 from tests.server.media.test_node import asked_for_keyframes, connected, heard, speak
 
-
 KEYFRAME = b"\x10\x00"
 """The first bytes of one of VP8."""
 

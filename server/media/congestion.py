@@ -152,7 +152,10 @@ class Congestion:
         self._top = (first + length) & 0xFFFF
         if now - self._since < LATE and (first - self._first) & 0xFFFF >= 0x8000:
             return
-        sender._tell(lambda reporter, media: rtcp.move_arrivals(part, reporter, media, -shift))
+        for source in sender._sources:
+            if source.ssrc is not None:
+                source.path.rtcp(rtcp.move_arrivals(part, source.reporter, source.ssrc, first - shift))
+                return
 
 
 def settle(senders: Mapping[Congestion, Sequence[Source]], receivers: Iterable[Congestion]) -> None:

@@ -31,6 +31,9 @@ def receive(
     `speaks`: this peer is its participant's newest; the estimates of an older one, soon to be closed, hold nobody back.
     """
     for part in rtcp.parts(compound):
+        if part.format == rtcp.ARRIVALS and part.kind == rtcp.TRANSPORT_FEEDBACK:  # as nine of ten are
+            congestion.told(part, now)
+            continue
         match part.kind, part.format:
             case rtcp.SR, _:
                 _sender_report(part, sources, now)
@@ -43,8 +46,6 @@ def receive(
                 _keyframe([rtcp.media_ssrc(part)], sinks, now)
             case rtcp.PAYLOAD_FEEDBACK, rtcp.FIR:
                 _keyframe(rtcp.fir_ssrcs(part), sinks, now)
-            case rtcp.TRANSPORT_FEEDBACK, rtcp.ARRIVALS:
-                congestion.told(part, now)
             case rtcp.PAYLOAD_FEEDBACK, rtcp.APPLICATION if speaks and congestion.path.shift is None:
                 _remb(part, sinks, now)
             case _:

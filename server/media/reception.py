@@ -127,10 +127,8 @@ class Reception:
         lost = sum(lost for _, _, lost in self._heard)
         return Reading(
             loss=min(1.0, lost / sent) if sent >= FEWEST else None,
-            round_trip=self._round_trip[1]
-            if self._round_trip and now - self._round_trip[0] <= ROUND_TRIP_LIFE
-            else None,
-            estimate=self._estimate[1] if self._estimate and now - self._estimate[0] <= ESTIMATE_LIFE else None,
+            round_trip=self._round_trip[1] if now - self._round_trip[0] <= ROUND_TRIP_LIFE else None,
+            estimate=self._estimate[1] if now - self._estimate[0] <= ESTIMATE_LIFE else None,
             rate=rate,
         )
 
@@ -138,12 +136,18 @@ class Reception:
 class Meter:
     """How much comes from one source, and how much of it is missing. To be looked at regularly."""
 
-    __slots__ = ("_counts", "_mark", "rate")
+    __slots__ = ("_came", "_counts", "_mark", "_octets", "_sent", "_took", "rate")
 
     def __init__(self) -> None:
         self._mark: tuple[float, Mark] | None = None
         self._counts: deque[tuple[float, int, int, int]] = deque()
         """Between two looks each: seconds, packets sent, received, octets."""
+        self._clear()
+
+    def _clear(self) -> None:
+        self._counts.clear()
+        self._took = 0.0
+        self._sent = self._came = self._octets = 0
         self.rate = 0
         """What came in the window."""
 
@@ -153,15 +157,20 @@ class Meter:
         self._mark = now, mark
         counted = before[1].until(mark) if before is not None else None
         if before is None or counted is None:
-            self._counts.clear()
-            self.rate = 0
+            self._clear()
             return 0, 0
         self._counts.append((now - before[0], *counted))
-        while sum(took for took, *_ in self._counts) > WINDOW + 0.001 and len(self._counts) > 1:
-            self._counts.popleft()
-        took = sum(took for took, *_ in self._counts)
-        self.rate = round(8 * sum(octets for *_, octets in self._counts) / took) if took > 0 else 0
-        return sum(sent for _, sent, _, _ in self._counts), sum(came for _, _, came, _ in self._counts)
+        self._add(1, *self._counts[-1])
+        while self._took > WINDOW + 0.001 and len(self._counts) > 1:
+            self._add(-1, *self._counts.popleft())
+        self.rate = round(8 * self._octets / self._took) if self._took > 0 else 0
+        return self._sent, self._came
+
+    def _add(self, times: int, took: float, sent: int, came: int, octets: int) -> None:
+        self._took += times * took
+        self._sent += times * sent
+        self._came += times * came
+        self._octets += times * octets
 
 
 def lost(counts: list[tuple[int, int]]) -> float | None:

@@ -24,8 +24,12 @@ FIR: Final = 4
 APPLICATION: Final = 15
 """Formats of `PAYLOAD_FEEDBACK`; the last one carries REMB."""
 
+_HEAD: Final = struct.Struct("!BBH")
 _SENDER_INFO: Final = struct.Struct("!IQIII")
 _BLOCK: Final = struct.Struct("!IIIIII")
+_ARRIVALS: Final = struct.Struct("!HH")
+_MOVED: Final = struct.Struct("!BBHIBBHIIH")
+"""A receiver report about nothing, and what arrivals begin with."""
 
 TICK: Final = 0.00025
 """Seconds: the unit of arrivals. Each feedback begins at a multiple of 256 of them."""
@@ -64,7 +68,7 @@ def parts(compound: bytes) -> Iterator[Part]:
     """Yield the packets of a compound, as far as their lengths make sense."""
     at = 0
     while at + 4 <= len(compound):
-        first, kind, words = struct.unpack_from("!BBH", compound, at)
+        first, kind, words = _HEAD.unpack_from(compound, at)
         end = at + 4 + 4 * words
         if first >> 6 != 2 or end > len(compound):
             return
@@ -119,7 +123,7 @@ def remb(part: Part) -> tuple[int, list[int]] | None:
 
 
 def _packet(count: int, kind: int, body: bytes) -> bytes:
-    return struct.pack("!BBH", 0x80 | count, kind, len(body) >> 2) + body
+    return _HEAD.pack(0x80 | count, kind, len(body) >> 2) + body
 
 
 def write_sr(info: SenderInfo) -> bytes:
@@ -159,15 +163,22 @@ def write_pli(sender: int, media: int) -> bytes:
 
 def arrivals_of(part: Part) -> tuple[int, int] | None:
     """Read (first number, how many follow, it included) of what arrivals are told of; None if it is cut short."""
-    return struct.unpack_from("!HH", part.body, 8) if len(part.body) >= 16 else None
+    return _ARRIVALS.unpack_from(part.body, 8) if len(part.body) >= 16 else None
 
 
-def move_arrivals(part: Part, sender: int, media: int, shift: int) -> bytes:
-    """Write arrivals anew, about another stream's transport, its numbers being `shift` higher; they were read."""
-    body = bytearray(part.body)
-    first = struct.unpack_from("!H", body, 8)[0]
-    struct.pack_into("!IIH", body, 0, sender, media, first + shift & 0xFFFF)
-    return _packet(ARRIVALS, TRANSPORT_FEEDBACK, bytes(body) + bytes(-len(body) % 4))
+def move_arrivals(part: Part, sender: int, media: int, first: int) -> bytes:
+    """Write a whole compound: arrivals that were read, about another stream's transport, from number `first` on.
+
+    Each peer tells ten times a second: of all that RTCP costs this is the most.
+    """
+    rest = part.body[10:]
+    padding = -(len(rest) + 2) % 4
+    words = (10 + len(rest) + padding) >> 2
+    return (
+        _MOVED.pack(0x80, RR, 1, sender, 0x80 | ARRIVALS, TRANSPORT_FEEDBACK, words, sender, media, first & 0xFFFF)
+        + rest
+        + bytes(padding)
+    )
 
 
 def write_arrivals(sender: int, media: int, count: int, first: int, times: Sequence[float | None]) -> bytes:

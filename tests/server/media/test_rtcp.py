@@ -78,4 +78,4 @@ def test_no_bytes_raise(data: bytes) -> None:
             rtcp.fir_ssrcs(part)
             rtcp.remb(part)
             if rtcp.arrivals_of(part) is not None:
-                rtcp.move_arrivals(part, 1, 2, -3)
+                rtcp.move_arrivals(part, 1, 2, 3)

@@ -219,6 +219,11 @@ TASKS = {
         (("python", "-m", "loadtests.soak"),),
     ),
     "bench": Task("measure, and compare with the budgets", (measuring,), (("python", "-m", "loadtests.bench"),)),
+    "stray": Task(
+        "throw stray and forged packets at calls, a hundred of each kind: not one may end",
+        (testing,),
+        (("env", "TURNS=100", "pytest", "-k", "call_survives", "tests/server/media/test_guard.py"),),
+    ),
     "freezes": Task(
         "count frozen pictures of pairs of browsers on networks that lose packets: --seconds 30 --loss 0 2 5",
         (testing, chromium, firefox),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import struct
@@ -32,6 +33,10 @@ CASES: dict[str, Callable[[], bytes]] = {
     "half STUN": lambda: STUN[:9],
     "STUN of nobody": lambda: STUN,
 }
+
+
+TURNS = pytest.mark.parametrize("_turn", range(int(os.environ.get("TURNS", "1"))))
+"""Each time at other moments: `python3 run.py stray` calls a hundred times."""
 
 
 class Door:
@@ -117,9 +122,10 @@ async def hear(sender: Probe, receiver: Probe, word: bytes, number: int) -> None
     await until(lambda: any(packet.endswith(word) for packet in receiver.received))
 
 
+@TURNS
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 async def test_a_call_survives_it_before_during_and_after_the_handshake(
-    stage: Stage, stranger: socket.socket, case: Callable[[], bytes]
+    stage: Stage, stranger: socket.socket, case: Callable[[], bytes], _turn: int
 ) -> None:
     bob = await stage.enter("bob", "audio")
     alice = stage.probe("audio")
@@ -150,9 +156,10 @@ async def test_a_call_survives_it_before_during_and_after_the_handshake(
         assert stage.node.counts().datagrams_dropped > 0
 
 
+@TURNS
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 async def test_a_call_survives_it_with_the_forged_address_of_its_friend(
-    stage: Stage, case: Callable[[], bytes]
+    stage: Stage, case: Callable[[], bytes], _turn: int
 ) -> None:
     bob = await stage.enter("bob", "audio")
     alice = stage.probe("audio")

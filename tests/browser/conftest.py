@@ -62,6 +62,20 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
 
 
 @pytest_asyncio.fixture
+async def browsers(chromium: str, firefox: str, request: pytest.FixtureRequest) -> AsyncIterator[list[Browser]]:
+    """The client's and the provider's."""
+    opening = {"chromium": (open_chromium, chromium), "firefox": (open_firefox, firefox)}
+    async with async_playwright() as playwright:
+        running: dict[str, Browser] = {}
+        for name in set(request.param):
+            start, path = opening[name]
+            running[name] = await start(playwright, path)
+        yield [running[name] for name in request.param]
+        for one in running.values():
+            await one.close()
+
+
+@pytest_asyncio.fixture
 async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     service = Service(tmp_path_factory.mktemp("demo") / "var")
     async with alive(service):

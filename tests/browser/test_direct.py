@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import httpx
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
@@ -114,6 +115,38 @@ async def test_two_people_are_connected_without_the_server_end_and_rejoin(browse
     assert told["connected_ms"]["video"] > 1000
     assert told["connected_ms"]["audio"] > 0
     assert {interval["source"] for interval in told["intervals"]} == {"browser"}
+    assert (client.wrong, clinician.wrong) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "browsers",
+    [("chromium", "firefox"), ("firefox", "chromium"), ("firefox", "firefox")],
+    ids=lambda pair: f"client-{pair[0]}-provider-{pair[1]}",
+    indirect=True,
+)
+async def test_browsers_of_different_make_meet_without_the_server(browsers: list[Browser], direct: Service) -> None:
+    theirs, ours = browsers
+    client, clinician = await in_session(ours, direct, clients=theirs)
+    await clinician.sees_and_hears()
+    echoed = await forwarded(direct)
+    await clinician.page.locator(".way").get_by_text("Direct").wait_for()
+
+    await clinician.click("Audio only")
+    await client.page.get_by_text("Audio only").filter(visible=True).first.wait_for()
+    await client.sees_and_hears(video=False)
+    await clinician.click("Audio only")
+    for person in (client, clinician):
+        await person.sees_and_hears()
+
+    await end(client)
+    for person in (clinician, client):
+        await person.screen("ended")
+        await person.click("Rejoin Session")
+    for person in (client, clinician):
+        await person.screen("session")
+        await person.sees_and_hears()
+
+    assert await forwarded(direct) == echoed
     assert (client.wrong, clinician.wrong) == ([], [])
 
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
-from tests.browser.conftest import open_chromium, open_firefox
 from tests.browser.people import DESKTOP, Client, Clinician, Person, end, eventually, join_urls
 from tests.browser.screens import can_share, sees_none, sees_screen
 from tests.stories.service import Service
@@ -50,20 +47,6 @@ FREEZES = """async () => {
       if (report.type === "inbound-rtp" && report.kind === "video") freezes += report.freezeCount;
   return freezes;
 }"""
-
-
-@pytest_asyncio.fixture
-async def browsers(chromium: str, firefox: str, request: pytest.FixtureRequest) -> AsyncIterator[list[Browser]]:
-    """The client's and the provider's."""
-    opening = {"chromium": (open_chromium, chromium), "firefox": (open_firefox, firefox)}
-    async with async_playwright() as playwright:
-        running: dict[str, Browser] = {}
-        for name in set(request.param):
-            start, path = opening[name]
-            running[name] = await start(playwright, path)
-        yield [running[name] for name in request.param]
-        for one in running.values():
-            await one.close()
 
 
 @pytest.mark.parametrize(

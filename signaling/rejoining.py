@@ -29,7 +29,7 @@ from signaling.segment import begin_segment, join_segment
 from signaling.shown import (
     agreed_roles,
 )
-from signaling.state import CLIENT, ENDED, IN, REJOIN_PENDING, Visit, Who
+from signaling.state import CLIENT, ENDED, IN, OUT, REJOIN_PENDING, Visit, Who
 from signaling.visit import advance
 
 
@@ -69,7 +69,7 @@ def _resume(draft: Draft, visit: Visit) -> Visit:
     seats = {id: moved(seat, IN, now) if id in agreed else seat for id, seat in visit.seats.items()}
     visit = begin_segment(draft, replace(visit, seats=seats), Rejoin)
     # Who stays out learns that it goes on, and of nobody who is in it.
-    outside = [seat.participant for seat in visit.seats.values() if may_rejoin(seat)]
+    outside = [seat.participant for seat in visit.seats.values() if seat.stand is OUT and may_rejoin(seat)]
     draft.tell(outside, VisitRejoinPending(visit=visit.id, rev=visit.rev, agreed=(), live=True))
     withdraw_elsewhere(draft, visit)
     draft.notify("visit.resumed", visit=visit.id, appointment=visit.appointment)

@@ -283,11 +283,12 @@ def do(name: str, options: list[str], alone: bool = False) -> int:
         words += options if number == len(task.commands) else []
         label = " ".join(words[1:2] if words[0] == "task" else (word for word in words[:2] if word[0] != "-"))
         if words[0] == "task":
-            codes[label] = do(words[1], words[2:])
+            code = do(words[1], words[2:])
         elif alone and len(task.commands) == 1:
             become(words)
         else:
-            codes[label] = subprocess.call(words, env=environment())
+            code = subprocess.call(words, env=environment())
+        codes[label] = codes.get(label, 0) or code  # two commands of one name: what either found counts
     if alone and len(codes) > 1:
         tell(", ".join(f"{label}: {'failed' if code else 'ok'}" for label, code in codes.items()))
     return next((code for code in codes.values() if code), 0)

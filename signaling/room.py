@@ -168,7 +168,7 @@ def _asked(draft: Draft, asked: Asked) -> Visit | None:
 
 def settle(draft: Draft, now: int) -> None:
     """Let happen what time alone brings until `now`, each thing at its own moment. Afterwards nothing is due."""
-    while draft.index.first <= now or draft.stale:
+    while draft.index.first <= now or draft.stale:  # mostly it is neither
         if (due := draft.due()) > now:
             break
         # An alarm that rings late must not lengthen a segment, nor a window: billing would hear of it.

@@ -330,6 +330,16 @@ def test_all_commands_of_a_task_run_and_the_first_failure_is_its_exit_code(
     assert capsys.readouterr().err == "run.py: bad: failed, good: ok\n"
 
 
+def test_of_two_commands_with_one_name_neither_hides_that_the_other_failed(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = ("sh", "-c")
+    monkeypatch.setattr(run, "TASKS", {"twice": run.Task("", (), ((*shell, "exit 3"), (*shell, "true")))})
+    monkeypatch.chdir(copy)
+
+    assert run.do("twice", [], alone=True) == 3
+
+
 def test_tests_run_in_more_processes_than_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run.os, "cpu_count", lambda: 2)
 

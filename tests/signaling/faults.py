@@ -58,7 +58,7 @@ FAULTS = (
         "return visit.rejoin_until + 60_000 if",
         likely="test_rejoining.py",
     ),
-    Fault("an early alarm is obeyed", "room.py", "draft.due()) <= now:", "draft.due()) <= now + 1:"),
+    Fault("an early alarm is obeyed", "room.py", "draft.due()) > now:", "draft.due()) > now + 1:"),
     Fault("a late alarm lengthens the segment", "room.py", "        draft.at(due)\n", "        draft.at(now)\n"),
     Fault(
         "agreement outlives the End",
@@ -109,11 +109,11 @@ FAULTS = (
     Fault(
         "a walk-in is matched by the name they typed",
         "starting.py",
-        "    if entry is not None and request.appointment is None:\n",
-        "    for one in draft.room.visits.values() if entry is not None else ():\n"
-        "        if entry is not None and any(entry.name == seat.name for seat in one.seats.values()):\n"
+        "    if request.appointment is None:\n",
+        "    for one in draft.room.visits.values():\n"
+        "        if any(entry.name == seat.name for seat in one.seats.values()):\n"
         "            return match(draft, by, one, entry, None)\n"
-        "    if entry is not None and request.appointment is None:\n",
+        "    if request.appointment is None:\n",
         likely="test_matching.py",
     ),
     Fault(
@@ -126,7 +126,7 @@ FAULTS = (
     Fault(
         "who stays out is not told that it goes on",
         "rejoining.py",
-        "if may_rejoin(seat)]\n    draft.tell(outside",
+        "if seat.stand is OUT and may_rejoin(seat)]\n    draft.tell(outside",
         "if not seat]\n    draft.tell(outside",
         likely="test_groups.py",
     ),

@@ -275,7 +275,7 @@ def do(name: str, options: list[str], alone: bool = False) -> int:
     task = TASKS[name]
     for need in task.needs:
         need()
-    codes = {}
+    codes: dict[str, int] = {}
     for number, command in enumerate(task.commands, start=1):
         words = list(command() if callable(command) else command)
         if not words:

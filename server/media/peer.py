@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from aiortc import RTCDtlsTransport, RTCIceServer, RTCSessionDescription
 from pylibsrtp import Error as SrtpError
 
-from server.media import feedback, ice, offer, rtp, seam
+from server.media import feedback, ice, lane, offer, rtp, seam
 from server.media.alive import KNOCK, PATIENCE
 from server.media.beginning import LONGEST, MOST
 from server.media.congestion import Congestion
@@ -24,6 +24,7 @@ from server.media.networks import Networks
 from server.media.reception import Meter
 from server.media.relay import Path, Sink, Source, is_whole
 from server.media.rtp import MID, TRANSPORT_WIDE, Malformed
+from server.media.srtp import InPlace
 from signaling.errors import StaleRound
 
 logger = logging.getLogger(__name__)
@@ -89,20 +90,16 @@ class Peer:
         self.heard_since: float | None = None
         """When the present run of signs of life began; None: never connected."""
         self.heard_at = 0.0
-        self.packets = 0
-        """Of RTP, that were its own and not beyond its budget; `octets` of them, and `reports`: of RTCP."""
-        self.octets = 0
-        self.reports = 0
+        self.packets = self.octets = self.reports = 0
+        """Packets of RTP, that were its own and not beyond its budget, their octets, and packets of RTCP."""
         self.excess = 0
         """Datagrams beyond its budget."""
-        self._budget = Budget(monotonic())
+        self.budget = Budget(monotonic())
         self.guard = Guard(name)
         self.path = Path(name)
         self.congestion = Congestion(self.path)
-        self._monotonic = monotonic
-        self._chance = chance
-        self._loopback = loopback
-        self._networks = networks
+        self.now = monotonic
+        self._chance, self._loopback, self._networks = chance, loopback, networks
         self._candidates: set[tuple[str, int]] = set()
         self._book = offer.Book()
         self._agreed = ""
@@ -112,6 +109,10 @@ class Peer:
         self._sources: dict[int, Source] = {}
         self._sinks: dict[int, Sink] = {}
         self._routes: dict[int, Callable[[bytes, float], None]] = {}
+        self._lanes: dict[bytes, Source] = {}
+        """By SSRC, as it stands in a packet."""
+        self.opener: InPlace | None = None
+        """Unprotects a packet where it lies, as `_unprotect` does."""
         self._unprotect: Callable[[bytes], bytes] | None = None
         self._unprotect_rtcp: Callable[[bytes], bytes] | None = None
         self._early: list[bytes] = []
@@ -180,7 +181,7 @@ class Peer:
         overtook, self._overtook = self._overtook, deque(maxlen=MOST)
         for at, packet in overtook:
             route = self._routes.get(int.from_bytes(packet[8:12]))
-            if route is not None and at >= max(self.let_in_at, self._monotonic() - LONGEST):
+            if route is not None and at >= max(self.let_in_at, self.now() - LONGEST):
                 route(packet, at)
 
     def _stand_guard(self) -> None:
@@ -250,9 +251,10 @@ class Peer:
         reached = self._connection.connectionState
         if reached == "connected" and self.state == "new" and self._dtls is not None:
             self._unprotect, self._unprotect_rtcp = seam.openers(self._dtls)
+            self.opener, self.path.closer = seam.in_place(self._dtls)
             self.path.protect, self.path.protect_rtcp = seam.closers(self._dtls)
             self.state = "connected"
-            self.heard_since = self.heard_at = self._monotonic()
+            self.heard_since = self.heard_at = self.now()
             self.find_way()
             self.changed(self)
             early, self._early = self._early, []
@@ -272,7 +274,7 @@ class Peer:
     def look_after(self, now: float) -> None:
         """Do what is to be done by and by: follow ICE, let the peer send more, ask for a sign if there was none."""
         self.find_way()
-        self._budget.move(now, packets=self.packets, octets=self.octets, reports=self.reports)
+        self.budget.move(now, packets=self.packets, octets=self.octets, reports=self.reports)
         if self._dtls is not None and self.path.open and now - self.heard_at >= KNOCK:
             seam.knock(self._dtls)
 
@@ -280,8 +282,9 @@ class Peer:
         """From now on, nothing of this peer is forwarded and nothing is sent to it."""
         self.state = "closed"
         self.path.close()
-        self._unprotect = self._unprotect_rtcp = None
+        self._unprotect = self._unprotect_rtcp = self.opener = None
         self._routes.clear()
+        self._lanes.clear()
         self._early.clear()
         self._overtook.clear()
         self.congestion.close()
@@ -301,7 +304,7 @@ class Peer:
 
     def _hear(self) -> float:
         """Note a sign of life, and return the time."""
-        now = self._monotonic()
+        now = self.now()
         if now - self.heard_at >= PATIENCE:
             self.heard_since = now
         self.heard_at = now
@@ -321,8 +324,11 @@ class Peer:
             else:
                 self.guard.dropped += 1
             return
-        budget = self._budget
+        budget = self.budget
         try:
+            source = self._lanes.get(data[8:12])
+            if source is not None and lane.forward(self, source, data):
+                return
             if rtp.is_rtcp(data):
                 if self.reports >= budget.reports:
                     self._exceed()
@@ -380,17 +386,19 @@ class Peer:
         if source.ssrc is not None:
             self._routes.pop(source.ssrc, None)
             self._sources.pop(source.ssrc, None)
+            self._lanes.pop(source.ssrc.to_bytes(4), None)
         source.adopt(ssrc)
-        self._sources[ssrc] = source
+        self._sources[ssrc] = self._lanes[ssrc.to_bytes(4)] = source
         self._routes[ssrc] = source.forward
         if source.wanted:
-            source.ask_keyframe(self._monotonic())
+            source.ask_keyframe(self.now())
         return source.forward
 
     def _adopt_repair(self, source: Source, ssrc: int) -> Callable[[bytes, float], None]:
         if source.rtx_ssrc is not None:
             self._routes.pop(source.rtx_ssrc, None)
         source.rtx_ssrc = ssrc
+        self._lanes.pop(ssrc.to_bytes(4), None)
         self._routes[ssrc] = source.forward_repair
         return source.forward_repair
 

@@ -22,6 +22,7 @@ from server.media.limits import KEYFRAMES, REPEATS, Bucket
 from server.media.reception import Meter, Reception
 from server.media.rtp import FIXED, FIXED_LENGTH, HAS_PADDING, HEAD, SHORT, Extensions, Malformed
 from server.media.speakers import Loudness
+from server.media.srtp import InPlace
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,9 @@ REMB_LIFE: Final = 5.0
 class Path:
     """The way out to one peer: what protects a packet and where it goes. Closed until the handshake is done."""
 
-    __slots__ = ("address", "name", "open", "protect", "protect_rtcp", "reception", "repeats", "sendto", "shift")
+    __slots__ = (
+        "address", "closer", "name", "open", "protect", "protect_rtcp", "reception", "repeats", "sendto", "shift",
+    )  # fmt: skip
 
     def __init__(self, name: str) -> None:
         """`name` is for the log: ids only."""
@@ -47,6 +50,8 @@ class Path:
         self.open = False
         self.protect: Callable[[bytes], bytes] = bytes
         self.protect_rtcp: Callable[[bytes], bytes] = bytes
+        self.closer: InPlace | None = None
+        """Protects a packet where it lies, as `protect` does."""
         self.sendto: Callable[[bytes, Any], None] = _nowhere
         self.address: tuple[str, int] | None = None
         self.repeats = Bucket(REPEATS)
@@ -64,6 +69,7 @@ class Path:
         """Lead nowhere from now on, and let go of keys and socket, whoever still knows of this path."""
         self.open = False
         self.protect = self.protect_rtcp = bytes
+        self.closer = None
         self.sendto, self.address = _nowhere, None
         self.reception = Reception()
 
@@ -76,20 +82,19 @@ class Sink:
     """The stream that one line of a peer is sent."""
 
     __slots__ = (
-        "_extensions",
         "_floor",
         "_floor_until",
-        "_fresh",
         "_repair_fresh",
         "_repair_shift",
         "_repair_top",
         "_top",
         "_top_at",
         "_top_timestamp",
-        "_types",
         "broken",
         "cname",
+        "extensions",
         "formats",
+        "fresh",
         "mid",
         "packets",
         "path",
@@ -98,6 +103,7 @@ class Sink:
         "source",
         "ssrc",
         "timestamp_shift",
+        "types",
     )  # fmt: skip
 
     def __init__(self, path: Path, mid: str, *, ssrc: int, rtx_ssrc: int, first: int, timestamp: int) -> None:
@@ -114,9 +120,11 @@ class Sink:
         self.shift = 0
         """What is added to the source's sequence numbers."""
         self.timestamp_shift = 0
-        self._types = bytes(256)
-        self._extensions = Extensions({}, {}, mid)
-        self._fresh = self._repair_fresh = True
+        self.types = bytes(256)
+        """By the second byte of a packet: what it becomes; 0: such a one is not forwarded."""
+        self.extensions = Extensions({}, {}, mid)
+        self.fresh = self._repair_fresh = True
+        """Whether the next packet begins a run."""
         self._top = first - 1
         self._top_timestamp = timestamp
         self._top_at: float | None = None
@@ -128,7 +136,7 @@ class Sink:
     @property
     def started(self) -> bool:
         """Whether a packet of the present run was forwarded, so that the shifts mean something."""
-        return not self._fresh
+        return not self.fresh
 
     @property
     def repair_shift(self) -> int:
@@ -148,40 +156,44 @@ class Sink:
     def agree(self) -> None:
         """Make the tables anew, from what both sides have negotiated."""
         if self.source is not None:
-            self._types = payload_types(self.source.formats, self.formats)
-            self._extensions = Extensions(self.source.formats.extensions, self.formats.extensions, self.mid)
+            self.types = payload_types(self.source.formats, self.formats)
+            self.extensions = Extensions(self.source.formats.extensions, self.formats.extensions, self.mid)
 
     def restart(self) -> None:
         """Let the next packet follow the last one seamlessly, whatever its own numbers are."""
-        self._fresh = self._repair_fresh = True
+        self.fresh = self._repair_fresh = True
 
     def send(self, head: Head, packet: bytes, now: float) -> None:
         """Forward one packet of the source's stream."""
         _, second, number, timestamp = head
-        kind = self._types[second]
+        kind = self.types[second]
         if not kind:
             return
-        if self._fresh:
+        if self.fresh:
             self._begin(number, timestamp, now)
         out = (number + self.shift) & 0xFFFF
         stamp = (timestamp + self.timestamp_shift) & 0xFFFFFFFF
-        ahead = (out - self._top) & 0xFFFF
-        if ahead < 0x8000:
+        if not self.advance(out, stamp, now):
+            return
+        path = self.path
+        first, middle, body = self.extensions.rewrite(packet, path.shift)
+        path.sendto(path.protect(FIXED.pack(first, kind, out, stamp, self.ssrc) + middle + packet[body:]), path.address)
+        self.packets += 1
+
+    def advance(self, out: int, stamp: int, now: float) -> bool:
+        """Note that a packet goes out under this number and time; False: it is a straggler, and must not."""
+        if (out - self._top) & 0xFFFF < 0x8000:
             self._top = out
             self._top_timestamp = stamp
             self._top_at = now
-        elif self._is_straggler(out, now):
-            return
-        path = self.path
-        first, middle, body = self._extensions.rewrite(packet, path.shift)
-        path.sendto(path.protect(FIXED.pack(first, kind, out, stamp, self.ssrc) + middle + packet[body:]), path.address)
-        self.packets += 1
+            return True
+        return not self._is_straggler(out, now)
 
     def repair(self, head: Head, packet: bytes, now: float) -> None:
         """Forward one retransmission; the original number in it moves as the original did."""
         _, second, number, timestamp = head
-        kind = self._types[second]
-        if not kind or self._fresh:
+        kind = self.types[second]
+        if not kind or self.fresh:
             return
         if self._repair_fresh:
             self._repair_fresh = False
@@ -191,7 +203,7 @@ class Sink:
             self._repair_top = out
         stamp = (timestamp + self.timestamp_shift) & 0xFFFFFFFF
         path = self.path
-        first, middle, body = self._extensions.rewrite(packet, path.shift)
+        first, middle, body = self.extensions.rewrite(packet, path.shift)
         payload = packet[body:]
         padding = payload[-1] if first & HAS_PADDING and payload else 0
         if len(payload) - padding >= 2:  # else it is padding alone, sent to probe the bandwidth
@@ -204,7 +216,7 @@ class Sink:
 
     def _begin(self, number: int, timestamp: int, now: float) -> None:
         """Place the first packet of a run right behind the last one that was sent."""
-        self._fresh = False
+        self.fresh = False
         stamp = self._top_timestamp
         if self._top_at is not None and self.source is not None:
             stamp += max(1, round((now - self._top_at) * self.source.formats.rate))
@@ -312,7 +324,7 @@ class Source:
             except (SrtpError, Malformed):  # this packet cannot be sent: too old, or not what it says
                 continue
             except Exception:  # noqa: BLE001 - an error in forwarding closes nothing but that track
-                self._give_up(sink)
+                self.give_up(sink)
 
     def forward_repair(self, packet: bytes, now: float) -> None:
         """Send one retransmission to all sinks."""
@@ -325,9 +337,10 @@ class Source:
             except (SrtpError, Malformed):
                 continue
             except Exception:  # noqa: BLE001 - an error in forwarding closes nothing but that track
-                self._give_up(sink)
+                self.give_up(sink)
 
-    def _give_up(self, sink: Sink) -> None:
+    def give_up(self, sink: Sink) -> None:
+        """Send `sink` nothing more, after an error; to be called where it is caught."""
         sink.broken = True
         self.unlink(sink)
         logger.exception("forwarding from %s to %s line %s failed", self.path.name, sink.path.name, sink.mid)

@@ -114,7 +114,7 @@ class Extensions:
     An extension that the other side did not negotiate is left out.
     """
 
-    __slots__ = ("_ids", "_mid", "_mid_id", "_pictures", "_wide_id", "_words")
+    __slots__ = ("_ids", "_mid", "_mid_id", "_wide_id", "pictures", "words")
 
     def __init__(self, source: Mapping[str, int], sink: Mapping[str, int], mid: str) -> None:
         """`source`, `sink`: URI → id as negotiated on each side. `mid`: what the receiving line is called."""
@@ -123,12 +123,12 @@ class Extensions:
         self._wide_id = sink.get(TRANSPORT_WIDE, 0)
         self._mid = mid.encode("ascii")
         plain = [(old, new) for old, new in self._ids.items() if new not in (self._mid_id, self._wide_id)]
-        self._words = {
+        self.words = {
             old << 4 | size - 1: ONE_WORD + bytes([new << 4 | size - 1]) for old, new in plain for size in (1, 3)
         }
         """For the first byte of a single word of extensions: what it becomes, with what stands before it."""
         wide = source.get(TRANSPORT_WIDE, 0)
-        self._pictures = {
+        self.pictures = {
             (old << 4 | 2) << 8 | wide << 4 | 1: (new << 4 | 2, self._wide_id << 4 | 1) for old, new in plain if wide
         }
         """For the first bytes of the two elements of a picture's block: what they become."""
@@ -143,7 +143,7 @@ class Extensions:
         if first & 0x1F == HAS_EXTENSION:
             head = packet[12:16]
             if head == TWO_WORDS and len(packet) >= 24:
-                picture = self._pictures.get(packet[16] << 8 | packet[20])
+                picture = self.pictures.get(packet[16] << 8 | packet[20])
                 if picture is not None and not packet[23]:
                     sent, wide = picture
                     if shift is None or not wide >> 4:
@@ -151,7 +151,7 @@ class Extensions:
                     number = (packet[21] << 8 | packet[22]) + shift & 0xFFFF
                     return first, _PICTURE.pack(TWO_WORDS, sent, packet[17:20], wide, number), 24
             elif head == ONE_WORD and len(packet) >= 20:
-                start = self._words.get(packet[16])
+                start = self.words.get(packet[16])
                 if start is not None and (packet[16] & 0x0F or packet[18:20] == b"\0\0"):
                     return first, start + packet[17:20], 20
         at = FIXED_LENGTH + 4 * (first & 0x0F)

@@ -155,6 +155,11 @@ def openers(dtls: RTCDtlsTransport) -> tuple[srtp.Work, srtp.Work]:
     return found.unprotect, found.unprotect_rtcp
 
 
+def in_place(dtls: RTCDtlsTransport) -> tuple[srtp.InPlace | None, srtp.InPlace | None]:
+    """Return (unprotect, protect) RTP where it lies, for this thread; after the handshake."""
+    return srtp.in_place(dtls._rx_srtp)[0], srtp.in_place(dtls._tx_srtp)[1]
+
+
 def closers(dtls: RTCDtlsTransport) -> tuple[srtp.Work, srtp.Work]:
     """Return (protect RTP, protect RTCP), for this thread; after the handshake."""
     found = srtp.ways(dtls._tx_srtp)

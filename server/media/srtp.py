@@ -24,6 +24,21 @@ TRAILER: Final = 4 + 16 + 128
 """Bytes that protecting adds at most (libsrtp's SRTP_MAX_SRTCP_TRAILER_LEN)."""
 
 
+class InPlace(NamedTuple):
+    """What libsrtp does with a packet that lies in the thread's buffer."""
+
+    work: Callable[[Any, Any, Any], int]
+    """Called with the next two and `length`; 0 if it is done."""
+    handle: Any
+    chars: Any
+    buffer: Any
+    """The same as `chars`, for Python."""
+    length: Any
+    """Of the packet, before and after."""
+    session: Session
+    """Whose handle it is: kept alive."""
+
+
 class Ways(NamedTuple):
     """What one session does with packets."""
 
@@ -77,6 +92,16 @@ def by_libsrtp(session: Session) -> Ways:
     return Ways(
         way(lib.srtp_protect), way(lib.srtp_protect_rtcp), way(lib.srtp_unprotect), way(lib.srtp_unprotect_rtcp)
     )
+
+
+def in_place(session: Session) -> tuple[InPlace | None, InPlace | None]:
+    """Return what unprotects and what protects in place, for the calling thread; None where `ways` is pylibsrtp's."""
+    if ways is not by_libsrtp:
+        return None, None
+    from pylibsrtp._binding import lib  # noqa: PLC0415 - is there, since `ways` uses it
+
+    there = session._srtp[0], _ROOM.chars, _ROOM.buffer, _ROOM.length, session
+    return InPlace(lib.srtp_unprotect, *there), InPlace(lib.srtp_protect, *there)
 
 
 def agree(mine: Callable[[Session], Ways], theirs: Callable[[Session], Ways]) -> bool:

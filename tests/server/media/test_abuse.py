@@ -177,9 +177,9 @@ async def test_a_packet_beyond_the_budget_costs_a_fraction_of_one_that_is_forwar
 
     forwarded, dropped = [], []
     for _ in range(10):
-        bad._budget.packets, bad._budget.octets = bad.packets + 100, bad.octets + 1_000_000
+        bad.budget.packets, bad.budget.octets = bad.packets + 100, bad.octets + 1_000_000
         forwarded.append(took(lambda: bad.packets))
-        bad._budget.packets = bad.packets
+        bad.budget.packets = bad.packets
         dropped.append(took(lambda: bad.excess))
 
     assert statistics.median(dropped) < statistics.median(forwarded) / 3

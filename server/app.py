@@ -34,6 +34,7 @@ from server.ledger.command import verify_command
 from server.ledger.database import LedgerError
 from server.ledger.kept import KeptHeads
 from server.ledger.ledger import Ledger
+from server.ledger.shared import demand_shared
 from server.media.capacity import WINDOW, Capacity
 from server.media.check import Unsupported
 from server.media.check import check as check_media
@@ -221,6 +222,13 @@ class Node:
             server.should_exit = True
 
 
+async def _shared_ledger(stack: AsyncExitStack, settings: Settings, sealer: Sealer, store: RedisStore) -> Ledger:
+    ledger = await Ledger.open(settings.ledger(), sealer)
+    stack.push_async_callback(ledger.close)
+    await demand_shared(store.nodes, ledger.id)
+    return ledger
+
+
 async def _begin(settings: Settings, stack: AsyncExitStack, port: int, place: Place | None) -> Node:
     """Start the parts in the order in which they need one another; `stack` ends them in reverse."""
     data_dir = files.prepare_directory(settings.data_dir)
@@ -239,8 +247,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int, place: Pl
     stack.push_async_callback(store.close)
     clock = StoreClock(store.rooms.time)
     await clock.sync()
-    ledger = await Ledger.open(settings.ledger(), sealer)
-    stack.push_async_callback(ledger.close)
+    ledger = await _shared_ledger(stack, settings, sealer, store)
 
     # Several parts know one another; a lambda names one that is made further down, before anything calls it.
     def here(room: str, who: Collection[str], message: Message, connection: str | None) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self.postgresql = engine.dialect.name == "postgresql"
+        self.id = ""
+        """Random, made with the ledger and in it: no two ledgers have the same."""
 
     @classmethod
     async def open(cls, url: str, *, make: bool = True) -> Database:
@@ -57,8 +60,11 @@ class Database:
                 # Two nodes that start at once would both try to create the tables.
                 await connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4711)")
             await connection.run_sync(metadata.create_all)
-            await self.insert_new(connection, about, [{"name": "schema", "value": SCHEMA_VERSION}])
-            found = (await connection.execute(select(about.c.value).where(about.c.name == "schema"))).scalar_one()
+            fresh = {"schema": SCHEMA_VERSION, "id": secrets.token_hex(16)}
+            await self.insert_new(connection, about, [{"name": name, "value": value} for name, value in fresh.items()])
+            rows = (await connection.execute(select(about.c.name, about.c.value))).all()
+        known: dict[str, str] = {row.name: row.value for row in rows}
+        found, self.id = known["schema"], known["id"]
         if found != SCHEMA_VERSION:
             raise LedgerError(f"The ledger has schema {found}, this program needs {SCHEMA_VERSION}: use its version.")
 

@@ -37,6 +37,11 @@ class Ledger:
         """
         return cls(await Database.open(url, make=make), sealer)
 
+    @property
+    def id(self) -> str:
+        """Its own, whoever opens it."""
+        return self._database.id
+
     async def close(self) -> None:
         """Close every connection to the database."""
         await self._database.close()

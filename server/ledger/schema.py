@@ -31,7 +31,7 @@ about = Table(
     Column("name", String(40), primary_key=True),
     Column("value", String(100), nullable=False),
 )
-"""What this ledger is: its schema's version."""
+"""What this ledger is: its schema's version, and an id."""
 
 heads = Table(
     "heads",

@@ -113,8 +113,10 @@ class Claims:
         await self._secrets.touch(KIND, connection, self._limits.resume_for)
 
     async def forget(self, connection: str) -> None:
-        """End a claim."""
-        await self._secrets.delete(KIND, connection)
+        """End a claim; not one that has a successor, by which a thief is known: its node may be the last to hear."""
+        claim = await self._get(connection)
+        if claim is None or claim.next is None:
+            await self._secrets.delete(KIND, connection)
 
     async def _spend(self, connection: str, next: str) -> None:
         claim = await self._get(connection)

@@ -324,6 +324,23 @@ async def test_the_room_sending_the_old_connection_away_takes_no_claim_with_it(n
     await welcomed(await node.resume(old))
 
 
+async def test_a_node_that_hears_late_forgets_no_claim_that_was_resumed_elsewhere(node: Node) -> None:
+    async with served(node.world, "n2") as other:
+        old = await node.enter()
+        new = await welcomed(await other.resume(old))
+        await new.send(type="ping", id=1)
+        await new.get("ok")
+        await settle()
+        node.world.happen(CLIENT.participant, message=Displaced(), connection=old.welcome["connection"], close=4510)
+        assert await old.closed() == Close.OVER
+        await node.until(lambda: ROOM not in node.hub.feeds)
+        await settle()
+
+        thief = await node.resume(old)
+
+        assert await thief.closed() == Close.REVOKED
+
+
 async def test_a_displaced_device_that_resumes_stays_out(node: Node) -> None:
     old = await dropped(node)
     node.world.refuse_connected = Busy()

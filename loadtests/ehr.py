@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import httpx
+
+_WORKER: Final = re.compile(r'\{worker="\w+"\}$')
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +112,17 @@ class Ehr:
         """Return the service's own figures by name (without labels)."""
         answer = await self._http.get("/metrics", headers=self._operator)
         answer.raise_for_status()
-        lines = (line.rsplit(" ", 1) for line in answer.text.splitlines() if line and not line.startswith("#"))
-        return {name: float(value) for name, value in lines if "{" not in name}
+        return figures(answer.text)
+
+
+def figures(text: str) -> dict[str, float]:
+    """Return Prometheus' text as figures by name: of several workers their sum, and none with other labels."""
+    found: dict[str, float] = defaultdict(float)
+    for name, value in (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")):
+        plain = _WORKER.sub("", name)
+        if "{" not in plain:
+            found[plain] += float(value)
+    return dict(found)
 
 
 _PRACTICE = {

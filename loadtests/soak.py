@@ -39,8 +39,8 @@ FIGURES: Final = {
     "sockets": "carelobby_ws_connections",
 }
 GIVEN_BACK: Final = ("descriptors", "threads", "tasks", "peers", "sockets")
-POOLED: Final = {"descriptors": 8}
-"""What may be held more than before: pools of connections fill up by and by, up to a bound."""
+POOLED: Final = {"descriptors": 8, "threads": 2}
+"""What may be held more than before: pools of connections and threads fill up by and by, up to a bound."""
 GROWTH: Final = 0.10
 """What part of its memory a service may gain in the time after the warm-up."""
 WARM: Final = 0.3

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from aioice import Candidate
 from aioice.ice import CandidatePair, Connection, StunProtocol
 from aiortc import (
     RTCBundlePolicy,
@@ -31,6 +32,10 @@ SUPPORTED: Final = "1.16.0"
 
 Address = tuple[str, int]
 Received = Callable[[Any, tuple[Any, ...]], None]
+
+# A datagram may come in the moment between a socket's opening and aioice's giving it a candidate, which is looked at
+# even to drop it: a stranger's must not be an error of ours.
+StunProtocol.local_candidate = Candidate("", 1, "udp", 0, "0.0.0.0", 0, "host")
 
 _LIVE: Final = frozenset({CandidatePair.State.IN_PROGRESS, CandidatePair.State.SUCCEEDED})
 

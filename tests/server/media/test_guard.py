@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from aioice.ice import StunProtocol
 
 from server.media import ice, seam
 from server.media.check import ALERT, PATIENCE, Probe, client_hello, until
@@ -188,6 +189,26 @@ async def test_a_call_survives_it_with_the_forged_address_of_its_friend(
 
     await hear(alice, bob, b"still here", 2)
     await hear(bob, alice, b"me too", 1)
+
+
+class Nowhere(asyncio.DatagramTransport):
+    """A socket that sends nothing."""
+
+    def sendto(self, data: object, addr: object = None) -> None:
+        """Lose it."""
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+async def test_it_may_come_before_a_socket_has_its_candidate(stage: Stage, case: Callable[[], bytes]) -> None:
+    """aioice opens a socket first; in an hour of visits two strays came just then, from peers that were gone."""
+    await stage.negotiate("alice", stage.probe("audio"))
+    ice_of_alice = seam._ice(stage.node._visits["visit"].people["alice"].peers["peer"].peer._dtls)  # type: ignore[arg-type]
+    ice_of_alice.data_received = lambda data, component: None  # type: ignore[method-assign]  # as until the guard stands
+
+    opened = StunProtocol(ice_of_alice)
+    opened.connection_made(Nowhere())
+
+    opened.datagram_received(case(), STRANGER)
 
 
 async def test_a_replayed_packet_is_not_forwarded_twice(stage: Stage) -> None:

@@ -106,6 +106,7 @@ async def test_two_nodes_of_one_redis_share_no_data_directory(own: Service, tmp_
         environment={
             "CARELOBBY_REDIS_URL": f"unix://{endpoint}",
             "CARELOBBY_SECRET_KEYS": (own.data_dir / "secret_keys").read_text().strip(),
+            "CARELOBBY_LEDGER_URL": f"sqlite:///{own.data_dir / 'ledger.sqlite3'}",
         },
     )
     await node.start()
@@ -115,6 +116,18 @@ async def test_two_nodes_of_one_redis_share_no_data_directory(own: Service, tmp_
         await node.stop()
 
     assert "in use by a running service" in told
+
+
+async def test_two_nodes_of_one_redis_do_not_write_two_ledgers(own: Service, tmp_path: Path) -> None:
+    await own.start()
+    endpoint = (own.data_dir / "redis" / "endpoint").read_text()
+    keys = (own.data_dir / "secret_keys").read_text().strip()
+    settings = {"CARELOBBY_REDIS_URL": f"unix://{endpoint}", "CARELOBBY_SECRET_KEYS": keys}
+
+    told = await asyncio.to_thread(serve, tmp_path / "node", **settings)
+
+    assert "write another ledger" in told
+    assert "CARELOBBY_LEDGER_URL" in told
 
 
 def test_a_data_directory_that_cannot_be_written(tmp_path: Path) -> None:

@@ -126,10 +126,14 @@ class Congestion:
 
     def _tell(self, write: Callable[[int, int], bytes]) -> None:
         """Tell the sender something, in a reporter's name about one of its streams."""
-        for source in self._sources:
-            if source.ssrc is not None:
-                source.feedback(write(source.reporter, source.ssrc))
-                return
+        named = self._named()
+        if named is not None:
+            source, ssrc = named
+            source.feedback(write(source.reporter, ssrc))
+
+    def _named(self) -> tuple[Source, int] | None:
+        """Return the first source whose stream is known, and its SSRC."""
+        return next(((source, source.ssrc) for source in self._sources if source.ssrc is not None), None)
 
     def _streams(self) -> list[int]:
         return [ssrc for one in self._sources for ssrc in (one.ssrc, one.rtx_ssrc) if ssrc is not None]
@@ -152,10 +156,10 @@ class Congestion:
         self._top = (first + length) & 0xFFFF
         if now - self._since < LATE and (first - self._first) & 0xFFFF >= 0x8000:
             return
-        for source in sender._sources:
-            if source.ssrc is not None:
-                source.path.rtcp(rtcp.move_arrivals(part, source.reporter, source.ssrc, first - shift))
-                return
+        named = sender._named()
+        if named is not None:
+            source, ssrc = named
+            source.path.rtcp(rtcp.move_arrivals(part, source.reporter, ssrc, first - shift))
 
 
 def settle(senders: Mapping[Congestion, Sequence[Source]], receivers: Iterable[Congestion]) -> None:

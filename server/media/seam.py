@@ -2,7 +2,7 @@
 
 aiortc does descriptions, ICE and DTLS untouched. What it would do with media — decode, queue, encode — never starts:
 receivers and senders are silenced, and datagrams are looked at before aiortc gets them. Nothing is patched but
-instances that belong to one peer.
+instances that belong to one peer, and one attribute that a socket of aioice lacks for a moment.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def openers(dtls: RTCDtlsTransport) -> tuple[srtp.Work, srtp.Work]:
 
 def in_place(dtls: RTCDtlsTransport) -> tuple[srtp.InPlace | None, srtp.InPlace | None]:
     """Return (unprotect, protect) RTP where it lies, for this thread; after the handshake."""
-    return srtp.in_place(dtls._rx_srtp)[0], srtp.in_place(dtls._tx_srtp)[1]
+    return srtp.in_place(dtls._rx_srtp, "unprotect"), srtp.in_place(dtls._tx_srtp, "protect")
 
 
 def closers(dtls: RTCDtlsTransport) -> tuple[srtp.Work, srtp.Work]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pylibsrtp import Error, Policy, Session
 
@@ -94,14 +94,14 @@ def by_libsrtp(session: Session) -> Ways:
     )
 
 
-def in_place(session: Session) -> tuple[InPlace | None, InPlace | None]:
-    """Return what unprotects and what protects in place, for the calling thread; None where `ways` is pylibsrtp's."""
+def in_place(session: Session, work: Literal["protect", "unprotect"]) -> InPlace | None:
+    """Return what does it in place, for the calling thread; None where `ways` is pylibsrtp's."""
     if ways is not by_libsrtp:
-        return None, None
+        return None
     from pylibsrtp._binding import lib  # noqa: PLC0415 - is there, since `ways` uses it
 
-    there = session._srtp[0], _ROOM.chars, _ROOM.buffer, _ROOM.length, session
-    return InPlace(lib.srtp_unprotect, *there), InPlace(lib.srtp_protect, *there)
+    function = lib.srtp_protect if work == "protect" else lib.srtp_unprotect
+    return InPlace(function, session._srtp[0], _ROOM.chars, _ROOM.buffer, _ROOM.length, session)
 
 
 def agree(mine: Callable[[Session], Ways], theirs: Callable[[Session], Ways]) -> bool:

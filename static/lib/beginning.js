@@ -33,12 +33,12 @@ function told(section) {
     return type && PICTURES.test(codec) ? [type] : [];
   });
   const ours = (/** @type {string} */ line, /** @type {string} */ name) => types.find((type) => line.startsWith(`a=${name}:${type} `));
-  const told = new Set(lines.flatMap((line) => ours(line, "fmtp") ?? []));
+  const known = new Set(lines.flatMap((line) => ours(line, "fmtp") ?? []));
   return lines
     .flatMap((line) => {
       if (ours(line, "fmtp")) return line.includes(TOLD) ? [line] : [`${line};${TOLD}=${START}`];
       const type = ours(line, "rtpmap");
-      return type && !told.has(type) ? [line, `a=fmtp:${type} ${TOLD}=${START}`] : [line];
+      return type && !known.has(type) ? [line, `a=fmtp:${type} ${TOLD}=${START}`] : [line];
     })
     .join("\r\n");
 }

@@ -29,6 +29,14 @@ DECODED = """async () => {
   return sum;
 }"""
 
+COUNTED = """async ([type, kind, figure]) => {
+  let sum = 0;
+  for (const peer of window.carelobby.peers())
+    for (const report of (await peer.getStats()).values())
+      if (report.type === type && report.kind === kind) sum += report[figure];
+  return sum;
+}"""
+
 KEEP = """() => { window.before = {
     peers: window.carelobby.peers(), screen: document.querySelector("main[data-screen] > *")}; }"""
 MOVED = """() => window.carelobby.peers().length > 0
@@ -77,6 +85,10 @@ class Person:
     async def decoded(self) -> dict[str, int]:
         """Return what this browser's present peers decoded so far: video frames, audio samples; and packets sent."""
         return dict(await self.page.evaluate(DECODED))
+
+    async def counted(self, type: str, kind: str, figure: str) -> int:
+        """Return what this browser's present peers counted so far, over all their lines of a kind."""
+        return int(await self.page.evaluate(COUNTED, [type, kind, figure]))
 
     async def sees_and_hears(self, *, video: bool = True) -> dict[str, int]:
         """Wait until decoded sound, and picture, rise, in a place one can see; return the figures."""
@@ -201,6 +213,15 @@ async def in_session(
     await clinician.start(name)
     await client.sees_and_hears()
     return client, clinician
+
+
+async def rejoin(*people: Person) -> None:
+    """Let all of them choose it, one after the other; return when they are in the session again."""
+    for person in people:
+        await person.click("Rejoin Session")
+    for person in people:
+        await person.screen("session")
+        await person.sees_and_hears()
 
 
 async def ehr(service: Service, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -31,14 +31,6 @@ CODECS = """async () => {
   return [...found].sort();
 }"""
 
-SENT = """async () => {
-  let packets = 0;
-  for (const peer of window.carelobby.peers())
-    for (const report of (await peer.getStats()).values())
-      if (report.type === "outbound-rtp" && report.kind === "audio") packets += report.packetsSent;
-  return packets;
-}"""
-
 SILENCE = PATIENCE + 2
 """Seconds; longer than nothing may be heard of somebody who is there."""
 VOICE, SILENT = 40, 15
@@ -94,6 +86,6 @@ async def test_silence_is_not_sent_and_is_no_gap(browser: Browser, demo: Service
 
 async def packets_a_second(client: Client, seconds: float) -> float:
     """Return how many packets of sound are sent, counted for so long."""
-    before = await client.page.evaluate(SENT)
+    before = await client.counted("outbound-rtp", "audio", "packetsSent")
     await asyncio.sleep(seconds)
-    return float(await client.page.evaluate(SENT) - before) / seconds
+    return (await client.counted("outbound-rtp", "audio", "packetsSent") - before) / seconds

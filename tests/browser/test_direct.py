@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.browser.people import Person, ehr, end, eventually, in_session
+from tests.browser.people import Person, ehr, end, eventually, in_session, rejoin
 from tests.browser.screens import can_share, sees_screen
 from tests.stories.service import Service
 
@@ -80,6 +80,16 @@ async def are_alone(client: Person, clinician: Person) -> None:
     assert await clinician.page.evaluate(PAIRS) == [[theirs, mine]]
 
 
+async def audio_only_and_back(one: Person, other: Person) -> None:
+    """Who chooses audio only sends no picture; the voice goes on, and the picture comes back."""
+    await one.click("Audio only")
+    await other.page.get_by_text("Audio only").filter(visible=True).first.wait_for()
+    await other.sees_and_hears(video=False)
+    await one.click("Audio only")
+    for person in (other, one):
+        await person.sees_and_hears()
+
+
 async def test_two_people_are_connected_without_the_server_end_and_rejoin(browser: Browser, direct: Service) -> None:
     client, clinician = await in_session(browser, direct)
     await clinician.sees_and_hears()
@@ -87,23 +97,13 @@ async def test_two_people_are_connected_without_the_server_end_and_rejoin(browse
     echoed = await forwarded(direct)  # by the device check
     await clinician.page.locator(".way").get_by_text("Direct").wait_for()
 
-    # Who chooses audio only sends no picture; the voice goes on, and the picture comes back.
-    await clinician.click("Audio only")
-    await client.page.get_by_text("Audio only").filter(visible=True).first.wait_for()
-    await client.sees_and_hears(video=False)
-    await clinician.click("Audio only")
-    for person in (client, clinician):
-        await person.sees_and_hears()
+    await audio_only_and_back(clinician, client)
 
     await end(client)
     await clinician.screen("ended")
     for person in (client, clinician):
         await person.is_out()
-    await clinician.click("Rejoin Session")
-    await client.click("Rejoin Session")
-    for person in (client, clinician):
-        await person.screen("session")
-        await person.sees_and_hears()
+    await rejoin(clinician, client)
     await are_alone(client, clinician)
 
     await end(clinician)
@@ -131,20 +131,11 @@ async def test_browsers_of_different_make_meet_without_the_server(browsers: list
     echoed = await forwarded(direct)
     await clinician.page.locator(".way").get_by_text("Direct").wait_for()
 
-    await clinician.click("Audio only")
-    await client.page.get_by_text("Audio only").filter(visible=True).first.wait_for()
-    await client.sees_and_hears(video=False)
-    await clinician.click("Audio only")
-    for person in (client, clinician):
-        await person.sees_and_hears()
+    await audio_only_and_back(clinician, client)
 
     await end(client)
-    for person in (clinician, client):
-        await person.screen("ended")
-        await person.click("Rejoin Session")
-    for person in (client, clinician):
-        await person.screen("session")
-        await person.sees_and_hears()
+    await clinician.screen("ended")
+    await rejoin(clinician, client)
 
     assert await forwarded(direct) == echoed
     assert (client.wrong, clinician.wrong) == ([], [])

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from playwright.async_api import Browser
 
-from tests.browser.people import DESKTOP, Client, Clinician, Person, end, eventually, join_urls
+from tests.browser.people import DESKTOP, Client, Clinician, Person, end, eventually, join_urls, rejoin
 from tests.browser.screens import can_share, sees_none, sees_screen
 from tests.stories.service import Service
 
@@ -38,14 +38,6 @@ STEP = """async () => {
     for (const report of (await peer.getStats()).values())
       if (report.type === "inbound-rtp") played[report.kind] = report.estimatedPlayoutTimestamp;
   return played.audio && played.video ? Math.abs(played.audio - played.video) : null;
-}"""
-
-FREEZES = """async () => {
-  let freezes = 0;
-  for (const peer of window.carelobby.peers())
-    for (const report of (await peer.getStats()).values())
-      if (report.type === "inbound-rtp" && report.kind === "video") freezes += report.freezeCount;
-  return freezes;
 }"""
 
 
@@ -103,11 +95,7 @@ async def test_two_browsers_meet_go_audio_only_share_screens_and_rejoin(browsers
 
     await end(client)
     await clinician.screen("ended")
-    await clinician.click("Rejoin Session")
-    await client.click("Rejoin Session")
-    for person in (client, clinician):
-        await person.screen("session")
-        await person.sees_and_hears()
+    await rejoin(clinician, client)
     assert (client.wrong, clinician.wrong) == ([], [])
 
 
@@ -144,7 +132,7 @@ async def in_step(person: Person) -> None:
 
 async def pictures(person: Person) -> tuple[int, int]:
     """Return how many frames were decoded here, and how often they froze."""
-    return (await person.decoded())["video"], int(await person.page.evaluate(FREEZES))
+    return (await person.decoded())["video"], await person.counted("inbound-rtp", "video", "freezeCount")
 
 
 async def still(person: Person) -> None:

@@ -55,8 +55,8 @@ class Peer:
         self.source.beginning = None
         self.bob.path.shift = 500
         came, gone = session(Policy.SSRC_ANY_INBOUND, 1), session(Policy.SSRC_ANY_OUTBOUND, 2)
-        self.opener = srtp.in_place(came)[0]
-        self.bob.path.closer = srtp.in_place(gone)[1]
+        self.opener = srtp.in_place(came, "unprotect")
+        self.bob.path.closer = srtp.in_place(gone, "protect")
         self.bob.path.protect = srtp.ways(gone).protect
         self._unprotect = srtp.ways(came).unprotect
 
@@ -212,4 +212,4 @@ def test_an_error_in_forwarding_closes_that_track(caplog: pytest.LogCaptureFixtu
 def test_where_pylibsrtp_does_it_there_is_no_lane(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(srtp, "ways", srtp.by_pylibsrtp)
 
-    assert srtp.in_place(session(Policy.SSRC_ANY_INBOUND, 1)) == (None, None)
+    assert srtp.in_place(session(Policy.SSRC_ANY_INBOUND, 1), "unprotect") is None

@@ -54,7 +54,7 @@ BUDGET: Final = 15.0
 """Microseconds in which a request is decided."""
 GROUP: Final = 24.0
 """Of one about a group of twelve, that looks at each of them."""
-ELEVEN: Final = 60.0
+ELEVEN: Final = 48.0
 """Of the click that lets eleven in, each out of their place in line."""
 HOST: Final = Who(Role.PROVIDER, "dr_host", name="Dr. Host")
 NOW: Final = HOUR

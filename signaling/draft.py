@@ -145,15 +145,15 @@ class Draft:
         if old is None:
             self.index.entered(self.room, entry)
         elif (old.since, old.visit) != (entry.since, entry.visit):
-            self.index.left(old)
+            self.index.left((old,))
             self.index.entered(self.room, entry)
         return entry
 
-    def drop_entry(self, id: str) -> None:
-        """Take an entry out of the queue."""
-        gone = self.room.entries[id]
-        del self._own_entries(gone)[id]
-        self.index.left(gone)
+    def drop_entries(self, gone: Collection[QueueEntry]) -> int:
+        """Take entries out of the queue. Return how many waited before the first of them."""
+        for entry in gone:
+            del self._own_entries(entry)[entry.id]
+        return self.index.left(gone)
 
     def _own_entries(self, entry: QueueEntry) -> dict[str, QueueEntry]:
         if (

@@ -44,7 +44,7 @@ from signaling.state import (
     Who,
 )
 from signaling.visit import advance, demand_rev
-from signaling.waiting import tell_waiting_status
+from signaling.waiting import tell_came
 
 
 def end(draft: Draft, by: Who, request: End) -> Visit:
@@ -168,7 +168,7 @@ def return_to_waiting(draft: Draft, by: Who, request: ReturnToWaiting) -> Visit:
     if last_one:
         draft.tell(provider_ids(visit), told)
     tell_entered(draft, provider_ids(visit), entry, visit)
-    tell_waiting_status(draft, behind=entry)
+    tell_came(draft, entry)
     if not last_one:
         tell_participant(draft, visit, entry.participant)
     draft.audit("return_to_waiting", by.participant, visit.id, participant)

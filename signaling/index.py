@@ -76,12 +76,17 @@ class Index(Struct):
         waiting[entry.participant] = entry.id
         self.shown += place[3]
 
-    def left(self, entry: Entry) -> None:
-        """An entry is not in line any more."""
-        at = self.place(entry)
+    def left(self, entries: Iterable[Entry]) -> int:
+        """Entries are not in line any more. Return how many wait before where the first of them was."""
         line, waiting = self.line, self.waiting = self.line.copy(), self.waiting.copy()
-        self.shown -= line.pop(at)[3]
-        waiting.pop(entry.participant, None)
+        first = len(line)
+        for entry in entries:
+            at = bisect_left(line, (entry.since, entry.id))
+            self.shown -= line.pop(at)[3]
+            waiting.pop(entry.participant, None)
+            if at < first:
+                first = at
+        return first
 
     # --- visits
 

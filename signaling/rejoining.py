@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Set
 
 from msgspec.structs import replace
 
@@ -48,9 +48,9 @@ def rejoin(draft: Draft, by: Who, request: Rejoin) -> Visit:
         raise TooMany("clients in one visit")
     visit = replace(visit, agreed=(*visit.agreed, by.participant))
     draft.audit("rejoin", by.participant, visit.id)
-    agreed = set(visit.agreed)
+    agreed = frozenset(visit.agreed)
     if live is None and not agreed.isdisjoint(provider_ids(visit)) and not agreed.isdisjoint(visit.seats):
-        return _resume(draft, visit)
+        return _resume(draft, visit, agreed)
     visit = draft.put_visit(advance(visit, Rejoin, REJOIN_PENDING))
     tell_agreed(draft, visit)
     return visit
@@ -64,9 +64,8 @@ def _rejoin_live_group(draft: Draft, by: Who, visit: Visit) -> Visit:
     return join_segment(draft, visit, by.participant, again=True)
 
 
-def _resume(draft: Draft, visit: Visit) -> Visit:
-    now, agreed = draft.now, visit.agreed
-    seats = {id: moved(seat, IN, now) if id in agreed else seat for id, seat in visit.seats.items()}
+def _resume(draft: Draft, visit: Visit, agreed: Set[str]) -> Visit:
+    seats = {id: moved(seat, IN, draft.now) if id in agreed else seat for id, seat in visit.seats.items()}
     visit = begin_segment(draft, replace(visit, seats=seats), Rejoin)
     # Who stays out learns that it goes on, and of nobody who is in it.
     outside = [seat.participant for seat in visit.seats.values() if seat.stand is OUT and may_rejoin(seat)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from msgspec.structs import replace
 
@@ -38,7 +38,7 @@ from signaling.permissions import demand
 from signaling.policy import AudioOnlyRule
 from signaling.shown import shown_entry
 from signaling.state import IN, OUT, SCHEDULED, WAITING, CheckedIn, Entry, Interval, Room, Seat, Stand, Visit, Who
-from signaling.waiting import demand_window, tell_waiting_status
+from signaling.waiting import demand_window, tell_came, tell_moved_up
 
 ROOM_LIMIT = 200
 """Waiting entries of one room."""
@@ -109,7 +109,7 @@ def check_in(draft: Draft, by: Who, request: CheckIn) -> None:
     draft.tell(to, ClientReady(entry=entry.id))
     draft.notify("client.ready", entry=entry.id, visit=visit.id if visit else None)
     draft.audit("check_in", by.participant, visit.id if visit else entry.id)
-    tell_waiting_status(draft, behind=entry)
+    tell_came(draft, entry)
 
 
 def _check_in_again(
@@ -212,16 +212,17 @@ def leave_queue(draft: Draft, entry: Entry, reason: str, to_stand: Stand = OUT) 
     visit = draft.room.visits.get(entry.visit or "")
     if visit is not None:
         visit = move_seat(draft, visit, visit.seats[entry.participant], to_stand)
-    leave_line(draft, entry, watchers(draft.room, visit), reason)
+    leave_line(draft, (entry,), watchers(draft.room, visit), reason)
     return visit
 
 
-def leave_line(draft: Draft, entry: Entry, to: tuple[str, ...], reason: str) -> None:
-    """Take an entry out of the queue, and tell those who watch it; who calls this moves the seat."""
-    draft.drop_entry(entry.id)
-    draft.tell(to, QueueLeft(entry=entry.id, reason=reason))
+def leave_line(draft: Draft, entries: Sequence[Entry], to: tuple[str, ...], reason: str) -> None:
+    """Take entries out of the queue, and tell those who watch them; who calls this moves the seats."""
+    at = draft.drop_entries(entries)
+    for entry in entries:
+        draft.tell(to, QueueLeft(entry=entry.id, reason=reason))
     if draft.index.shown:
-        tell_waiting_status(draft, behind=entry)
+        tell_moved_up(draft, at)
 
 
 def leave_waiting(draft: Draft, by: Who) -> None:

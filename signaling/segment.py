@@ -152,9 +152,8 @@ def tell_participant(draft: Draft, visit: Visit, participant: str, *, themselves
     """Tell everybody in the visit how one participant is now, `themselves` too: at once those who see the same."""
     told = ParticipantChanged(visit=visit.id, participant={})
     for side in (provider_ids(visit), clients_inside(visit)):
-        alike = [tuple([id for id in side if id != participant])]
-        if themselves and participant in side:
-            alike.insert(0 if side[0] == participant else 1, (participant,))
+        others = tuple([id for id in side if id != participant])
+        alike = ((participant,), others) if themselves and len(others) < len(side) else (others,)
         for to in alike:
             if to:
                 shown = ("participant", shown_participant, (draft.index.connected, visit, participant, to[0]))

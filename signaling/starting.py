@@ -107,17 +107,19 @@ def _visit_of_walk_in(draft: Draft, entry: Entry) -> Visit:
 
 def _let_in(draft: Draft, visit: Visit, waiting: Iterable[Seat]) -> Visit:
     """Take seats out of the queue; return the visit with them in, and the audio-only flags of their check-ins."""
-    providers, seats, attendees = provider_ids(visit), visit.seats.copy(), visit.attendees.copy()
-    entries, now = draft.room.entries, draft.now
+    now, queue = draft.now, draft.room.entries
+    entries: list[Entry] = []
+    seats, attendees = visit.seats.copy(), visit.attendees.copy()
     for seat in waiting:
-        id = seat.participant
+        id, said = seat.participant, seat.checked_in
         assert seat.entry is not None, "a waiting seat has an entry"
-        entry = entries[seat.entry]
-        leave_line(draft, entry, providers, "admitted")
+        entry = queue[seat.entry]
+        entries.append(entry)
         seats[id] = moved(seat, IN, now)
-        camera = seat.checked_in is None or (seat.checked_in.devices.camera and entry.media == "video")
-        attendee = attendees.get(id, AS_THEY_COME)
-        attendees[id] = replace(attendee, mode=entry.media, reason=entry.media_reason, camera=camera)
+        camera = said is None or (said.devices.camera and entry.media == "video")
+        known = attendees.get(id, AS_THEY_COME)
+        attendees[id] = replace(known, mode=entry.media, reason=entry.media_reason, camera=camera)
+    leave_line(draft, entries, provider_ids(visit), "admitted")
     return replace(visit, seats=seats, attendees=attendees)
 
 

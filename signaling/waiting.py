@@ -66,15 +66,21 @@ def _says(told: WaitingChanged, status: Status) -> bool:
     return told.status == status.kind and told.minutes == status.minutes
 
 
-def tell_waiting_status(draft: Draft, *, behind: Entry) -> None:
-    """An entry came or went: tell it how the provider is, and tell those whose place in line it changed, if shown."""
-    to = [behind.participant] if behind.id in draft.room.entries else []
+def tell_came(draft: Draft, entry: Entry) -> None:
+    """Somebody waits from now on: tell them how the provider is, and those behind them their place, if it is shown."""
+    index, to = draft.index, [entry.participant]
     places: dict[str, int] = {}
-    if draft.index.shown:
-        places = _places(draft.index, draft.index.place(behind))
-        to += [who for who in places if who not in to]
-    if to:
-        _tell(draft, to, places, shown_status(draft.room))
+    if index.shown:
+        places = _places(index, index.place(entry))
+        to += [who for who in places if who != entry.participant]
+    _tell(draft, to, places, shown_status(draft.room))
+
+
+def tell_moved_up(draft: Draft, at: int) -> None:
+    """Somebody who had `at` before them waits no more: tell those behind their place, if it is shown."""
+    places = _places(draft.index, at)
+    if places:
+        _tell(draft, list(places), places, shown_status(draft.room))
 
 
 def _tell(draft: Draft, to: Collection[str], places: dict[str, int], status: Status) -> None:

@@ -84,8 +84,7 @@ class Index(Struct):
             at = bisect_left(line, (entry.since, entry.id))
             self.shown -= line.pop(at)[3]
             waiting.pop(entry.participant, None)
-            if at < first:
-                first = at
+            first = min(first, at)
         return first
 
     # --- visits

@@ -90,7 +90,7 @@ def an_offer_meets_an_end(world: World, choose: Choices) -> str:
         if not node.reach.slow:
             node.reach.let_all_on()
     world.settle()
-    if len(world.alive) == len(world.nodes) and all(n.reach.well and not n.reach.muffled for n in world.nodes):
+    if len(world.alive) == len(world.nodes) and all(node.reach.knows for node in world.nodes):
         world.pass_time(SECOND)  # whatever was to be tried again
         world.watch.media()
     return f"{me} of room {browser.room} offers, meanwhile {other.who.participant}: {request}"

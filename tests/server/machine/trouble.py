@@ -39,6 +39,11 @@ class Reach:
     def well(self) -> bool:
         return not (self.dead or self.away or self.slow or self.lost_answers or self.waiting)
 
+    @property
+    def knows(self) -> bool:
+        """Whether the node hears of everything, and has: of what the bus lost it knows once the bus has said so."""
+        return self.well and not (self.muffled or self.missed)
+
     async def __call__(self) -> None:
         """Get through, late or not at all."""
         self._look()

@@ -401,7 +401,7 @@ class Watch:
 
     def all_arrived(self, node: Node) -> None:
         """Assert that at a node which is well everybody sees their room as it is. Whoever has not read all is left."""
-        if not node.reach.well or node.reach.muffled or node.reach.missed:
+        if not node.reach.knows:
             return
         for browser in self.world.browsers:
             wire = browser.wire

@@ -45,7 +45,7 @@ class Alone:
     @property
     def packets_held(self) -> int:
         """How many packets came to peers that wait: nobody heard them."""
-        return self._held + sum(peer.packets for peer in self.warm)
+        return self._held + sum(peer.heard.packets for peer in self.warm)
 
     async def offer(
         self, *, purpose: Literal["warm", "check"], room: str, participant: str, peer: str, round: int, sdp: str
@@ -86,9 +86,9 @@ class Alone:
         if round <= this.round:
             raise StaleRound
         self.warm.take(key)
-        self._held += this.packets
+        self._held += this.heard.packets
         # Connected it was all the while, but to nobody: no minute begins before they are in.
-        this.heard_since = None if this.heard_since is None else self._now()
+        this.heard.since = None if this.heard.since is None else self._now()
         return this
 
     def has(self, room: str, participant: str, peer: str) -> bool:
@@ -113,7 +113,7 @@ class Alone:
             peer.look_after(now)
 
     def _dropped(self, this: Peer) -> None:
-        self._held += this.packets if this.held else 0
+        self._held += this.heard.packets if this.held else 0
         self._drop(this)
 
     def _echo(self, this: Peer) -> None:

@@ -88,8 +88,8 @@ class Probe:
         protect, protect_rtcp = seam.closers(self._dtls)
         if way is not None:
             data = (protect_rtcp if is_rtcp(packet) else protect)(packet)
-            self.sent.append((data, way[1]))
-            way[0](data, way[1])
+            self.sent.append((data, way.address))
+            way.sendto(data, way.address)
 
     def knock(self) -> None:
         """Send a check."""

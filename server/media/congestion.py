@@ -133,7 +133,10 @@ class Congestion:
 
     def _named(self) -> tuple[Source, int] | None:
         """Return the first source whose stream is known, and its SSRC."""
-        return next(((source, source.ssrc) for source in self._sources if source.ssrc is not None), None)
+        for source in self._sources:
+            if source.ssrc is not None:
+                return source, source.ssrc
+        return None
 
     def _streams(self) -> list[int]:
         return [ssrc for one in self._sources for ssrc in (one.ssrc, one.rtx_ssrc) if ssrc is not None]
@@ -149,17 +152,21 @@ class Congestion:
     def told(self, part: Part, now: float) -> None:
         """Pass on what this peer says about arrivals, if it is about its present sender."""
         found = rtcp.arrivals_of(part)
+        moved = self.moved(*found, now) if found is not None else None
+        if moved is not None:
+            source, ssrc, first = moved
+            source.path.rtcp(rtcp.move_arrivals(part, source.reporter, ssrc, first))
+
+    def moved(self, first: int, length: int, now: float) -> tuple[Source, int, int] | None:
+        """Return (a source of the present sender, its SSRC, the number there) for arrivals from `first` on, or None."""
         sender, shift = self.sender, self.path.shift
-        if found is None or sender is None or shift is None:
-            return
-        first, length = found
+        if sender is None or shift is None:
+            return None
         self._top = (first + length) & 0xFFFF
         if now - self._since < LATE and (first - self._first) & 0xFFFF >= 0x8000:
-            return
+            return None
         named = sender._named()
-        if named is not None:
-            source, ssrc = named
-            source.path.rtcp(rtcp.move_arrivals(part, source.reporter, ssrc, first - shift))
+        return (*named, (first - shift) & 0xFFFF) if named is not None else None
 
 
 def settle(senders: Mapping[Congestion, Sequence[Source]], receivers: Iterable[Congestion]) -> None:

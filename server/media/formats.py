@@ -52,6 +52,10 @@ class Formats:
         """The timestamp's ticks a second."""
         return self.codecs[0].rate if self.codecs else 90_000
 
+    def has(self, payload_type: int) -> bool:
+        """Tell whether packets of that type may come."""
+        return any(codec.payload_type == payload_type for codec in self.codecs)
+
     def is_repair(self, payload_type: int) -> bool:
         """Tell whether packets of that type are retransmissions."""
         return any(c.payload_type == payload_type and c.repairs is not None for c in self.codecs)

@@ -1,8 +1,4 @@
-"""How much one peer may send, and ask of others: generous for a browser, and a bound for whoever is none.
-
-What comes with each packet is not timed: a peer counts what it sends, and may go on up to a mark, which is moved at
-each of the node's looks. So a packet costs a comparison. Rarer things take from a bucket.
-"""
+"""How much one peer may send, and ask of others: generous for a browser, and a bound for whoever is none."""
 
 from __future__ import annotations
 
@@ -27,32 +23,6 @@ REPEATS: Final = Rate(500, 1_500)
 """Of packets that a peer may ask for once more, of all who send to it: a second of everything, after an outage."""
 KEYFRAMES: Final = Rate(1, 5)
 """Of one source, however many ask; who begins to get it has theirs at once."""
-
-
-class Budget:
-    """How far the counters of one peer may go."""
-
-    __slots__ = ("_looked_at", "octets", "packets", "reports")
-
-    def __init__(self, now: float) -> None:
-        """`now` is in seconds, here and elsewhere."""
-        self.packets = PACKETS.at_once
-        self.octets = OCTETS.at_once
-        self.reports = REPORTS.at_once
-        self._looked_at = now
-
-    def move(self, now: float, *, packets: int, octets: int, reports: int) -> None:
-        """Move the marks, given what the peer has sent by now."""
-        passed = max(0.0, now - self._looked_at)
-        self._looked_at = now
-        self.packets = _moved(self.packets, packets, PACKETS, passed)
-        self.octets = _moved(self.octets, octets, OCTETS, passed)
-        self.reports = _moved(self.reports, reports, REPORTS, passed)
-
-
-def _moved(mark: int, used: int, rate: Rate, passed: float) -> int:
-    """Return the next mark. What was sent a little beyond the last one is owed."""
-    return used + min(rate.at_once, mark - used + round(rate.each_second * passed))
 
 
 class Bucket:

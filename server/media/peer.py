@@ -7,30 +7,30 @@ import logging
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from aiortc import RTCDtlsTransport, RTCIceServer, RTCSessionDescription
 from pylibsrtp import Error as SrtpError
 
-from server.media import feedback, ice, lane, offer, rtp, seam
-from server.media.alive import KNOCK, PATIENCE
+from server.media import feedback, ice, offer, rtp, seam, wire
+from server.media.alive import KNOCK
 from server.media.beginning import LONGEST, MOST
 from server.media.congestion import Congestion
 from server.media.guard import Guard
-from server.media.limits import Budget
+from server.media.heard import Heard
+from server.media.lane import Lane
 from server.media.networks import Networks
 from server.media.reception import Meter
-from server.media.relay import Path, Sink, Source, is_whole
-from server.media.rtp import MID, TRANSPORT_WIDE, Malformed
+from server.media.relay import Path, Sink, Source
+from server.media.rtp import TRANSPORT_WIDE, Malformed
 from server.media.srtp import InPlace
+from server.media.streams import Streams
+from server.media.wire import Wire
 from signaling.errors import StaleRound
 
 logger = logging.getLogger(__name__)
-
-MOST_STREAMS: Final = 64
-"""How many SSRCs of one peer are told apart; more are not looked at."""
 
 MOST_EARLY: Final = 64
 """How many packets are kept that come before aiortc has finished the handshake: a browser's first picture is there."""
@@ -87,14 +87,9 @@ class Peer:
         self.newest = True
         """Whether no newer peer of the same participant is connected."""
         self.since = monotonic()
-        self.heard_since: float | None = None
-        """When the present run of signs of life began; None: never connected."""
-        self.heard_at = 0.0
-        self.packets = self.octets = self.reports = 0
-        """Packets of RTP, that were its own and not beyond its budget, their octets, and packets of RTCP."""
+        self.heard = Heard(monotonic())
         self.excess = 0
         """Datagrams beyond its budget."""
-        self.budget = Budget(monotonic())
         self.guard = Guard(name)
         self.path = Path(name)
         self.congestion = Congestion(self.path)
@@ -106,12 +101,10 @@ class Peer:
         """The last offer that was answered, as aiortc had it."""
         self._connection = seam.connection(ice_servers)
         self._dtls: RTCDtlsTransport | None = None
-        self._sources: dict[int, Source] = {}
-        self._sinks: dict[int, Sink] = {}
-        self._routes: dict[int, Callable[[bytes, float], None]] = {}
-        self._lanes: dict[bytes, Source] = {}
-        """By SSRC, as it stands in a packet."""
-        self.opener: InPlace | None = None
+        self._streams = Streams(monotonic)
+        self._way: seam.Way | None = None
+        self._wire: Wire | None = None
+        self._opener: InPlace | None = None
         """Unprotects a packet where it lies, as `_unprotect` does."""
         self._unprotect: Callable[[bytes], bytes] | None = None
         self._unprotect_rtcp: Callable[[bytes], bytes] | None = None
@@ -180,7 +173,7 @@ class Peer:
         """Hear what overtook the offer by which a waiting peer was let in, and nothing from before `let_in_at`."""
         overtook, self._overtook = self._overtook, deque(maxlen=MOST)
         for at, packet in overtook:
-            route = self._routes.get(int.from_bytes(packet[8:12]))
+            route = self._streams.route(packet)
             if route is not None and at >= max(self.let_in_at, self.now() - LONGEST):
                 route(packet, at)
 
@@ -213,26 +206,22 @@ class Peer:
             line.sends = asked is not None and asked.sends and not self.held
             line.receives = asked is not None and asked.receives and not self.held
             if asked is not None and line.sends:
-                self._announce(line.source, asked.ssrc, asked.rtx_ssrc)
+                self._streams.announce(line.source, asked.ssrc, asked.rtx_ssrc)
 
     def _new_line(self, mid: str, kind: str, ssrc: int, rtx_ssrc: int) -> Line:
         first, timestamp = self._chance.randrange(1, 1 << 15), self._chance.randrange(1 << 32)
         sink = Sink(self.path, mid, ssrc=ssrc, rtx_ssrc=rtx_ssrc, first=first, timestamp=timestamp)
         line = self.lines[mid] = Line(mid, kind, Source(self.path, kind, ssrc), sink)
-        self._sinks[ssrc] = self._sinks[rtx_ssrc] = sink
+        self._streams.expect(sink)
         return line
+
+    def _sending(self) -> Iterator[tuple[str, Source]]:
+        """Yield the lines that the peer may send on: their mids, and what comes on them."""
+        return ((line.mid, line.source) for line in self.lines.values() if line.sends)
 
     def numbered(self) -> list[Source]:
         """Return what this peer sends with transport-wide numbers."""
-        sent = [line.source for line in self.lines.values() if line.sends]
-        return [source for source in sent if TRANSPORT_WIDE in source.formats.extensions]
-
-    def _announce(self, source: Source, ssrc: int | None, rtx_ssrc: int | None) -> None:
-        """Expect a line's streams under the numbers that the description gives."""
-        if ssrc is not None and ssrc not in self._routes and len(self._routes) < MOST_STREAMS:
-            self._adopt(source, ssrc)
-        if rtx_ssrc is not None and rtx_ssrc not in self._routes and len(self._routes) < MOST_STREAMS:
-            self._adopt_repair(source, rtx_ssrc)
+        return [source for _, source in self._sending() if TRANSPORT_WIDE in source.formats.extensions]
 
     async def add(self, text: str) -> bool:
         """Add a candidate of the browser, if it is worth it; return False if there are too many already."""
@@ -251,10 +240,10 @@ class Peer:
         reached = self._connection.connectionState
         if reached == "connected" and self.state == "new" and self._dtls is not None:
             self._unprotect, self._unprotect_rtcp = seam.openers(self._dtls)
-            self.opener, self.path.closer = seam.in_place(self._dtls)
+            self._opener, self.path.closer = seam.in_place(self._dtls)
             self.path.protect, self.path.protect_rtcp = seam.closers(self._dtls)
             self.state = "connected"
-            self.heard_since = self.heard_at = self.now()
+            self.heard.since = self.heard.at = self.now()
             self.find_way()
             self.changed(self)
             early, self._early = self._early, []
@@ -267,24 +256,48 @@ class Peer:
     def find_way(self) -> None:
         """Follow ICE to the pair that it uses now."""
         way = seam.nominated(self._dtls) if self._dtls is not None and self.state == "connected" else None
-        if way is not None:
-            self.path.sendto, self.path.address = way
+        if way is not None and way != self._way:
+            self._go(way)
         self.path.open = way is not None
+
+    def _go(self, way: seam.Way) -> None:
+        """Send and hear by this way from now on."""
+        self._cut()
+        self._way = way
+        protocol, address = way
+        sock = wire.lay(protocol.transport, address) if way.is_direct and self._opener is not None else None
+        if sock is None or self._opener is None:
+            sendto = way.sendto
+            self.path.send = lambda data: sendto(bytes(data), address)
+            return
+
+        def received(data: bytes, whence: tuple[Any, ...] = address) -> None:
+            protocol.datagram_received(data, whence)  # through the guard, as if the first socket had heard it
+
+        lane = Lane(self, self._streams.lanes, self._opener, sock.recv_into, received)
+        self._wire = Wire(sock, lane.ready, received)
+        self.path.send = self._wire.send
+
+    def _cut(self) -> None:
+        self._way = None
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
     def look_after(self, now: float) -> None:
         """Do what is to be done by and by: follow ICE, let the peer send more, ask for a sign if there was none."""
         self.find_way()
-        self.budget.move(now, packets=self.packets, octets=self.octets, reports=self.reports)
-        if self._dtls is not None and self.path.open and now - self.heard_at >= KNOCK:
+        self.heard.move(now)
+        if self._dtls is not None and self.path.open and now - self.heard.at >= KNOCK:
             seam.knock(self._dtls)
 
     def halt(self) -> None:
         """From now on, nothing of this peer is forwarded and nothing is sent to it."""
         self.state = "closed"
         self.path.close()
-        self._unprotect = self._unprotect_rtcp = self.opener = None
-        self._routes.clear()
-        self._lanes.clear()
+        self._cut()
+        self._unprotect = self._unprotect_rtcp = self._opener = None
+        self._streams.close()
         self._early.clear()
         self._overtook.clear()
         self.congestion.close()
@@ -302,18 +315,10 @@ class Peer:
 
     # --- Arrivals
 
-    def _hear(self) -> float:
-        """Note a sign of life, and return the time."""
-        now = self.now()
-        if now - self.heard_at >= PATIENCE:
-            self.heard_since = now
-        self.heard_at = now
-        return now
-
     def _stun(self, address: tuple[str, int]) -> None:
         self.find_way()
-        if self.path.open and address == self.path.address:
-            self._hear()
+        if self._way is not None and address == self._way.address:
+            self.heard.sign(self.now())
 
     def _media(self, data: bytes) -> None:
         """Take one SRTP or SRTCP datagram."""
@@ -324,40 +329,44 @@ class Peer:
             else:
                 self.guard.dropped += 1
             return
-        budget = self.budget
+        heard = self.heard
         try:
-            source = self._lanes.get(data[8:12])
-            if source is not None and lane.forward(self, source, data):
-                return
             if rtp.is_rtcp(data):
-                if self.reports >= budget.reports:
+                if heard.reports >= heard.most_reports:
                     self._exceed()
                     return
-                packet = unprotect_rtcp(data)
-                self.reports += 1
-                now = self._hear()
-                feedback.receive(
-                    packet, self._sources, self._sinks, now, congestion=self.congestion, speaks=self.newest
-                )
+                packet, now = unprotect_rtcp(data), self.now()
+                heard.sign(now)
+                heard.reports += 1
+                self.reported(packet, now)
             else:
-                if self.packets >= budget.packets or self.octets >= budget.octets:
+                if heard.packets >= heard.most_packets or heard.octets >= heard.most_octets:
                     self._exceed()
                     return
-                packet = unprotect(data)
-                now = self._hear()
-                self.packets += 1
-                self.octets += len(data)
-                route = self._routes.get(int.from_bytes(packet[8:12])) or self._learn(packet)
+                packet, now = unprotect(data), self.now()
+                heard.sign(now)
+                heard.packets += 1
+                heard.octets += len(data)
+                route = self._streams.route(packet) or self._streams.learn(packet, self._sending())
                 if route is not None:
                     route(packet, now)
                 elif self.held:
                     self._overtook.append((now, packet))
         except (SrtpError, Malformed):  # not from this peer, replayed, or not what it says
             self.guard.dropped += 1
-        except Exception:  # an error in forwarding must not close the socket
-            if not self._broken:
-                self._broken = True
-                logger.exception("media of %s could not be handled", self.name)
+        except Exception:  # noqa: BLE001 - an error in forwarding must not close the socket
+            self.complain()
+
+    def reported(self, compound: bytes, now: float) -> None:
+        """Take what the peer says about the streams that it sends and gets."""
+        streams = self._streams
+        feedback.receive(compound, streams.sources, streams.sinks, now, congestion=self.congestion, speaks=self.newest)
+
+    def complain(self) -> None:
+        """Log the exception that is being handled, once for each peer."""
+        if not self._broken:
+            self._broken = True
+            logger.exception("media of %s could not be handled", self.name)
 
     def _exceed(self) -> None:
         """Count a datagram that nobody looks into: it may be anybody's, so it is no sign of life."""
@@ -365,43 +374,3 @@ class Peer:
             logger.warning("%s sends more than it may", self.name)
         self.excess += 1
         self.guard.dropped += 1
-
-    def _learn(self, packet: bytes) -> Callable[[bytes, float], None] | None:
-        """Find which line an unknown stream belongs to (RFC 8843 section 9.2): by its MID, else by its payload type."""
-        if len(self._routes) >= MOST_STREAMS or not is_whole(packet):
-            return None
-        kind = packet[1] & 0x7F
-        lines = [line for line in self.lines.values() if line.sends and _has(line, kind)]
-        for line in lines:
-            if rtp.mid_of(packet, line.source.formats.extensions.get(MID, 0)) == line.mid:
-                lines = [line]
-                break
-        if len(lines) != 1:
-            return None
-        source, ssrc = lines[0].source, int.from_bytes(packet[8:12])
-        adopt = self._adopt_repair if source.formats.is_repair(kind) else self._adopt
-        return adopt(source, ssrc)
-
-    def _adopt(self, source: Source, ssrc: int) -> Callable[[bytes, float], None]:
-        if source.ssrc is not None:
-            self._routes.pop(source.ssrc, None)
-            self._sources.pop(source.ssrc, None)
-            self._lanes.pop(source.ssrc.to_bytes(4), None)
-        source.adopt(ssrc)
-        self._sources[ssrc] = self._lanes[ssrc.to_bytes(4)] = source
-        self._routes[ssrc] = source.forward
-        if source.wanted:
-            source.ask_keyframe(self.now())
-        return source.forward
-
-    def _adopt_repair(self, source: Source, ssrc: int) -> Callable[[bytes, float], None]:
-        if source.rtx_ssrc is not None:
-            self._routes.pop(source.rtx_ssrc, None)
-        source.rtx_ssrc = ssrc
-        self._lanes.pop(ssrc.to_bytes(4), None)
-        self._routes[ssrc] = source.forward_repair
-        return source.forward_repair
-
-
-def _has(line: Line, payload_type: int) -> bool:
-    return any(codec.payload_type == payload_type for codec in line.source.formats.codecs)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from pylibsrtp import Error as SrtpError
 
@@ -31,6 +31,8 @@ Head = tuple[int, int, int, int]
 
 KEYFRAME_INTERVAL: Final = 0.3
 """Seconds between two keyframe requests to one source, however many ask; who still lacks one asks again."""
+LOST: Final = SrtpError, Malformed, OSError
+"""A packet cannot be sent: it is too old, or not what it says, or the system has no room for it."""
 LATE: Final = 2.0
 """For how many seconds after a change of source stragglers of the old one are looked out for."""
 REMB_LIFE: Final = 5.0
@@ -41,7 +43,7 @@ class Path:
     """The way out to one peer: what protects a packet and where it goes. Closed until the handshake is done."""
 
     __slots__ = (
-        "address", "closer", "name", "open", "protect", "protect_rtcp", "reception", "repeats", "sendto", "shift",
+        "closer", "name", "open", "protect", "protect_rtcp", "reception", "repeats", "send", "shift",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -52,8 +54,8 @@ class Path:
         self.protect_rtcp: Callable[[bytes], bytes] = bytes
         self.closer: InPlace | None = None
         """Protects a packet where it lies, as `protect` does."""
-        self.sendto: Callable[[bytes, Any], None] = _nowhere
-        self.address: tuple[str, int] | None = None
+        self.send: Callable[[bytes | memoryview], object] = _nowhere
+        """Sends a datagram. Raises `OSError` if it is lost: the system has no room for it, or nobody listens."""
         self.repeats = Bucket(REPEATS)
         """What the peer may still ask for once more."""
         self.reception = Reception()
@@ -63,18 +65,21 @@ class Path:
     def rtcp(self, compound: bytes) -> None:
         """Send an RTCP compound, if the peer can be reached."""
         if self.open:
-            self.sendto(self.protect_rtcp(compound), self.address)
+            try:
+                self.send(self.protect_rtcp(compound))
+            except OSError:  # whoever said it will say it again, if it matters
+                return
 
     def close(self) -> None:
         """Lead nowhere from now on, and let go of keys and socket, whoever still knows of this path."""
         self.open = False
         self.protect = self.protect_rtcp = bytes
         self.closer = None
-        self.sendto, self.address = _nowhere, None
+        self.send = _nowhere
         self.reception = Reception()
 
 
-def _nowhere(data: bytes, address: Any) -> None:
+def _nowhere(data: bytes | memoryview) -> None:
     """Send nothing."""
 
 
@@ -177,7 +182,7 @@ class Sink:
             return
         path = self.path
         first, middle, body = self.extensions.rewrite(packet, path.shift)
-        path.sendto(path.protect(FIXED.pack(first, kind, out, stamp, self.ssrc) + middle + packet[body:]), path.address)
+        path.send(path.protect(FIXED.pack(first, kind, out, stamp, self.ssrc) + middle + packet[body:]))
         self.packets += 1
 
     def advance(self, out: int, stamp: int, now: float) -> bool:
@@ -211,7 +216,7 @@ class Sink:
             if self._is_straggler(original, now):
                 return
             payload = SHORT.pack(original) + payload[2:]
-        path.sendto(path.protect(FIXED.pack(first, kind, out, stamp, self.rtx_ssrc) + middle + payload), path.address)
+        path.send(path.protect(FIXED.pack(first, kind, out, stamp, self.rtx_ssrc) + middle + payload))
         self.packets += 1
 
     def _begin(self, number: int, timestamp: int, now: float) -> None:
@@ -293,7 +298,7 @@ class Source:
         self.live += (sink,)
         if self.beginning is not None and self.beginning.shows(self.formats, now):
             for packet in self.beginning.packets:
-                with suppress(SrtpError, Malformed):
+                with suppress(*LOST):
                     sink.send(HEAD.unpack_from(packet), packet, now)
         else:
             self.ask_keyframe(now, joined=True)
@@ -321,7 +326,7 @@ class Source:
         for sink in self.live:
             try:
                 sink.send(head, packet, now)
-            except (SrtpError, Malformed):  # this packet cannot be sent: too old, or not what it says
+            except LOST:
                 continue
             except Exception:  # noqa: BLE001 - an error in forwarding closes nothing but that track
                 self.give_up(sink)
@@ -334,7 +339,7 @@ class Source:
         for sink in self.live:
             try:
                 sink.repair(head, packet, now)
-            except (SrtpError, Malformed):
+            except LOST:
                 continue
             except Exception:  # noqa: BLE001 - an error in forwarding closes nothing but that track
                 self.give_up(sink)

@@ -29,7 +29,6 @@ _SENDER_INFO: Final = struct.Struct("!IQIII")
 _BLOCK: Final = struct.Struct("!IIIIII")
 _ARRIVALS: Final = struct.Struct("!HH")
 _MOVED: Final = struct.Struct("!BBHIBBHIIH")
-"""A receiver report about nothing, and what arrivals begin with."""
 
 TICK: Final = 0.00025
 """Seconds: the unit of arrivals. Each feedback begins at a multiple of 256 of them."""
@@ -166,19 +165,21 @@ def arrivals_of(part: Part) -> tuple[int, int] | None:
     return _ARRIVALS.unpack_from(part.body, 8) if len(part.body) >= 16 else None
 
 
-def move_arrivals(part: Part, sender: int, media: int, first: int) -> bytes:
-    """Write a whole compound: arrivals that were read, about another stream's transport, from number `first` on.
+def head_arrivals(into: memoryview | bytearray, words: int, sender: int, media: int, first: int) -> None:
+    """Write how a compound about arrivals begins, its feedback being so many words behind its own header's.
 
-    Each peer tells ten times a second: of all that RTCP costs this is the most.
+    That is a receiver report about nothing, and all of the feedback until its first number, of 22 bytes together.
     """
+    _MOVED.pack_into(into, 0, 0x80, RR, 1, sender, 0x80 | ARRIVALS, TRANSPORT_FEEDBACK, words, sender, media, first)
+
+
+def move_arrivals(part: Part, sender: int, media: int, first: int) -> bytes:
+    """Write a whole compound: arrivals that were read, about another stream's transport, from number `first` on."""
     rest = part.body[10:]
     padding = -(len(rest) + 2) % 4
-    words = (10 + len(rest) + padding) >> 2
-    return (
-        _MOVED.pack(0x80, RR, 1, sender, 0x80 | ARRIVALS, TRANSPORT_FEEDBACK, words, sender, media, first & 0xFFFF)
-        + rest
-        + bytes(padding)
-    )
+    head = bytearray(_MOVED.size)
+    head_arrivals(head, (10 + len(rest) + padding) >> 2, sender, media, first)
+    return bytes(head) + rest + bytes(padding)
 
 
 def write_arrivals(sender: int, media: int, count: int, first: int, times: Sequence[float | None]) -> bytes:

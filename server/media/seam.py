@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aioice import Candidate
 from aioice.ice import CandidatePair, Connection, StunProtocol
@@ -109,10 +109,29 @@ def is_live(dtls: RTCDtlsTransport, protocol: StunProtocol, address: Address) ->
     )
 
 
-def nominated(dtls: RTCDtlsTransport) -> tuple[Callable[[bytes, Any], None], Address] | None:
-    """Return (the socket's `sendto`, where to) of the pair in use; None while there is none."""
+class Way(NamedTuple):
+    """A candidate pair in use."""
+
+    protocol: StunProtocol
+    """The socket, with its handler of datagrams."""
+    address: Address
+    """Where to."""
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether datagrams leave by this machine's own socket, and not by a TURN server."""
+        return self.protocol.local_candidate.type == "host"
+
+    @property
+    def sendto(self) -> Callable[[bytes, Address], None]:
+        """What sends a datagram."""
+        return self.protocol.transport.sendto
+
+
+def nominated(dtls: RTCDtlsTransport) -> Way | None:
+    """Return the pair in use; None while there is none."""
     pair = _ice(dtls)._nominated.get(1)
-    return (pair.protocol.transport.sendto, pair.remote_addr) if pair else None
+    return Way(pair.protocol, pair.remote_addr) if pair else None
 
 
 def knock(dtls: RTCDtlsTransport) -> None:

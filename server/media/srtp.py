@@ -20,18 +20,24 @@ Work = Callable[[bytes], bytes]
 
 LARGEST: Final = 1500
 """Bytes of a packet; what is larger does not come over the net in one piece."""
+AT: Final = 8
+"""Bytes that are kept free in front of a packet."""
 TRAILER: Final = 4 + 16 + 128
 """Bytes that protecting adds at most (libsrtp's SRTP_MAX_SRTCP_TRAILER_LEN)."""
 
 
 class InPlace(NamedTuple):
-    """What libsrtp does with a packet that lies in the thread's buffer."""
+    """What libsrtp does one way with a packet that lies in the thread's buffer, `AT` bytes from its begin."""
 
     work: Callable[[Any, Any, Any], int]
-    """Called with the next two and `length`; 0 if it is done."""
+    """Called with `handle`, `packet` and `length`; 0 if it is done."""
+    work_rtcp: Callable[[Any, Any, Any], int]
+    """The same for RTCP."""
     handle: Any
     chars: Any
-    buffer: Any
+    packet: Any
+    """`chars` is the buffer, and this the place in it where the packet is put."""
+    view: memoryview
     """The same as `chars`, for Python."""
     length: Any
     """Of the packet, before and after."""
@@ -54,8 +60,10 @@ class _Room(threading.local):
     def __init__(self) -> None:
         from pylibsrtp._binding import ffi  # noqa: PLC0415 - may be missing
 
-        self.chars = ffi.new("char[]", LARGEST + TRAILER)
+        self.chars = ffi.new("char[]", AT + LARGEST + TRAILER)
+        self.packet = self.chars + AT
         self.buffer = ffi.buffer(self.chars)
+        self.view = memoryview(self.buffer)
         self.length = ffi.new("int *")
 
 
@@ -100,8 +108,11 @@ def in_place(session: Session, work: Literal["protect", "unprotect"]) -> InPlace
         return None
     from pylibsrtp._binding import lib  # noqa: PLC0415 - is there, since `ways` uses it
 
-    function = lib.srtp_protect if work == "protect" else lib.srtp_unprotect
-    return InPlace(function, session._srtp[0], _ROOM.chars, _ROOM.buffer, _ROOM.length, session)
+    works = {
+        "protect": (lib.srtp_protect, lib.srtp_protect_rtcp),
+        "unprotect": (lib.srtp_unprotect, lib.srtp_unprotect_rtcp),
+    }[work]
+    return InPlace(*works, session._srtp[0], _ROOM.chars, _ROOM.packet, _ROOM.view, _ROOM.length, session)
 
 
 def agree(mine: Callable[[Session], Ways], theirs: Callable[[Session], Ways]) -> bool:

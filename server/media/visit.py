@@ -88,7 +88,7 @@ class Participant:
 
     def feel(self, now: float) -> tuple[list[Turn], list[Turn]]:
         """Return what has begun or ended, over all peers: of the transport, and of the video."""
-        signs = [(attached.peer.heard_since, attached.peer.heard_at) for attached in self.peers.values()]
+        signs = [(attached.peer.heard.since, attached.peer.heard.at) for attached in self.peers.values()]
         pictures = [(source.first_at, source.last_at) for source in self.cameras() if not self.audio_only]
         transport = self.transport.feel(now, [(a, b) for a, b in signs if a is not None])
         return transport, self.video.feel(now, [(a, b) for a, b in pictures if a is not None and b is not None])

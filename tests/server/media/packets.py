@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from server.media.formats import Codec, Formats
 from server.media.relay import Path, Sink, Source
@@ -71,11 +71,10 @@ class End:
     def __post_init__(self) -> None:
         self.path = Path(self.name)
         self.path.open = True
-        self.path.address = ("192.0.2.1", 9)
-        self.path.sendto = self.take
+        self.path.send = self.take
 
-    def take(self, data: bytes, address: Any) -> None:
-        self.sent.append(data)
+    def take(self, data: bytes | memoryview) -> None:
+        self.sent.append(bytes(data))
 
     @property
     def media(self) -> list[Seen]:

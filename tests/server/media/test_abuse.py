@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server.media import limits, rtcp, seam
+from server.media import heard, rtcp, seam
 from server.media.check import Probe, until
 from server.media.limits import KEYFRAMES, REPEATS, Rate
 from server.media.peer import Peer
@@ -122,8 +122,8 @@ async def test_a_flood_beside_it_costs_a_visit_no_packet_and_little_time(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A machine that is busy floods slowly: what is too much is less here.
-    monkeypatch.setattr(limits, "PACKETS", packets := Rate(200, 400))
-    monkeypatch.setattr(limits, "REPORTS", reports := Rate(50, 150))
+    monkeypatch.setattr(heard, "PACKETS", packets := Rate(200, 400))
+    monkeypatch.setattr(heard, "REPORTS", reports := Rate(50, 150))
     ann, bea = await enter(stage, "healthy", "ann"), await enter(stage, "healthy", "bea")
     mallory, victim = await enter(stage, "bad", "mallory"), await enter(stage, "bad", "victim")
     await until(lambda: stage.node.counts().connected == 4 and all(p.connected for p in stage.probes))
@@ -143,9 +143,9 @@ async def test_a_flood_beside_it_costs_a_visit_no_packet_and_little_time(
     bad = peer(stage, "bad", "mallory")
     assert bad.excess > 0
     most = packets.at_once + packets.each_second * (LASTS + 1)
-    assert bad.packets <= most
+    assert bad.heard.packets <= most
     assert len(words(victim)) <= most
-    assert bad.reports <= reports.at_once + reports.each_second * (LASTS + 1)
+    assert bad.heard.reports <= reports.at_once + reports.each_second * (LASTS + 1)
     asked = control(victim)[asked_before:]
     keyframes = [part for part in asked if (part.kind, part.format) == (rtcp.PAYLOAD_FEEDBACK, rtcp.PLI)]
     again = sum(len(rtcp.lost(part)) for part in asked if part.kind == rtcp.TRANSPORT_FEEDBACK)
@@ -177,9 +177,9 @@ async def test_a_packet_beyond_the_budget_costs_a_fraction_of_one_that_is_forwar
 
     forwarded, dropped = [], []
     for _ in range(10):
-        bad.budget.packets, bad.budget.octets = bad.packets + 100, bad.octets + 1_000_000
-        forwarded.append(took(lambda: bad.packets))
-        bad.budget.packets = bad.packets
+        bad.heard.most_packets, bad.heard.most_octets = bad.heard.packets + 100, bad.heard.octets + 1_000_000
+        forwarded.append(took(lambda: bad.heard.packets))
+        bad.heard.most_packets = bad.heard.packets
         dropped.append(took(lambda: bad.excess))
 
     assert statistics.median(dropped) < statistics.median(forwarded) / 3

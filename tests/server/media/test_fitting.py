@@ -56,9 +56,9 @@ class Scene:
         await until(lambda: counts().packets_received == came + 2 * (EACH - upstream))
         fraction = 256 * (upstream + downstream) // EACH
         sinks = [line.sink for line in self.peer("bob").lines.values() if line.sink.source and line.sink.started]
-        heard_at = self.peer("bob").heard_at
+        heard_at = self.peer("bob").heard.at
         bob.send(rtcp.write_rr(9, [Block(sink.ssrc, fraction << 24, sink._top, 0, 0, 0) for sink in sinks]))
-        await until(lambda: self.peer("bob").heard_at > heard_at)
+        await until(lambda: self.peer("bob").heard.at > heard_at)
         self.stage.later(TICK)
         self.stage.node._fit(self.visit, self.stage.now())
 

@@ -83,9 +83,9 @@ class Group:
                 lambda came=came: self.stage.node.counts().packets_received == came + 2 * EACH * len(self.probes)
             )  # type: ignore[misc]
             for name, rate in estimates.items():
-                peer, before = self.peer(name), self.peer(name).heard_at
+                peer, before = self.peer(name), self.peer(name).heard.at
                 self.probes[name].send(rtcp.write_remb(9, rate, [line.sink.ssrc for line in peer.lines.values()]))
-                await until(lambda peer=peer, before=before: peer.heard_at > before)  # type: ignore[misc]
+                await until(lambda peer=peer, before=before: peer.heard.at > before)  # type: ignore[misc]
             self.stage.later(TICK)
             self.stage.node._fit(self.visit, self.stage.now())
 

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pylibsrtp import Error, Policy, Session
 
-from server.media import lane, srtp
+from server.media import feedback, rtcp, srtp
 from server.media.alive import PATIENCE
+from server.media.congestion import Congestion
 from server.media.formats import Formats
 from server.media.guard import Guard
-from server.media.limits import Budget
+from server.media.heard import Heard
+from server.media.lane import Lane
 from server.media.rtp import TRANSPORT_WIDE, is_rtcp
 from server.media.speakers import Loudness
 from tests.server.media.packets import CHROMIUM_VIDEO, FIREFOX_VIDEO, SENT_AT, End, extension, join, rtp
@@ -39,54 +41,75 @@ class Peer:
     """What the lane needs of a peer: one that sends, and the way to one that gets it."""
 
     fast: bool
-    packets: int = 0
-    octets: int = 0
-    heard_at: float = 0.0
-    heard_since: float | None = 0.0
     time: float = 1.0
-    budget: Budget = field(default_factory=lambda: Budget(0.0))
+    heard: Heard = field(default_factory=lambda: Heard(0.0))
     guard: Guard = field(default_factory=lambda: Guard("alice"))
     took: list[bool] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.bob = End("bob")
-        self.source, self.sink = End("alice").source(CHROMIUM), self.bob.sink(FIREFOX)
+        self.bob, self.carol, me = End("bob"), End("carol"), End("alice")
+        self.source, self.sink = me.source(CHROMIUM), self.bob.sink(FIREFOX)
         join(self.source, self.sink, now=1.0)
         self.source.beginning = None
         self.bob.path.shift = 500
+        # What carol sends goes to alice, who tells of its arrival.
+        self.congestion, theirs = Congestion(me.path), Congestion(self.carol.path)
+        theirs.settle([self.carol.source(CHROMIUM, ssrc=9)], self.congestion)
+        self.congestion.begin(700, 1.0)
         came, gone = session(Policy.SSRC_ANY_INBOUND, 1), session(Policy.SSRC_ANY_OUTBOUND, 2)
-        self.opener = srtp.in_place(came, "unprotect")
-        self.bob.path.closer = srtp.in_place(gone, "protect")
-        self.bob.path.protect = srtp.ways(gone).protect
-        self._unprotect = srtp.ways(came).unprotect
+        opener = srtp.in_place(came, "unprotect")
+        assert opener is not None
+        self.view = opener.view
+        self.lanes = {5: self.source}
+        self.forward = Lane(self, self.lanes, opener, len, self.slow).forward  # type: ignore[arg-type]
+        for path, sending in ((self.bob.path, gone), (self.carol.path, session(Policy.SSRC_ANY_OUTBOUND, 3))):
+            path.closer = srtp.in_place(sending, "protect")
+            path.protect, path.protect_rtcp, _, _ = srtp.ways(sending)
+        _, _, self._unprotect, self._unprotect_rtcp = srtp.ways(came)
 
     def now(self) -> float:
         return self.time
 
+    def reported(self, compound: bytes, now: float) -> None:
+        feedback.receive(compound, {}, {}, now, congestion=self.congestion)
+
+    def passes(self, data: bytes) -> bool:
+        """Tell whether the lane takes a datagram."""
+        self.view[srtp.AT : srtp.AT + len(data)] = data
+        return self.forward(len(data))
+
     def take(self, data: bytes) -> None:
         """Do with a datagram what a peer does."""
         if self.fast:
-            self.took.append(lane.forward(self, self.source, data))  # type: ignore[arg-type]
+            self.took.append(self.passes(data))
             if self.took[-1]:
                 return
+        self.slow(data)
+
+    def slow(self, data: bytes) -> None:
+        """Do what the ordinary way does."""
         try:
-            packet = self._unprotect(data)
+            packet = (self._unprotect_rtcp if is_rtcp(data) else self._unprotect)(data)
         except Error:
             self.guard.dropped += 1
             return
-        if self.time - self.heard_at >= PATIENCE:
-            self.heard_since = self.time
-        self.heard_at = self.time
-        self.packets += 1
-        self.octets += len(data)
+        self.heard.sign(self.time)
+        if is_rtcp(data):
+            self.heard.reports += 1
+            self.reported(packet, self.time)
+            return
+        self.heard.packets += 1
+        self.heard.octets += len(data)
         self.source.forward(packet, self.time)
 
     def state(self) -> tuple[Any, ...]:
         """Everything that a packet changes."""
         source, sink = self.source, self.sink
-        counted = self.packets, self.octets, self.heard_at, self.heard_since, self.guard.dropped, sink.packets
+        heard = self.heard
+        counted = heard.packets, heard.octets, heard.reports, heard.at, heard.since, self.guard.dropped, sink.packets
+        told = self.carol.sent, self.congestion._top
         seen = source.first_at, source.last_at, source.number, source.received, source.octets
-        return self.bob.sent, counted, seen, sink.shift, sink.timestamp_shift, sink._top, sink._top_timestamp
+        return self.bob.sent, counted, told, seen, sink.shift, sink.timestamp_shift, sink._top, sink._top_timestamp
 
 
 def both(*datagrams: bytes, step: float = 0.01) -> tuple[Peer, Peer]:
@@ -147,7 +170,45 @@ def test_a_report_is_no_packet_of_media() -> None:
     report = struct.pack("!BBHII", 0x90, 200, 6, 9, 5) + bytes(40)
     assert is_rtcp(report)
 
-    assert not lane.forward(Peer(fast=True), Peer(fast=True).source, report)  # type: ignore[arg-type]
+    assert not Peer(fast=True).passes(report)
+
+
+def padded(feedback: bytes, padding: bytes) -> bytes:
+    """Count zeros at the end of a feedback as padding, or what else is called so, as Chromium does."""
+    head, words = feedback[0] | 0x20, len(feedback) + len(padding) >> 2
+    return bytes((head, feedback[1])) + struct.pack("!H", words - 1) + feedback[4:] + padding
+
+
+@given(
+    st.integers(0, 0xFFFF),
+    st.lists(st.none() | st.floats(1, 1.5), min_size=1, max_size=40).filter(any),
+    st.sampled_from([None, b"", b"\0\0\0\x04", b"\0\0\0\x02", bytes(4), bytes(3) + b"\x28"]),
+    st.sampled_from([b"", rtcp.write_rr(9), rtcp.write_pli(9, 700), b"?"]),
+    st.sampled_from([b"", rtcp.write_pli(9, 700)]),
+)
+def test_arrivals_are_passed_on_alike_both_ways(
+    first: int, times: list[float | None], padding: bytes | None, before: bytes, behind: bytes
+) -> None:
+    protect = srtp.ways(session(Policy.SSRC_ANY_OUTBOUND, 1)).protect_rtcp
+    feedback = rtcp.write_arrivals(9, 700, 1, first, times)
+    said = protect(before + (feedback if padding is None else padded(feedback, padding)) + behind)
+
+    fast, slow = both(said, said[:-1] + b"?", said)
+
+    assert fast.state() == slow.state()
+
+
+def test_what_a_receiver_tells_of_arrivals_takes_the_lane() -> None:
+    protect = srtp.ways(session(Policy.SSRC_ANY_OUTBOUND, 1)).protect_rtcp
+    first = Peer(fast=True).congestion._first
+    times = [1.0, None, 1.1]
+
+    feedback = rtcp.write_arrivals(9, 700, 1, first, times)
+    fast, slow = both(protect(feedback), protect(padded(feedback[:-2] + b"\0\x02", b"")))
+
+    assert fast.took == [True, True]
+    assert len(fast.carol.sent) == 2
+    assert fast.state() == slow.state()
 
 
 def two(peer: Peer) -> None:
@@ -164,7 +225,7 @@ def watched(peer: Peer) -> None:
 
 
 def spent(peer: Peer) -> None:
-    peer.budget.packets = peer.packets
+    peer.heard.most_packets = peer.heard.packets
 
 
 def closed(peer: Peer) -> None:
@@ -172,7 +233,7 @@ def closed(peer: Peer) -> None:
 
 
 def halted(peer: Peer) -> None:
-    peer.opener = None
+    peer.lanes.clear()
 
 
 def without_numbers(peer: Peer) -> None:
@@ -188,7 +249,7 @@ def test_what_is_unusual_is_left_to_the_ordinary_way_and_nothing_is_done(change:
     change(peer)
     before = peer.state()
 
-    assert not lane.forward(peer, peer.source, protect(rtp(2, block=picture(2))))  # type: ignore[arg-type]
+    assert not peer.passes(protect(rtp(2, block=picture(2))))
 
     assert peer.state() == before
 
@@ -198,10 +259,10 @@ def test_an_error_in_forwarding_closes_that_track(caplog: pytest.LogCaptureFixtu
     peer = Peer(fast=True)
     peer.take(protect(rtp(0, block=picture(0))))
 
-    def broken(data: bytes, address: Any) -> None:
+    def broken(data: bytes | memoryview) -> None:
         raise RuntimeError("closed")
 
-    peer.bob.path.sendto = broken
+    peer.bob.path.send = broken
     peer.take(protect(rtp(1, block=picture(1))))
 
     assert peer.took[-1]

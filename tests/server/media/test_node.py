@@ -569,7 +569,7 @@ async def test_silence_for_long_enough_is_down_and_a_muted_microphone_is_not(sta
         stage.later(2.4)
         before = stage.now()
         alice.send(rtcp.write_rr(1))
-        await until(lambda before=before: peer.heard_at >= before)  # type: ignore[misc]
+        await until(lambda before=before: peer.heard.at >= before)  # type: ignore[misc]
     await until(lambda: told(stage, "alice") == ["media_up", "video_up", "video_down"])
     up, down = stage.facts[1:]
     assert 0 <= down.at - up.at < 100  # there was one packet
@@ -614,7 +614,7 @@ async def test_who_sends_nothing_is_asked_for_a_sign_before_anybody_doubts(stage
     for _ in range(5):
         before = stage.now()
         stage.later(KNOCK + 0.5)
-        await until(lambda before=before: peer.heard_at > before + KNOCK)  # type: ignore[misc]
+        await until(lambda before=before: peer.heard.at > before + KNOCK)  # type: ignore[misc]
 
     assert told(stage, "alice") == ["media_up"]
 

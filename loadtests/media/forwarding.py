@@ -101,19 +101,20 @@ async def twelve(size: Size, profile: str) -> list[Row]:
 
 
 async def relay(size: Size, profile: str) -> list[Row]:
-    """One visit, decoded and encoded, against one of many that are forwarded."""
+    """One visit, decoded and encoded, against one of many that are forwarded; they take turns."""
     clips = (microphone(), camera())
+    long = replace(size, seconds=size.relay_seconds, warm=min(3.0, size.relay_seconds))
     async with AsyncExitStack() as stack:
         decoding = await pairs(stack, Host.python("loadtests.media.hosts", "relay"), 1, BOTH, clips, profile)
-        long = replace(size, seconds=size.relay_seconds, warm=min(3.0, size.relay_seconds))
-        dear = await _undisturbed(decoding, long)
-        received = decoding.peers[0].tally.packets
-    async with AsyncExitStack() as stack:
         forwarding = await pairs(stack, _node(), size.visits, BOTH, (VOICE, VIDEO), profile)
-        cheap = await _undisturbed(forwarding, size)
-    mine, theirs = cheap.core(2 * (VOICE.rate + VIDEO.rate)), dear.core(2 * (clips[0].rate + clips[1].rate))
+        turns = [(await _undisturbed(decoding, long), await _undisturbed(forwarding, size)) for _ in range(size.rounds)]
+        received = decoding.peers[0].tally.packets
+    theirs = [dear.core(2 * (clips[0].rate + clips[1].rate)) for dear, _ in turns]
+    mine = [cheap.core(2 * (VOICE.rate + VIDEO.rate)) for _, cheap in turns]
+    ratios = tuple(dear / cheap for dear, cheap in zip(theirs, mine, strict=True))
     note = f"MediaRelay at {clips[1].bits / 1e6:.2f} Mbit/s of 720 lines in; {received} packets came back"
-    return [Row("a visit, against MediaRelay", mine, "% core", theirs, theirs / mine, "media_relay", note)]
+    name = "a visit, against MediaRelay"
+    return [Row(name, median(mine), "% core", median(theirs), median(ratios), "media_relay", note, ratios)]
 
 
 def _node() -> Host:

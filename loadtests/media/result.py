@@ -24,7 +24,7 @@ class Size:
     warm: float = 1.0
     tries: int = 4
     """How often a round is begun while the machine is too busy for the generator."""
-    relay_seconds: float = 10.0
+    relay_seconds: float = 5.0
     peers: int = 100
     short_visits: int = 1000
 

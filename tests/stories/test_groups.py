@@ -165,6 +165,7 @@ async def test_a_client_who_never_came_is_a_no_show_beside_others_who_did(day: D
     booked, host, _, (ana, _) = await group(day, "ana", "ben")
     await ana.check_in()
     await host.ask("start", appointment=booked.id)
+    await time_passes(ana, await ana.hear("visit.started"))
     await host.ask("end", visit=booked.visit)
 
     await host.ask("finish", visit=booked.visit, outcomes=[{"client": "ana", "outcome": "left_early"}])

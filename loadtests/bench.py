@@ -1,4 +1,4 @@
-"""`python3 run.py bench NAME`: the benchmarks by name."""
+"""`python3 run.py bench NAME`: the benchmarks by name; `bench goals` measures every goal of media in one run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,45 @@ from typing import Final
 
 from loadtests import bench_core, bench_media, bench_store
 
-
-def start(arguments: list[str]) -> int:
-    """Measure with browsers; those belong to the tests."""
-    return int(import_module("tests.browser.bench_start").main(arguments))
+Bench = Callable[[list[str]], int]
 
 
-BENCHES: Final[dict[str, Callable[[list[str]], int]]] = {
+def in_browsers(name: str) -> Bench:
+    """Return one that measures with browsers; those belong to the tests."""
+    return lambda arguments: int(import_module(f"tests.browser.{name}").main(arguments))
+
+
+def goals(arguments: list[str]) -> int:
+    """Measure every goal of media, one after the other; return how many of the benchmarks missed one."""
+    if arguments:
+        print("bench goals has no options", file=sys.stderr)
+        return 2
+    missed = 0
+    for name, options in GOALS:
+        print(f"\n--- bench {' '.join((name, *options))}", flush=True)
+        missed += BENCHES[name](list(options)) != 0
+    print("\nall goals hold" if not missed else f"\n{missed} of {len(GOALS)} missed a goal")
+    return missed
+
+
+BENCHES: Final[dict[str, Bench]] = {
     "core": bench_core.main,
     "media": bench_media.main,
-    "start": start,
     "store": bench_store.main,
+    "start": in_browsers("bench_start"),
+    "freezes": in_browsers("bench_freezes"),
+    "failover": in_browsers("bench_failover"),
+    "goals": goals,
 }
+
+GOALS: Final = (
+    ("media", ("--rounds", "5", "--seconds", "4")),
+    ("start", ()),
+    ("start", ("--rtt", "50")),
+    ("freezes", ()),
+    ("failover", ()),
+)
+"""In this order, with these options."""
 
 
 def main() -> int:

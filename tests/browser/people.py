@@ -233,6 +233,23 @@ async def ehr(service: Service, method: str, path: str, body: dict[str, Any] | N
     return dict(answer.json())
 
 
+async def book(service: Service, provider: str, number: int) -> tuple[str, str]:
+    """Have a client come to a provider now; return their name and their link."""
+    name = f"Client Number {number}"
+    answer = await ehr(
+        service,
+        "PUT",
+        f"/v1/appointments/number-{number}",
+        {
+            "providers": [provider],
+            "clients": [{"id": f"client-{number}", "name": name}],
+            "start": int(time.time() * 1000),
+            "duration_minutes": 50,
+        },
+    )
+    return name, answer["clients"][0]["join_url"]
+
+
 async def end(person: Person) -> None:
     """End the session, and mean it."""
     await person.click("End Session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ import httpx
 from playwright.async_api import Browser
 
 from tests.browser.far import Far
-from tests.browser.people import DESKTOP, Client, Clinician, Person, ehr, eventually
+from tests.browser.people import DESKTOP, Client, Clinician, Person, book, eventually
 from tests.stories.service import Service
 
 WATCH = """(() => {
@@ -104,7 +103,7 @@ class Starting:
             clinician = self.clinicians[warm] = await self.person(Clinician, warm=warm)
             await clinician.sign_in(**doctor["sign_in"])
         client: Client = await self.person(Client, warm=warm)
-        name, link = await self._book(doctor["id"])
+        name, link = await book(self.service, doctor["id"], next(self.numbers))
         await client.arrive(link)
         if warm:
             await both(clinician, client, WARM)
@@ -127,23 +126,6 @@ class Starting:
         assert (client.wrong, clinician.wrong) == ([], [])
         await client.context.close()
         return Started(pictures[0] - click, pictures[1] - click, int(before), used)
-
-    async def _book(self, provider: str) -> tuple[str, str]:
-        """Return a new client's name and link."""
-        number = next(self.numbers)
-        name = f"Client Number {number}"
-        answer = await ehr(
-            self.service,
-            "PUT",
-            f"/v1/appointments/start-{number}",
-            {
-                "providers": [provider],
-                "clients": [{"id": f"client-{number}", "name": name}],
-                "start": int(time.time() * 1000),
-                "duration_minutes": 50,
-            },
-        )
-        return name, answer["clients"][0]["join_url"]
 
 
 async def both(clinician: Person, client: Person, script: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import Browser
 
-from tests.browser.freezes import meet, watch
+from tests.browser.bench_freezes import meet, watch
 from tests.browser.people import eventually
 from tests.browser.weather import Weather
 from tests.stories.service import Service

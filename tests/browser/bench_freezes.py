@@ -1,4 +1,4 @@
-"""`python3 run.py freezes`: plays sessions of two browsers on networks that lose packets, and counts frozen pictures.
+"""`python3 run.py bench freezes`: sessions of two browsers on networks that lose packets, and their frozen pictures.
 
 `--seconds 30 --loss 0 2 5`, percent each way between one of them and the server. A picture is frozen, as browsers count
 it, when the next frame is late by more than two frames' time and by more than 150 ms.
@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,24 +88,33 @@ async def watch(people: tuple[Person, ...], seconds: float) -> list[Watched]:
     return [Watched(**{name: now[name] - was[name] for name in now}) for was, now in zip(before, after, strict=True)]
 
 
-async def main() -> None:
-    """Print a line for each side of each pair on each network."""
-    parser = argparse.ArgumentParser(prog="python3 run.py freezes", description=__doc__)
+def main(arguments: list[str]) -> int:
+    """Measure and print; return 1 if a picture froze."""
+    parser = argparse.ArgumentParser(prog="run.py bench freezes", description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--loss", type=float, nargs="+", default=[0.0, 2.0, 5.0], metavar="PERCENT")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
+    frozen = asyncio.run(measure(asked.seconds, asked.loss))
+    print(f"{frozen} frozen; goal 0")
+    return 1 if frozen else 0
+
+
+async def measure(seconds: float, losses: Sequence[float]) -> int:
+    """Print a line for each side of each pair on each network; return how many freezes there were."""
+    frozen = 0
     print("client    provider   loss %   side       decoded freezes  resent repaired   kbit/s")
     async with async_playwright() as playwright:
         for pair in PAIRS:
             running = {name: await open_browser(playwright, name) for name in dict.fromkeys(pair)}
-            for loss in asked.loss:
+            for loss in losses:
                 weather = Weather()
                 with tempfile.TemporaryDirectory() as folder:
                     service = Service(Path(folder) / "var")
                     await service.start()
                     people = await meet((running[pair[0]], running[pair[1]]), service, weather)
                     weather.up = weather.down = loss / 100
-                    for side, seen in zip(("client", "provider"), await watch(people, asked.seconds), strict=True):
+                    for side, seen in zip(("client", "provider"), await watch(people, seconds), strict=True):
+                        frozen += seen.freezes
                         numbers = seen.decoded, seen.freezes, seen.resent, seen.repaired, round(seen.estimate / 1000)
                         figures = "".join(f"{number:>{width}}" for number, width in zip(numbers, WIDTHS, strict=True))
                         print(f"{pair[0]:10}{pair[1]:10}{loss:7}   {side:10}{figures}", flush=True)
@@ -114,7 +124,4 @@ async def main() -> None:
                 weather.close()
             for browser in running.values():
                 await browser.close()
-
-
-if __name__ == "__main__":
-    asyncio.run(main())
+    return frozen

@@ -20,6 +20,7 @@ from server.media.contract import KINDS, Answer, Counts, FactKind, MediaFact, Re
 from server.media.networks import Networks
 from server.media.peer import Peer
 from server.media.visit import Attached, Participant, Visit, tracks
+from server.media.wire import Wires
 from signaling.errors import NotFound, SignalingError, TooMany
 
 __all__ = ["Answer", "Counts", "MediaFact", "MediaNode", "Renegotiate", "Track"]
@@ -72,6 +73,7 @@ class MediaNode:
         self._visits: dict[str, Visit] = {}
         self.alone = Alone(make=self._make, drop=self._close_behind, left=left, wake=self._wake, now=monotonic)
         self._early: OrderedDict[tuple[str, str, str], tuple[float, list[str]]] = OrderedDict()
+        self._wires = Wires()
         self._closings: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._numbers = itertools.count(1)
@@ -197,6 +199,7 @@ class MediaNode:
             ice_servers=self._ice_servers,
             loopback=self._loopback,
             networks=self._networks,
+            wires=self._wires,
             chance=self._chance,
         )
 

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from aiortc import RTCDtlsTransport, RTCIceServer, RTCSessionDescription
 from pylibsrtp import Error as SrtpError
 
-from server.media import feedback, ice, offer, rtp, seam, wire
+from server.media import feedback, ice, offer, rtp, seam
 from server.media.alive import KNOCK
 from server.media.beginning import LONGEST, MOST
 from server.media.congestion import Congestion
@@ -27,7 +27,7 @@ from server.media.relay import Path, Sink, Source
 from server.media.rtp import TRANSPORT_WIDE, Malformed
 from server.media.srtp import InPlace
 from server.media.streams import Streams
-from server.media.wire import Wire
+from server.media.wire import Wire, Wires
 from signaling.errors import StaleRound
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class Peer:
         ice_servers: Sequence[RTCIceServer] = (),
         loopback: bool = False,
         networks: Networks = ice.ANYWHERE,
+        wires: Wires,
         chance: random.Random,
     ) -> None:
         """`number` is for the log: the peer's id is its client's choice."""
@@ -94,7 +95,7 @@ class Peer:
         self.path = Path(name)
         self.congestion = Congestion(self.path)
         self.now = monotonic
-        self._chance, self._loopback, self._networks = chance, loopback, networks
+        self._chance, self._loopback, self._networks, self._wires = chance, loopback, networks, wires
         self._candidates: set[tuple[str, int]] = set()
         self._book = offer.Book()
         self._agreed = ""
@@ -265,8 +266,8 @@ class Peer:
         self._cut()
         self._way = way
         protocol, address = way
-        sock = wire.lay(protocol.transport, address) if way.is_direct and self._opener is not None else None
-        if sock is None or self._opener is None:
+        wire = self._wires.lay(protocol.transport, address) if way.is_direct and self._opener is not None else None
+        if wire is None or self._opener is None:
             sendto = way.sendto
             self.path.send = lambda data: sendto(bytes(data), address)
             return
@@ -274,14 +275,14 @@ class Peer:
         def received(data: bytes, whence: tuple[Any, ...] = address) -> None:
             protocol.datagram_received(data, whence)  # through the guard, as if the first socket had heard it
 
-        lane = Lane(self, self._streams.lanes, self._opener, sock.recv_into, received)
-        self._wire = Wire(sock, lane.ready, received)
-        self.path.send = self._wire.send
+        self._wire, self.path.send = wire, wire.send
+        lane = Lane(self, self._streams.lanes, self._opener, wire.receive_into, received)
+        wire.begin(lane.ready, received)
 
     def _cut(self) -> None:
         self._way = None
         if self._wire is not None:
-            self._wire.close()
+            self._wire.cut()
             self._wire = None
 
     def look_after(self, now: float) -> None:

@@ -19,6 +19,12 @@ export function openSettings(t, self, { onAudioOnly, onMove, onFullScreen, path 
   audio.addEventListener("change", () => onAudioOnly(audio.checked));
   const act = (/** @type {string} */ key, /** @type {() => void} */ click) => h("button", { type: "button", class: "secondary", on: { click } }, t.say(key));
   const selects = h("div", { class: "selects" });
+  // On a narrow page the control for it is here alone.
+  const share = () => {
+    modal.close();
+    if (self.sharing) self.unshare();
+    else void self.share();
+  };
   const modal = new Modal({
     title: t.say("session.settings"),
     body: [
@@ -29,6 +35,7 @@ export function openSettings(t, self, { onAudioOnly, onMove, onFullScreen, path 
         { class: "actions start" },
         act("session.restart_devices", () => void self.open()),
         act("session.move_self", onMove),
+        self.canShare ? act(self.sharing ? "session.unshare" : "session.share", share) : null,
         document.fullscreenEnabled ? act("session.full_screen", onFullScreen) : null,
       ),
       h("p", { class: "hint way-words" }, icon("lock"), h("span", {}, h("strong", {}, t.say(`way.${path}`)), " ", t.say(`way.${path}_more`))),

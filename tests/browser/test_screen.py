@@ -54,6 +54,20 @@ async def test_each_of_two_shares_a_screen_and_stops_and_shares_again(browser: B
     assert (phone.wrong, clinician.wrong) == ([], [])
 
 
+async def test_in_a_narrow_window_a_screen_is_shared_from_the_settings(browser: Browser, demo: Service) -> None:
+    phone, clinician = await in_session(browser, demo)
+    await clinician.page.set_viewport_size({"width": 600, "height": 800})
+    await can_share(clinician)
+
+    for does, sees in (("Share screen", sees_screen), ("Stop sharing", sees_none)):
+        assert not await clinician.page.get_by_role("button", name=does).count()
+        await clinician.click("Settings")
+        await clinician.click(does)
+        await sees(phone)
+
+    assert (phone.wrong, clinician.wrong) == ([], [])
+
+
 async def test_who_takes_part_by_audio_sees_a_screen_and_shares_one(browser: Browser, demo: Service) -> None:
     doctor = demo.told["providers"][0]
     (_, name, link), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import uvloop
 
-from server.media import seam, wire
+from server.media import seam
 from server.media.check import Probe, until
 from server.media.peer import Peer
-from server.media.wire import Wire
+from server.media.wire import Wire, Wires
 from tests.server.media.conftest import Stage
 from tests.server.media.test_node import connected, heard, speak
 
@@ -29,12 +30,21 @@ class First(asyncio.DatagramProtocol):
         self.heard.append(data)
 
 
-def bound() -> socket.socket:
+def bound(at: tuple[str, int] = (HERE, 0)) -> socket.socket:
     """A socket of somebody else's."""
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.bind((HERE, 0))
+    made.bind(at)
     made.settimeout(5)
     return made
+
+
+def taken(wire: Wire) -> bytes:
+    """What a wire has to be read; nothing, if it is an error."""
+    room = bytearray(100)
+    try:
+        return bytes(room[: wire.receive_into(memoryview(room))])
+    except OSError:
+        return b""
 
 
 @pytest.fixture
@@ -47,40 +57,110 @@ async def first() -> AsyncIterator[tuple[First, asyncio.DatagramTransport]]:
 async def test_a_wire_hears_the_other_side_and_strangers_go_on_to_the_first_socket(
     first: tuple[First, asyncio.DatagramTransport],
 ) -> None:
-    (ice, transport), heard_here = first, list[bytes]()
+    (ice, transport), came = first, list[bytes]()
     door = transport.get_extra_info("sockname")
     with bound() as other, bound() as stranger:
-        made = wire.lay(transport, other.getsockname())
-        assert made is not None
-        laid = Wire(made, lambda: heard_here.append(made.recv(100)), lambda data, address: heard_here.append(data))
+        laid = Wires().lay(transport, other.getsockname())
+        assert laid is not None
+        laid.begin(lambda: came.append(taken(laid)), lambda data, address: came.append(data))
 
         stranger.sendto(b"hello", door)
         other.sendto(b"media", door)
         laid.send(b"answer")
-        await until(lambda: bool(heard_here and ice.heard))
+        await until(lambda: bool(came and ice.heard))
 
-        assert (heard_here, ice.heard) == ([b"media"], [b"hello"])
+        assert (came, ice.heard) == ([b"media"], [b"hello"])
         data, whence = other.recvfrom(100)
         assert (data, whence) == (b"answer", door)
 
-        laid.close()
+        laid.cut()
         other.sendto(b"more", door)
         await until(lambda: len(ice.heard) == 2)
-        assert (heard_here, ice.heard) == ([b"media"], [b"hello", b"more"])
+        assert (came, ice.heard) == ([b"media"], [b"hello", b"more"])
 
 
 async def test_what_came_while_a_wire_was_laid_is_not_lost(first: tuple[First, asyncio.DatagramTransport]) -> None:
     _, transport = first
     early: list[tuple[bytes, tuple[Any, ...]]] = []
     with bound() as other:
-        made = wire.lay(transport, other.getsockname())
-        assert made is not None
+        laid = Wires().lay(transport, other.getsockname())
+        assert laid is not None
         other.sendto(b"early", transport.get_extra_info("sockname"))
 
-        laid = Wire(made, lambda: None, lambda data, address: early.append((data, address)))
+        laid.begin(lambda: None, lambda data, address: early.append((data, address)))
 
         assert early == [(b"early", other.getsockname())]
-        laid.close()
+        laid.cut()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_word_that_nobody_listens_makes_no_wire_deaf(run: Any) -> None:
+    async def story() -> None:
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(First, local_addr=(HERE, 0))
+        door, came = transport.get_extra_info("sockname"), list[bytes]()
+        other = bound()
+        there = other.getsockname()
+        laid = Wires().lay(transport, there)
+        assert laid is not None
+        laid.begin(lambda: came.append(taken(laid)), lambda data, address: None)
+
+        other.close()
+        laid.send(b"is anybody there?")
+        await until(lambda: came == [b""])
+        with bound(there) as again:
+            again.sendto(b"yes", door)
+            await until(lambda: came == [b"", b"yes"])
+            laid.send(b"good")
+            assert again.recv(100) == b"good"
+        laid.cut()
+        transport.close()
+
+    run(story())
+
+
+async def test_the_last_wire_that_is_cut_leaves_nothing(first: tuple[First, asyncio.DatagramTransport]) -> None:
+    _, transport = first
+    wires, came = Wires(), list[bytes]()
+    with bound() as one, bound() as two:
+        pair = [wires.lay(transport, other.getsockname()) for other in (one, two)]
+        for laid in pair:
+            assert laid is not None
+            laid.begin(lambda laid=laid: came.append(taken(laid)), lambda data, address: None)  # type: ignore[misc]
+        for laid in pair:
+            assert laid is not None
+            laid.cut()
+            laid.cut()
+        assert (wires._epoll, wires._readers) == (None, {})
+
+        laid = wires.lay(transport, one.getsockname())
+        assert laid is not None
+        laid.begin(lambda: came.append(taken(laid)), lambda data, address: None)
+        one.sendto(b"anew", transport.get_extra_info("sockname"))
+        await until(lambda: came == [b"anew"])
+        laid.cut()
+
+
+async def test_one_that_is_cut_by_another_is_not_read_any_more(
+    first: tuple[First, asyncio.DatagramTransport],
+) -> None:
+    _, transport = first
+    wires, read, door = Wires(), list[int](), transport.get_extra_info("sockname")
+    with bound() as one, bound() as two:
+        pair = [laid for other in (one, two) if (laid := wires.lay(transport, other.getsockname())) is not None]
+
+        def reader(number: int) -> None:
+            read.append(number)
+            for laid in pair:
+                laid.cut()
+
+        for number, laid in enumerate(pair):
+            laid.begin(lambda number=number: reader(number), lambda data, address: None)  # type: ignore[misc]
+        one.sendto(b"one", door)
+        two.sendto(b"two", door)
+        await until(lambda: bool(read))
+        await asyncio.sleep(0)
+
+        assert len(read) == 1
 
 
 async def test_where_a_port_cannot_be_shared_there_is_no_wire(
@@ -90,13 +170,13 @@ async def test_where_a_port_cannot_be_shared_there_is_no_wire(
     monkeypatch.delattr(socket, "SO_REUSEPORT")
 
     with bound() as other:
-        assert wire.lay(transport, other.getsockname()) is None
+        assert Wires().lay(transport, other.getsockname()) is None
 
 
 async def test_a_way_that_the_system_refuses_gets_no_wire(first: tuple[First, asyncio.DatagramTransport]) -> None:
     _, transport = first
 
-    assert wire.lay(transport, ("::1", 9)) is None
+    assert Wires().lay(transport, ("::1", 9)) is None
 
 
 # --- Of peers
@@ -127,7 +207,7 @@ async def test_who_is_connected_has_a_wire_until_they_go(stage: Stage) -> None:
 async def test_where_there_is_no_wire_a_visit_goes_on_by_the_first_sockets(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "lay", lambda transport, address: None)
+    monkeypatch.setattr(Wires, "lay", lambda wires, transport, address: None)
     alice, bob = await both(stage)
     assert peer(stage, "alice")._wire is None
 

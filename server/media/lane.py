@@ -46,8 +46,8 @@ class Lane:
     """Reads the datagrams of one peer, and forwards what it can; made once it is connected, for its wire."""
 
     __slots__ = (
-        "_handle", "_heard", "_lanes", "_length", "_otherwise", "_packet", "_peer", "_receive", "_room", "_unprotect",
-        "_unprotect_rtcp", "_view",
+        "_chars", "_clock", "_handle", "_heard", "_lanes", "_length", "_otherwise", "_packet", "_peer", "_receive",
+        "_room", "_unprotect", "_unprotect_rtcp", "_view",
     )  # fmt: skip
 
     def __init__(
@@ -63,9 +63,10 @@ class Lane:
         `receive` puts a datagram where it is told and returns its length, or raises `OSError`. `otherwise` gets what
         cannot be forwarded here.
         """
-        self._peer, self._heard, self._lanes = peer, peer.heard, lanes
+        self._peer, self._heard, self._clock, self._lanes = peer, peer.heard, peer.now, lanes
         self._receive, self._otherwise = receive, otherwise
-        self._unprotect, self._unprotect_rtcp, self._handle, _, self._packet, self._view, self._length, _ = opener
+        self._unprotect, self._unprotect_rtcp, self._handle, _, _, _, _, _ = opener
+        self._chars, self._packet, self._view, self._length = opener.chars, opener.packet, opener.view, opener.length
         self._room = self._view[AT : AT + LARGEST + 1]
 
     def ready(self) -> None:
@@ -101,17 +102,21 @@ class Lane:
             return False
         sink = live[0]
         path = sink.path
-        closer, kind = path.closer, sink.types[second]
-        if closer is None or not kind or sink.fresh:
+        seal, kind = path.seal, sink.types[second]
+        if seal is None or not kind or sink.fresh:
             return False
         wide = moved = 0
         if profile == TWO_WORDS:
             second, moved, padding = _WIDE.unpack_from(view, _SECOND)
-            found = sink.extensions.pictures.get(element << 8 | second)
-            if found is None or padding or path.shift is None:
-                return False
-            element, wide = found
-            if not wide >> 4:
+            heads = element << 8 | second
+            known, element, wide = sink.picture
+            if heads != known:
+                found = sink.extensions.pictures.get(heads)
+                if found is None:
+                    return False
+                element, wide = found
+                sink.picture = heads, element, wide
+            if padding or path.shift is None or not wide >> 4:
                 return False
             moved = moved + path.shift & 0xFFFF
         elif profile == ONE_WORD:
@@ -127,7 +132,7 @@ class Lane:
         if self._unprotect(self._handle, packet, length):  # not from this peer, or replayed
             self._peer.guard.dropped += 1
             return True
-        now = self._peer.now()
+        now = self._clock()
         heard.sign(now)
         heard.packets += 1
         heard.octets += size
@@ -147,7 +152,7 @@ class Lane:
             _WORD.pack_into(view, AT, PLAIN, kind, out, stamp, sink.ssrc, profile, element)
             if wide:
                 _NUMBER.pack_into(view, _SECOND, wide, moved)
-            if not closer.work(closer.handle, packet, length):
+            if not seal(path.key, packet, length):
                 path.send(view[AT : AT + length[0]])
                 sink.packets += 1
         except OSError:  # lost: the system has no room for it, or nobody listens
@@ -165,7 +170,7 @@ class Lane:
         if self._unprotect_rtcp(self._handle, self._packet, length):
             peer.guard.dropped += 1
             return True
-        now = peer.now()
+        now = self._clock()
         heard.sign(now)
         heard.reports += 1
         size = length[0]
@@ -177,13 +182,15 @@ class Lane:
             return True
         view[end - padding : end] = bytes(padding)  # goes on as zeros that nobody counts
         moved = peer.congestion.moved(number, count, now)
-        path = moved[0].path if moved is not None else None
-        if moved is None or path is None or path.closer is None or not path.open:
+        if moved is None:
             return True
         source, ssrc, number = moved
+        path = source.path
+        if path.seal_rtcp is None or not path.open:
+            return True
         rtcp.head_arrivals(view, words, source.reporter, ssrc, number)
         length[0] = end
-        if not path.closer.work_rtcp(path.closer.handle, path.closer.chars, length):
+        if not path.seal_rtcp(path.key, self._chars, length):
             with suppress(OSError):
                 path.send(view[: length[0]])
         return True

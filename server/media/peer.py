@@ -241,7 +241,8 @@ class Peer:
         reached = self._connection.connectionState
         if reached == "connected" and self.state == "new" and self._dtls is not None:
             self._unprotect, self._unprotect_rtcp = seam.openers(self._dtls)
-            self._opener, self.path.closer = seam.in_place(self._dtls)
+            self._opener, closer = seam.in_place(self._dtls)
+            self.path.close_with(closer)
             self.path.protect, self.path.protect_rtcp = seam.closers(self._dtls)
             self.state = "connected"
             self.heard.since = self.heard.at = self.now()

@@ -22,13 +22,14 @@ from server.media.limits import KEYFRAMES, REPEATS, Bucket
 from server.media.reception import Meter, Reception
 from server.media.rtp import FIXED, FIXED_LENGTH, HAS_PADDING, HEAD, SHORT, Extensions, Malformed
 from server.media.speakers import Loudness
-from server.media.srtp import InPlace
+from server.media.srtp import InPlace, Seal
 
 logger = logging.getLogger(__name__)
 
 Head = tuple[int, int, int, int]
 """As `HEAD` unpacks it."""
 
+NO_PICTURE: Final = -1, 0, 0
 KEYFRAME_INTERVAL: Final = 0.3
 """Seconds between two keyframe requests to one source, however many ask; who still lacks one asks again."""
 LOST: Final = SrtpError, Malformed, OSError
@@ -39,12 +40,18 @@ REMB_LIFE: Final = 5.0
 """For how many seconds a receiver's estimate counts."""
 
 
-class Path:
+# What each packet touches lies close together: slots are in alphabetical order, but those of a base class come first.
+# A line of the cache that is not there takes as long as some dozen instructions.
+
+
+class _PathAtHand:
+    __slots__ = ("key", "seal", "send", "shift")
+
+
+class Path(_PathAtHand):
     """The way out to one peer: what protects a packet and where it goes. Closed until the handshake is done."""
 
-    __slots__ = (
-        "closer", "name", "open", "protect", "protect_rtcp", "reception", "repeats", "send", "shift",
-    )  # fmt: skip
+    __slots__ = ("_closer", "name", "open", "protect", "protect_rtcp", "reception", "repeats", "seal_rtcp")
 
     def __init__(self, name: str) -> None:
         """`name` is for the log: ids only."""
@@ -52,8 +59,7 @@ class Path:
         self.open = False
         self.protect: Callable[[bytes], bytes] = bytes
         self.protect_rtcp: Callable[[bytes], bytes] = bytes
-        self.closer: InPlace | None = None
-        """Protects a packet where it lies, as `protect` does."""
+        self.close_with(None)
         self.send: Callable[[bytes | memoryview], object] = _nowhere
         """Sends a datagram. Raises `OSError` if it is lost: the system has no room for it, or nobody listens."""
         self.repeats = Bucket(REPEATS)
@@ -61,6 +67,13 @@ class Path:
         self.reception = Reception()
         self.shift: int | None = None
         """What is added to transport-wide numbers that go this way; None: they are left out."""
+
+    def close_with(self, closer: InPlace | None) -> None:
+        """Have a packet protected where it lies by `seal`, or `seal_rtcp`, called with `key`; None: it cannot be."""
+        self._closer = closer  # keeps alive what the key belongs to
+        self.seal: Seal | None = closer.work if closer is not None else None
+        self.seal_rtcp: Seal | None = closer.work_rtcp if closer is not None else None
+        self.key = closer.handle if closer is not None else None
 
     def rtcp(self, compound: bytes) -> None:
         """Send an RTCP compound, if the peer can be reached."""
@@ -74,7 +87,7 @@ class Path:
         """Lead nowhere from now on, and let go of keys and socket, whoever still knows of this path."""
         self.open = False
         self.protect = self.protect_rtcp = bytes
-        self.closer = None
+        self.close_with(None)
         self.send = _nowhere
         self.reception = Reception()
 
@@ -83,32 +96,19 @@ def _nowhere(data: bytes | memoryview) -> None:
     """Send nothing."""
 
 
-class Sink:
+class _SinkAtHand:
+    __slots__ = (
+        "_top", "_top_at", "_top_timestamp", "extensions", "fresh", "packets", "path", "picture", "shift", "ssrc",
+        "timestamp_shift", "types",
+    )  # fmt: skip
+
+
+class Sink(_SinkAtHand):
     """The stream that one line of a peer is sent."""
 
     __slots__ = (
-        "_floor",
-        "_floor_until",
-        "_repair_fresh",
-        "_repair_shift",
-        "_repair_top",
-        "_top",
-        "_top_at",
-        "_top_timestamp",
-        "broken",
-        "cname",
-        "extensions",
-        "formats",
-        "fresh",
-        "mid",
-        "packets",
-        "path",
-        "rtx_ssrc",
-        "shift",
-        "source",
-        "ssrc",
-        "timestamp_shift",
-        "types",
+        "_floor", "_floor_until", "_repair_fresh", "_repair_shift", "_repair_top", "broken", "cname", "formats", "mid",
+        "rtx_ssrc", "source",
     )  # fmt: skip
 
     def __init__(self, path: Path, mid: str, *, ssrc: int, rtx_ssrc: int, first: int, timestamp: int) -> None:
@@ -128,6 +128,8 @@ class Sink:
         self.types = bytes(256)
         """By the second byte of a packet: what it becomes; 0: such a one is not forwarded."""
         self.extensions = Extensions({}, {}, mid)
+        self.picture = NO_PICTURE
+        """The last of `extensions.pictures` that was looked up."""
         self.fresh = self._repair_fresh = True
         """Whether the next packet begins a run."""
         self._top = first - 1
@@ -163,6 +165,7 @@ class Sink:
         if self.source is not None:
             self.types = payload_types(self.source.formats, self.formats)
             self.extensions = Extensions(self.source.formats.extensions, self.formats.extensions, self.mid)
+            self.picture = NO_PICTURE
 
     def restart(self) -> None:
         """Let the next packet follow the last one seamlessly, whatever its own numbers are."""
@@ -236,13 +239,16 @@ class Sink:
         return now < self._floor_until and (out - self._floor) & 0xFFFF >= 0x8000
 
 
-class Source:
+class _SourceAtHand:
+    __slots__ = ("beginning", "last_at", "live", "loudness", "number", "octets", "received", "watch")
+
+
+class Source(_SourceAtHand):
     """What one line of a peer sends: a stream, its retransmissions, and the sinks they go to."""
 
     __slots__ = (
-        "_asked_at", "_keyframes", "_rembs", "beginning", "cap", "first_at", "floor", "formats", "kind", "last_at",
-        "limited", "live", "loudness", "meter", "number", "octets", "path", "received", "reporter", "rtx_ssrc", "ssrc",
-        "wanted", "watch",
+        "_asked_at", "_keyframes", "_rembs", "cap", "first_at", "floor", "formats", "kind", "limited", "meter", "path",
+        "reporter", "rtx_ssrc", "ssrc", "wanted",
     )  # fmt: skip
 
     def __init__(self, path: Path, kind: str, reporter: int) -> None:

@@ -26,13 +26,15 @@ TRAILER: Final = 4 + 16 + 128
 """Bytes that protecting adds at most (libsrtp's SRTP_MAX_SRTCP_TRAILER_LEN)."""
 
 
+Seal = Callable[[Any, Any, Any], int]
+"""Protects or unprotects in place: called with a handle, a packet and its length; 0 if it is done."""
+
+
 class InPlace(NamedTuple):
     """What libsrtp does one way with a packet that lies in the thread's buffer, `AT` bytes from its begin."""
 
-    work: Callable[[Any, Any, Any], int]
-    """Called with `handle`, `packet` and `length`; 0 if it is done."""
-    work_rtcp: Callable[[Any, Any, Any], int]
-    """The same for RTCP."""
+    work: Seal
+    work_rtcp: Seal
     handle: Any
     chars: Any
     packet: Any

@@ -63,7 +63,7 @@ class Peer:
         self.lanes = {5: self.source}
         self.forward = Lane(self, self.lanes, opener, len, self.slow).forward  # type: ignore[arg-type]
         for path, sending in ((self.bob.path, gone), (self.carol.path, session(Policy.SSRC_ANY_OUTBOUND, 3))):
-            path.closer = srtp.in_place(sending, "protect")
+            path.close_with(srtp.in_place(sending, "protect"))
             path.protect, path.protect_rtcp, _, _ = srtp.ways(sending)
         _, _, self._unprotect, self._unprotect_rtcp = srtp.ways(came)
 

@@ -30,6 +30,7 @@ Head = tuple[int, int, int, int]
 """As `HEAD` unpacks it."""
 
 NO_PICTURE: Final = -1, 0, 0
+"""No heads of elements, and what they do not become."""
 KEYFRAME_INTERVAL: Final = 0.3
 """Seconds between two keyframe requests to one source, however many ask; who still lacks one asks again."""
 LOST: Final = SrtpError, Malformed, OSError

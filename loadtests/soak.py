@@ -155,14 +155,17 @@ class Soaking:
         days = [asyncio.create_task(day(room), name=f"room {room}") for room in range(visits)]
         line = min(60.0, max(4.0, seconds / 4))
         told = 0.0
-        while not all(each.done() for each in days):
-            await asyncio.wait(days, timeout=line / 12)
-            samples.append(await self.look())
-            if seconds and samples[-1].at >= told + line:
-                told = samples[-1].at
-                print(f"{told / 60:5.1f} min: {_told(samples[-1])}, {self._seen['visits']} visits", flush=True)
-        sending.cancel()
-        await asyncio.gather(sending, *days, return_exceptions=True)
+        try:
+            while not all(each.done() for each in days):
+                await asyncio.wait(days, timeout=line / 12)
+                samples.append(await self.look())
+                if seconds and samples[-1].at >= told + line:
+                    told = samples[-1].at
+                    print(f"{told / 60:5.1f} min: {_told(samples[-1])}, {self._seen['visits']} visits", flush=True)
+        finally:  # told to end, nobody comes any more: the service would be asked in vain, over and over
+            for each in (sending, *days):
+                each.cancel()
+            await asyncio.gather(sending, *days, return_exceptions=True)
         return samples
 
     async def look(self) -> Sample:

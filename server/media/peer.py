@@ -319,7 +319,7 @@ class Peer:
 
     def _stun(self, address: tuple[str, int]) -> None:
         self.find_way()
-        if self._way is not None and address == self._way.address:
+        if self.path.open and self._way is not None and address == self._way.address:
             self.heard.sign(self.now())
 
     def _media(self, data: bytes) -> None:

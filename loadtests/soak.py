@@ -138,6 +138,7 @@ class Soaking:
             await Unruly(self._ehr, self._pacer, chance, self._pause, self._seen).play(booked)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is told
             self._faults.append(f"{type(error).__name__}: {error}")
+            await asyncio.sleep(self._pause)  # or one that fails at once would be a thousand, and a flood
 
     async def run(self, visits: int, seconds: float) -> list[Sample]:
         """Let them come for so long, at least one in each room; return what was seen meanwhile."""

@@ -250,6 +250,18 @@ async def book(service: Service, provider: str, number: int) -> tuple[str, str]:
     return name, answer["clients"][0]["join_url"]
 
 
+async def records(service: Service) -> list[dict[str, Any]]:
+    """Return the records of closed visits, as soon as there is one: the ledger writes behind."""
+    found: list[dict[str, Any]] = []
+
+    async def there() -> bool:
+        found[:] = (await ehr(service, "GET", "/v1/records?after=0"))["records"]
+        return bool(found)
+
+    await eventually(there)
+    return found
+
+
 async def end(person: Person) -> None:
     """End the session, and mean it."""
     await person.click("End Session")

@@ -7,7 +7,7 @@ import asyncio
 from playwright.async_api import Browser
 
 from server.media.alive import PATIENCE
-from tests.browser.people import DESKTOP, Client, Clinician, ehr, end, join_urls
+from tests.browser.people import DESKTOP, Client, Clinician, end, join_urls, records
 from tests.stories.service import Service
 
 ONLY_H264 = """() => {
@@ -77,7 +77,7 @@ async def test_silence_is_not_sent_and_is_no_gap(browser: Browser, demo: Service
     await end(clinician)
     await clinician.click("Finish Session")
     await clinician.screen("room")
-    (record,) = (await ehr(demo, "GET", "/v1/records?after=0"))["records"]
+    (record,) = await records(demo)
     (told,) = record["facts"]["clients"]
     assert [interval["modality"] for interval in told["intervals"]] == ["audio"]
     assert told["connected_ms"]["audio"] > 1000 * SILENCE

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.browser.people import Person, ehr, end, eventually, in_session, rejoin
+from tests.browser.people import Person, ehr, end, eventually, in_session, records, rejoin
 from tests.browser.screens import can_share, sees_screen
 from tests.stories.service import Service
 
@@ -110,7 +110,7 @@ async def test_two_people_are_connected_without_the_server_end_and_rejoin(browse
     await clinician.click("Finish Session")
     await clinician.screen("room")
     assert await forwarded(direct) == echoed
-    (record,) = (await ehr(direct, "GET", "/v1/records?after=0"))["records"]
+    (record,) = await records(direct)
     (told,) = record["facts"]["clients"]
     assert told["connected_ms"]["video"] > 1000
     assert told["connected_ms"]["audio"] > 0

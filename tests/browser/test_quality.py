@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.async_api import Browser
 
-from tests.browser.people import ehr, end, in_session
+from tests.browser.people import end, in_session, records
 from tests.stories.service import Service
 
 
@@ -20,7 +20,7 @@ async def test_a_provider_sees_how_a_clients_connection_is_and_the_record_keeps_
     await end(clinician)
     await clinician.click("Finish Session")
     await clinician.screen("room")
-    (record,) = (await ehr(demo, "GET", "/v1/records?after=0"))["records"]
+    (record,) = await records(demo)
     (told,), (doctor,) = record["facts"]["clients"], record["facts"]["providers"]
     for connection in (told["connection"], doctor["connection"]):
         assert connection["minutes"] >= 1

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import httpx
 from playwright.async_api import Browser
 
 from tests.browser.balancer import balancing
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, ehr, end, eventually, join_urls
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, join_urls, records
 from tests.stories.service import Service
 from tests.stories.worlds import two_nodes
 
@@ -57,7 +56,7 @@ async def test_the_node_of_a_session_is_killed_and_both_go_on_at_the_other(brows
         await clinician.click("Finish Session")
         await client.screen("closed")
         (survivor,) = [node for node in world.nodes if node.process is not None]
-        assert await segments(survivor) == [2]
+        assert [len(record["facts"]["segments"]) for record in await records(survivor)] == [2]
         assert (client.wrong, clinician.wrong) == ([], [])
 
 
@@ -67,16 +66,3 @@ async def figure(node: Service, name: str) -> float:
         lines = (await client.get("/metrics")).text.splitlines()
     (value,) = [line.split()[1] for line in lines if line.startswith(f"carelobby_{name} ")]
     return float(value)
-
-
-async def segments(node: Service) -> list[int]:
-    """Return how many segments each record has, as soon as there is one."""
-    records: list[dict[str, Any]] = []
-
-    async def there() -> bool:
-        nonlocal records
-        records = (await ehr(node, "GET", "/v1/records?after=0"))["records"]
-        return bool(records)
-
-    await eventually(there)
-    return [len(record["facts"]["segments"]) for record in records]

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, Person, ehr, end, eventually, join_urls
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, Person, end, eventually, join_urls, records
 from tests.browser.weather import Weather
 from tests.stories.service import Service
 
@@ -60,7 +60,7 @@ async def test_the_voice_goes_on_where_the_network_carries_no_picture(
     await end(clinician)
     await clinician.click("Finish Session")
     await clinician.screen("room")
-    (record,) = (await ehr(demo, "GET", "/v1/records?after=0"))["records"]
+    (record,) = await records(demo)
     (told,) = record["facts"]["clients"]
     (span,) = told["audio_only"]
     assert (span["reason"], span["said_by"]) == ("bandwidth", "server")

@@ -89,7 +89,7 @@ class Probe:
         if way is not None:
             data = (protect_rtcp if is_rtcp(packet) else protect)(packet)
             self.sent.append((data, way.address))
-            way.sendto(data, way.address)
+            way.socket.sendto(data, way.address)
 
     def knock(self) -> None:
         """Send a check."""

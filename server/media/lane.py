@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from server.media import rtcp
+from server.media import rtcp, rtp
 from server.media.alive import PATIENCE
 from server.media.rtp import HAS_PADDING
 from server.media.srtp import AT, LARGEST, InPlace
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 PLAIN: Final = 0x90
 """The first byte of an RTP header with extensions, and with nothing else that is optional."""
 SHORTEST: Final = 24
-ONE_WORD: Final = 0xBEDE0001
-TWO_WORDS: Final = 0xBEDE0002
-"""The headers of one-byte blocks, when they hold four bytes, and eight."""
+ONE_WORD: Final = int.from_bytes(rtp.ONE_WORD)
+TWO_WORDS: Final = int.from_bytes(rtp.TWO_WORDS)
 _WORD: Final = struct.Struct("!BBHIIIB")
 """The fixed header, that of one word of extensions or two, and the head of the first element in it."""
 _WIDE: Final = struct.Struct("!BHB")
@@ -46,8 +45,8 @@ class Lane:
     """Reads the datagrams of one peer, and forwards what it can; made once it is connected, for its wire."""
 
     __slots__ = (
-        "_chars", "_clock", "_handle", "_heard", "_lanes", "_length", "_otherwise", "_packet", "_peer", "_receive",
-        "_room", "_unprotect", "_unprotect_rtcp", "_view",
+        "_chars", "_clock", "_handle", "_heard", "_lanes", "_length", "_opener", "_otherwise", "_packet", "_peer",
+        "_receive", "_room", "_unprotect", "_unprotect_rtcp", "_view",
     )  # fmt: skip
 
     def __init__(
@@ -65,7 +64,8 @@ class Lane:
         """
         self._peer, self._heard, self._clock, self._lanes = peer, peer.heard, peer.now, lanes
         self._receive, self._otherwise = receive, otherwise
-        self._unprotect, self._unprotect_rtcp, self._handle, _, _, _, _, _ = opener
+        self._opener = opener  # keeps alive what the handle belongs to
+        self._unprotect, self._unprotect_rtcp, self._handle = opener.work, opener.work_rtcp, opener.handle
         self._chars, self._packet, self._view, self._length = opener.chars, opener.packet, opener.view, opener.length
         self._room = self._view[AT : AT + LARGEST + 1]
 

@@ -266,19 +266,14 @@ class Peer:
         """Send and hear by this way from now on."""
         self._cut()
         self._way = way
-        protocol, address = way
-        wire = self._wires.lay(protocol.transport, address) if way.is_direct and self._opener is not None else None
-        if wire is None or self._opener is None:
-            sendto = way.sendto
+        opener = self._opener if way.is_direct else None
+        wire = self._wires.lay(way.socket, way.address) if opener is not None else None
+        if wire is None or opener is None:
+            sendto, address = way.socket.sendto, way.address
             self.path.send = lambda data: sendto(bytes(data), address)
             return
-
-        def received(data: bytes, whence: tuple[Any, ...] = address) -> None:
-            protocol.datagram_received(data, whence)  # through the guard, as if the first socket had heard it
-
         self._wire, self.path.send = wire, wire.send
-        lane = Lane(self, self._streams.lanes, self._opener, wire.receive_into, received)
-        wire.begin(lane.ready, received)
+        wire.begin(Lane(self, self._streams.lanes, opener, wire.receive_into, way.received).ready, way.received)
 
     def _cut(self) -> None:
         self._way = None

@@ -7,6 +7,7 @@ instances that belong to one peer, and one attribute that a socket of aioice lac
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
@@ -113,7 +114,6 @@ class Way(NamedTuple):
     """A candidate pair in use."""
 
     protocol: StunProtocol
-    """The socket, with its handler of datagrams."""
     address: Address
     """Where to."""
 
@@ -123,9 +123,13 @@ class Way(NamedTuple):
         return self.protocol.local_candidate.type == "host"
 
     @property
-    def sendto(self) -> Callable[[bytes, Address], None]:
-        """What sends a datagram."""
-        return self.protocol.transport.sendto
+    def socket(self) -> asyncio.DatagramTransport:
+        """What sends datagrams, and receives them."""
+        return self.protocol.transport
+
+    def received(self, data: bytes, whence: tuple[Any, ...] | None = None) -> None:
+        """Take a datagram as if the socket had: from the other side, or from `whence`."""
+        self.protocol.datagram_received(data, self.address if whence is None else whence)
 
 
 def nominated(dtls: RTCDtlsTransport) -> Way | None:

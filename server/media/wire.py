@@ -18,8 +18,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-Address = tuple[str, int]
-
 LONGEST: Final = 2048
 """Bytes of a datagram that came before the wire was laid; longer ones are nobody's."""
 AT_ONCE: Final = 64
@@ -33,50 +31,60 @@ class Wires:
         self._readers: dict[int, Callable[[], None]] = {}
         """By descriptor."""
         self._epoll: select.epoll | None = None
+        """There as long as there are wires."""
 
-    def lay(self, transport: asyncio.DatagramTransport, address: Address) -> Wire | None:
-        """Return a wire at the port of `transport`, connected to `address`; None if the system has none."""
+    def lay(self, first: asyncio.DatagramTransport, address: tuple[str, int]) -> Wire | None:
+        """Return a wire at the port of the `first` socket, connected to `address`; None if the system has none."""
+        sock: socket.socket | None = None
         try:
             # Only sockets of this very user share a port so, and only because both say that they do.
-            with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as first:
-                first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-                family, here = first.family, first.getsockname()
-            epoll = self._epoll = self._epoll or select.epoll()
-            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        except (AttributeError, OSError):
-            return None
-        try:
+            with socket.socket(fileno=os.dup(first.get_extra_info("socket").fileno())) as same:
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                here = same.getsockname()
+                sock = socket.socket(same.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             sock.bind(here)
             sock.connect(address)
-            epoll.register(sock.fileno(), select.EPOLLIN)
-        except OSError:
-            sock.close()
+            self._watch(sock.fileno())
+        except (AttributeError, OSError):
+            if sock is not None:
+                sock.close()
             return None
         return Wire(self, sock)
 
+    def _watch(self, wire: int) -> None:
+        epoll = self._epoll or select.epoll()
+        epoll.register(wire, select.EPOLLIN)
+        self._readers[wire] = _nobody
+        if self._epoll is None:
+            self._epoll = epoll
+            asyncio.get_running_loop().add_reader(epoll.fileno(), self._ready)
+
     def read(self, wire: int, reader: Callable[[], None]) -> None:
         """Have `reader` called whenever there is something to be read from a wire, if only an error."""
-        if not self._readers and self._epoll is not None:
-            asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._ready)
         self._readers[wire] = reader
 
     def cut(self, wire: int) -> None:
-        """Forget a wire; its descriptor is still open."""
-        if self._epoll is not None:
-            self._epoll.unregister(wire)
-        if self._readers.pop(wire, None) is not None and not self._readers and self._epoll is not None:
-            asyncio.get_running_loop().remove_reader(self._epoll.fileno())
-            self._epoll.close()
+        """Forget a wire whose descriptor is still open."""
+        epoll = self._epoll
+        del self._readers[wire]
+        if epoll is None:
+            return
+        epoll.unregister(wire)
+        if not self._readers:
             self._epoll = None
+            asyncio.get_running_loop().remove_reader(epoll.fileno())
+            epoll.close()
 
     def _ready(self) -> None:
         readers = self._readers
         if self._epoll is not None:
             for wire, _ in self._epoll.poll(0, AT_ONCE):
-                reader = readers.get(wire)
-                if reader is not None:  # else it was cut by one before it
-                    reader()
+                readers.get(wire, _nobody)()  # it may have been cut by one before it
+
+
+def _nobody() -> None:
+    """Read nothing."""
 
 
 class Wire:

@@ -21,8 +21,7 @@ from playwright.async_api import Browser
 from loadtests.report import percentile
 from tests.browser.balancer import Balancer, balancing
 from tests.browser.conftest import browsing
-from tests.browser.people import DESKTOP, Client, Clinician, book, end, eventually
-from tests.browser.starting import figure
+from tests.browser.people import DESKTOP, Client, Clinician, book, end, eventually, figure
 from tests.stories.service import Service
 from tests.stories.worlds import two_nodes
 

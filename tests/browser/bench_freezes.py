@@ -17,7 +17,7 @@ from typing import NamedTuple
 from playwright.async_api import Browser, Playwright, async_playwright
 
 from tests.browser.conftest import open_chromium, open_firefox
-from tests.browser.people import DESKTOP, Client, Clinician, Person, join_urls
+from tests.browser.people import Person, in_session
 from tests.browser.weather import Weather
 from tests.stories.service import Service
 
@@ -63,21 +63,6 @@ async def open_browser(playwright: Playwright, name: str) -> Browser:
     return await open_chromium(playwright, os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 
 
-async def meet(at: tuple[Browser, Browser], service: Service, weather: Weather) -> tuple[Client, Clinician]:
-    """Bring two people into a session, the client by way of the weather, and wait until both see and hear."""
-    doctor = service.told["providers"][0]
-    (_, name, link), *_ = [one for one in join_urls(service.told) if one[0] == doctor["id"]]
-    client = await Client.at(at[0], service.url, DESKTOP)
-    clinician = await Clinician.at(at[1], service.url, DESKTOP)
-    await weather.over(client.page)
-    await clinician.sign_in(**doctor["sign_in"])
-    await client.arrive(link)
-    await clinician.start(name)
-    for person in (client, clinician):
-        await person.sees_and_hears()
-    return client, clinician
-
-
 async def watch(people: tuple[Person, ...], seconds: float) -> list[Watched]:
     """Let the session go on for so long, and return what happened at each side."""
     before = [await person.page.evaluate(WATCH) for person in people]
@@ -111,7 +96,7 @@ async def measure(seconds: float, losses: Sequence[float]) -> int:
                 with tempfile.TemporaryDirectory() as folder:
                     service = Service(Path(folder) / "var")
                     await service.start()
-                    people = await meet((running[pair[0]], running[pair[1]]), service, weather)
+                    people = await in_session(running[pair[1]], service, clients=running[pair[0]], way=weather)
                     weather.up = weather.down = loss / 100
                     for side, seen in zip(("client", "provider"), await watch(people, seconds), strict=True):
                         frozen += seen.freezes

@@ -211,7 +211,8 @@ async def in_session(
     await clinician.sign_in(**doctor["sign_in"])
     await client.arrive(link)
     await clinician.start(name)
-    await client.sees_and_hears()
+    for person in (client, clinician):
+        await person.sees_and_hears()
     return client, clinician
 
 
@@ -260,6 +261,14 @@ async def records(service: Service) -> list[dict[str, Any]]:
 
     await eventually(there)
     return found
+
+
+async def figure(service: Service, name: str) -> float:
+    """Return a figure of a node's `/metrics`."""
+    async with httpx.AsyncClient(base_url=service.url) as client:
+        lines = (await client.get("/metrics")).text.splitlines()
+    (value,) = [line.split()[1] for line in lines if line.startswith(f"carelobby_{name} ")]
+    return float(value)
 
 
 async def end(person: Person) -> None:

@@ -7,11 +7,10 @@ import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 from playwright.async_api import Browser
 
 from tests.browser.far import Far
-from tests.browser.people import DESKTOP, Client, Clinician, Person, book, eventually
+from tests.browser.people import DESKTOP, Client, Clinician, Person, book, end, eventually, figure
 from tests.stories.service import Service
 
 WATCH = """(() => {
@@ -118,8 +117,7 @@ class Starting:
         click = await clinician.page.evaluate("window.measured.click")
         pictures = [await one.page.evaluate("window.measured.picture") for one in (client, clinician)]
         used = all([await one.page.evaluate(USED) for one in (client, clinician)])
-        await clinician.click("End Session")
-        await clinician.click("End for everyone")
+        await end(clinician)
         await client.screen("ended")
         await clinician.click("Finish Session")
         await clinician.screen("room")
@@ -133,11 +131,3 @@ async def both(clinician: Person, client: Person, script: str) -> None:
         return all([await one.page.evaluate(script) for one in (clinician, client)])
 
     await eventually(true)
-
-
-async def figure(service: Service, name: str) -> float:
-    """Return a figure of `/metrics`."""
-    async with httpx.AsyncClient(base_url=service.url) as client:
-        lines = (await client.get("/metrics")).text.splitlines()
-    (value,) = [line.split()[1] for line in lines if line.startswith(f"carelobby_{name} ")]
-    return float(value)

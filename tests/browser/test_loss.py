@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from playwright.async_api import Browser
 
-from tests.browser.bench_freezes import meet, watch
-from tests.browser.people import eventually
+from tests.browser.bench_freezes import watch
+from tests.browser.people import eventually, in_session
 from tests.browser.weather import Weather
 from tests.stories.service import Service
 
@@ -16,7 +16,7 @@ LEAST_FRAMES = 80
 
 async def test_no_picture_freezes_though_every_twentieth_packet_is_lost(browser: Browser, demo: Service) -> None:
     weather = Weather()
-    people = await meet((browser, browser), demo, weather)
+    people = await in_session(browser, demo, way=weather)
     weather.up = weather.down = 0.05
 
     async def smooth() -> bool:
@@ -34,7 +34,7 @@ async def test_where_many_are_lost_each_packet_of_the_voice_holds_the_one_before
 ) -> None:
     """The sender hears of the loss, and adds what was said before (Opus' own): a browser looks for a while first."""
     weather = Weather()
-    people = await meet((browser, browser), demo, weather)
+    people = await in_session(browser, demo, way=weather)
 
     async def spare() -> list[int]:
         return [await person.counted("inbound-rtp", "audio", "fecPacketsReceived") for person in people]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
 from playwright.async_api import Browser
 
 from tests.browser.balancer import balancing
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, join_urls, records
-from tests.stories.service import Service
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, figure, join_urls, records
 from tests.stories.worlds import two_nodes
 
 
@@ -58,11 +56,3 @@ async def test_the_node_of_a_session_is_killed_and_both_go_on_at_the_other(brows
         (survivor,) = [node for node in world.nodes if node.process is not None]
         assert [len(record["facts"]["segments"]) for record in await records(survivor)] == [2]
         assert (client.wrong, clinician.wrong) == ([], [])
-
-
-async def figure(node: Service, name: str) -> float:
-    """Return a figure of `/metrics`."""
-    async with httpx.AsyncClient(base_url=node.url) as client:
-        lines = (await client.get("/metrics")).text.splitlines()
-    (value,) = [line.split()[1] for line in lines if line.startswith(f"carelobby_{name} ")]
-    return float(value)

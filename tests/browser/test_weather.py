@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, Person, end, eventually, join_urls, records
+from tests.browser.people import Person, end, eventually, in_session, join_urls, records
 from tests.browser.weather import Weather
 from tests.stories.service import Service
 
@@ -29,16 +29,9 @@ async def weather() -> AsyncIterator[Weather]:
 async def test_the_voice_goes_on_where_the_network_carries_no_picture(
     browser: Browser, demo: Service, weather: Weather
 ) -> None:
-    doctor = demo.told["providers"][0]
-    (_, name, link), *_ = [one for one in join_urls(demo.told) if one[0] == doctor["id"]]
-    clinician = await Clinician.at(browser, demo.url, DESKTOP)
-    client = await Client.at(browser, demo.url, PHONE)
-    await weather.over(client.page)
-    await clinician.sign_in(**doctor["sign_in"])
-    await client.arrive(link)
-    await clinician.start(name)
-    for person in (client, clinician):
-        await person.sees_and_hears()
+    client, clinician = await in_session(browser, demo, way=weather)
+    doctor = demo.told["providers"][0]["id"]
+    name = next(name for provider, name, _ in join_urls(demo.told) if provider == doctor)
 
     weather.down = 0.3
     await notice(client, "Your connection is weak: sound only until it is better.", WITHHELD_WITHIN)

@@ -103,17 +103,18 @@ def test_word_that_nobody_listens_makes_no_wire_deaf(run: Any) -> None:
         laid = Wires().lay(transport, there)
         assert laid is not None
         laid.begin(lambda: came.append(taken(laid)), lambda data, address: None)
-
-        other.close()
-        laid.send(b"is anybody there?")
-        await until(lambda: came == [b""])
-        with bound(there) as again:
-            again.sendto(b"yes", door)
-            await until(lambda: came == [b"", b"yes"])
-            laid.send(b"good")
-            assert again.recv(100) == b"good"
-        laid.cut()
-        transport.close()
+        try:
+            other.close()
+            laid.send(b"is anybody there?")
+            await until(lambda: came == [b""])
+            with bound(there) as again:
+                again.sendto(b"yes", door)
+                await until(lambda: came == [b"", b"yes"])
+                laid.send(b"good")
+                assert again.recv(100) == b"good"
+        finally:
+            laid.cut()
+            transport.close()
 
     run(story())
 

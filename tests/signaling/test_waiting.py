@@ -68,6 +68,19 @@ def test_one_step_from_a_visit_that_was_over_to_the_next_leaves_nobody_with_what
     assert (last.status, last.ahead) == ("with_someone", 0)
 
 
+def test_who_is_let_in_with_others_is_told_no_place_and_those_behind_move_up_once() -> None:
+    shown = replace(POLICY, show_position=True)
+    played = waiting(GIA, BOB, at=SOON, policy=shown).then(
+        (SOON + 1, asks(GUS, CHECK_IN)), (SOON + 2, asks(WALT, CHECK_IN))
+    )
+
+    started = played.then((BEGIN, provider(Start(appointment="apt_group"))))
+
+    assert started.told(WaitingChanged, GIA) == started.told(WaitingChanged, GUS) == []
+    told = [(m.status, m.ahead) for m in started.told(WaitingChanged, WALT)]
+    assert told == [("available", 1), ("with_someone", 1)]
+
+
 def test_who_does_not_wait_is_not_shown_that_somebody_is_seen() -> None:
     started = waiting(BOB, at=SOON).then((BEGIN, provider(START_BOB)))
 

@@ -21,19 +21,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from signaling.events import Appointment, Asked, Connected, DeadlinePassed, Disconnected, Fact, MediaChanged, Opened
-from signaling.messages import (
+from signaling.fields import ConsentGiven, Devices, Place
+from signaling.policy import HOUR, MINUTE, Policy
+from signaling.requests import (
     Acknowledge,
     Admit,
     CheckIn,
     ComeBack,
-    ConsentGiven,
-    Devices,
     End,
     Finish,
     Leave,
     MediaMode,
     MediaState,
-    Place,
     Rejoin,
     Remove,
     ReturnToWaiting,
@@ -43,7 +42,6 @@ from signaling.messages import (
     StepAway,
     Withdraw,
 )
-from signaling.policy import HOUR, MINUTE, Policy
 from signaling.room import handle, new_room
 from signaling.state import Person, Role, Room, Seat, Who
 

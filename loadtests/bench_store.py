@@ -22,7 +22,7 @@ import uvloop
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from server.crypto import NAMES_SECRET_BYTES, Names, Sealer, fresh_key
-from server.ports import Commit
+from server.ports.rooms import Commit
 from server.redis_link.address import Address, address_of
 from server.redis_link.client import Client
 from server.redis_link.link import Link, pack

@@ -14,7 +14,7 @@ import msgpack
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from signaling.messages import FRAME_LIMIT, PROTOCOL_VERSION, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
+from signaling.fields import FRAME_LIMIT, PROTOCOL_VERSION, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 
 Heard = dict[str, Any]
 """A message as it came, with `_at`: the monotonic clock in seconds when it did."""

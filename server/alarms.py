@@ -7,7 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from server.clock import RESYNC_SECONDS, StoreClock
-from server.ports import Documents, Nodes, Rooms, RoomStore, StoreAway
+from server.ports import StoreAway
+from server.ports.documents import Documents
+from server.ports.door import Rooms
+from server.ports.nodes import Nodes
+from server.ports.rooms import RoomStore
 from signaling.events import DeadlinePassed, NodeGone
 
 logger = logging.getLogger("carelobby.alarms")

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-import logging
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
@@ -41,6 +36,7 @@ from server.media.check import check as check_media
 from server.media.ice_servers import IceServers
 from server.media.networks import Networks
 from server.media.node import MediaNode
+from server.node import Node, why_not_ready
 from server.nodes.errands import Shut
 from server.nodes.places import Places
 from server.nodes.together import Together
@@ -53,7 +49,7 @@ from server.redis_link.address import BadStoreUrl
 from server.redis_link.faults import StoreFault
 from server.registry import Registry
 from server.registry.documents import Webhook
-from server.running import CannotStart, Server, bind, cannot_use, listen, running, stopped_by_signals
+from server.running import CannotStart, bind, cannot_use, listen, running, stopped_by_signals
 from server.settings import KEY_FILE, Settings
 from server.store.embedded import DataDirectoryLocked, EmbeddedServer, EmbeddedServerFailed, NoServerBinary, lock
 from server.store.redis import RedisStore, WrongNeighbour
@@ -66,7 +62,6 @@ from server.telemetry import (
     set_up_logging,
     together,
     tune_allocator,
-    tune_collector,
     underway,
 )
 from server.web.closes import Close
@@ -76,20 +71,11 @@ from server.web.problems import HANDLERS
 from server.web.routes import routes
 from server.web.services import Services
 from server.web.stored_event import encode
-from server.web.websocket import make_protocol
 from server.workers.parent import Parent, Place
 from signaling.messages import Message
 from signaling.negotiation import replacements
 from signaling.view import may_be_told, view
 
-logger = logging.getLogger("carelobby.app")
-
-DRAIN_AFTER, DRAIN_JITTER = 500, 500
-"""Milliseconds: how soon a stopping node's browsers are to go elsewhere. Who balances the load is told as soon."""
-MOVED_WITHIN = 5.0
-"""Seconds that browsers have to replace their peers here by others elsewhere."""
-MOVED_LOOKS = 100
-"""How often it is looked, meanwhile, whether they have."""
 STATIC = Path(__file__).resolve().parent.parent / "static"
 
 
@@ -138,7 +124,7 @@ async def serve(settings: Settings, *, print_json: bool, place: Place | None = N
                 bound = bind(settings.host, settings.port, shared=True)  # and listens when it is ready
             listening = stack.enter_context(bound)
             node = await _begun(settings, stack, listening.getsockname()[1], place)
-            await node.run(listening, lambda: _announce(node, print_json=print_json))
+            await node.run(listening, partial(node.announce, print_json=print_json))
             stopped()  # from here on nothing cuts the farewells short
     return 1 if node.failed else 0
 
@@ -162,64 +148,6 @@ async def _begun(settings: Settings, stack: AsyncExitStack, port: int, place: Pl
         ) from problem
     except OSError as problem:
         raise cannot_use(problem) from problem
-
-
-@dataclass
-class Node:
-    """One running process of the service, as far as it must be told to begin and to end."""
-
-    settings: Settings
-    port: int
-    url: str
-    operator_key: str
-    hub: Hub
-    many: Together
-    media: MediaNode
-    app: Starlette
-    demo: demo.Demo | None
-    embedded: EmbeddedServer | None
-    parent: Parent | None
-    """Of a worker."""
-    failed: bool = False
-    """It ended by itself, because something it cannot do without did."""
-
-    async def run(self, listening: socket.socket, started: Callable[[], None]) -> None:
-        """Serve on `listening` until a signal comes; `started` is called once it answers."""
-        config = uvicorn.Config(
-            self.app,
-            ws=make_protocol(self.hub, origins=self.settings.origins(self.port), https=self.url.startswith("https")),
-            http="httptools",
-            lifespan="off",
-            access_log=False,  # paths of the EHR's API hold its ids
-            log_config=None,
-            server_header=False,
-            proxy_headers=bool(self.settings.trusted_proxies),
-            forwarded_allow_ips=list(self.settings.trusted_proxies),
-            timeout_graceful_shutdown=5,
-        )
-        server = Server(config, started, self._drain)
-        async with running(self._watch(server), "embedded server's end"):
-            await server.serve(sockets=[listening])
-
-    async def _drain(self) -> None:
-        """Let the visits that this node carries go on at another, if there is one, and then everybody."""
-        self.hub.draining = True
-        left = MOVED_LOOKS if await self.many.media.hand_over() else 0
-        while left and self.media.counts().peers:
-            left -= 1
-            await asyncio.sleep(MOVED_WITHIN / MOVED_LOOKS)
-        await self.hub.drain(DRAIN_AFTER, DRAIN_JITTER)
-
-    async def _watch(self, server: uvicorn.Server) -> None:
-        """Stop when the embedded server was given up: whoever started us may start us again."""
-        if self.embedded is None:
-            return
-        try:
-            await self.embedded.failed()
-        except EmbeddedServerFailed as problem:
-            logger.critical("%s", problem)
-            self.failed = True
-            server.should_exit = True
 
 
 async def _shared_ledger(stack: AsyncExitStack, settings: Settings, sealer: Sealer, store: RedisStore) -> Ledger:
@@ -398,7 +326,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int, place: Pl
         origins=settings.origins(port),
         operator_key=operator_key,
         static=STATIC,
-        ready=partial(_ready, store, hub),
+        ready=partial(why_not_ready, store, hub),
         metrics=metrics,
         signed_out=lambda sign_in: many.shutting.everywhere(Shut("sign_in", sign_in, Close.REVOKED)),
     )
@@ -468,18 +396,6 @@ def _left_behind(data_dir: Path, place: Place | None) -> Sequence[Path]:
     return [data_dir.parent / "ended", *others] if place.number == 1 else ()
 
 
-def _announce(node: Node, *, print_json: bool) -> None:
-    """Tell that the service answers: a line of JSON for programs, links for people. A worker's parent says it."""
-    tune_collector()
-    told = node.demo.as_json(node.url) if node.demo else {"url": node.url, "operator_key": node.operator_key}
-    text = node.demo.as_text(node.url) if node.demo else f"Carelobby answers at {node.url}"
-    if node.parent is not None:
-        node.parent.ready(told, text)
-    else:
-        print(json.dumps(told) if print_json else text, flush=True)
-    logger.info("%s is ready", node.url)
-
-
 def _sealer(settings: Settings) -> Sealer:
     keyring = ",".join(f"{kid}:{base64.b64encode(key).decode()}" for kid, key in settings.keyring().items())
     try:
@@ -523,14 +439,3 @@ def _as_endpoint(webhook: Webhook) -> Endpoint:
 
 async def _webhook_gone(registry: Registry, practice: str, id: str) -> None:
     await registry.webhooks.gone(practice, id)
-
-
-async def _ready(store: RedisStore, hub: Hub) -> str | None:
-    """Say why this node must get no new connections; None: it may."""
-    if hub.draining:
-        return "draining"
-    try:
-        await store.ping()
-    except (StoreAway, StoreFault):
-        return "redis"
-    return None

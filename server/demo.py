@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from server.ports import Changed
+from server.ports.documents import Changed
 from server.registry import Registry
 from server.registry.appointments import Found, Plan
 from server.registry.documents import Member, Provider

@@ -15,11 +15,14 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec.structs import replace
 
-from server.ports import Clock, Commit, Conflict, Owed, Repeated, RoomStore, StoreAway, Stored
+from server.ports import Clock, StoreAway
+from server.ports.outbox import Owed
+from server.ports.rooms import Commit, Conflict, Repeated, RoomStore, Stored
 from signaling.effects import AppointmentClosed, Audit, Effect, HandOff, Notify, Step, Told
 from signaling.errors import KeyReused, NotFound, SignalingError, Unavailable
 from signaling.events import Asked, Configured, Fact, Opened, Rescheduled
-from signaling.messages import Ok, RoomRequest, Start
+from signaling.messages import Ok
+from signaling.requests import RoomRequest, Start
 from signaling.room import deadline, handle, new_room
 from signaling.snapshot import pack, unpack
 from signaling.state import Interval, Room, Who

@@ -15,7 +15,8 @@ from typing import Final, Self
 from sqlalchemy.exc import SQLAlchemyError
 
 from server import tasks
-from server.ports import Nodes, StoreAway
+from server.ports import StoreAway
+from server.ports.nodes import Nodes
 
 logger = logging.getLogger(__name__)
 

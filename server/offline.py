@@ -22,12 +22,14 @@ from msgspec.structs import replace
 
 from server import files, tasks
 from server.crypto import SealBroken, Sealer
-from server.ports import Clock, Rooms, StoreAway
+from server.ports import Clock, StoreAway
+from server.ports.door import Rooms
 from signaling.effects import ClosePeers, Effect, Step, Told
 from signaling.errors import SignalingError
 from signaling.events import Asked, EndedOffline, Fact, MediaChanged
 from signaling.lookup import visit_for
-from signaling.messages import End, Message, Ok, RoomRequest, VisitEnded
+from signaling.messages import Message, Ok, VisitEnded
+from signaling.requests import End, RoomRequest
 from signaling.room import handle
 from signaling.state import Room, Who
 

@@ -16,7 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from server import tasks
-from server.ports import Changed, Clock, Documents, StoreAway
+from server.ports import Clock, StoreAway
+from server.ports.documents import Changed, Documents
 from signaling.policy import DAY
 from signaling.state import Interval
 

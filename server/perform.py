@@ -14,38 +14,33 @@ from server.nodes.carrier import Carrier
 from server.nodes.errands import Offered, OfferedAlone, Trickled, TrickledAlone
 from server.nodes.fresh import fresh
 from server.nodes.passing import Passing, Tell, everybody_in
-from server.ports import Clock, Rooms
+from server.ports import Clock
+from server.ports.door import Rooms
 from server.quality import Reports
 from signaling.direct import other_of
 from signaling.effects import ClosePeers, Effect, MediaModeChanged, NetworkChanged
 from signaling.errors import NotFound, Refused
 from signaling.events import Asked
+from signaling.fields import AudioReason
 from signaling.lookup import seat_of, shown_status
-from signaling.messages import (
-    AudioReason,
-    Chat,
-    ChatLine,
-    MediaAnswer,
-    MediaAnswered,
-    MediaCandidates,
-    MediaMode,
-    MediaModeTold,
-    MediaOffer,
-    MediaOffered,
-    MediaPrepare,
-    MediaRelay,
-    MediaStats,
-    MediaTrickled,
-    Ok,
-    Request,
-    TellWaiting,
-    WaitingText,
-)
+from signaling.messages import ChatLine, MediaAnswer, MediaModeTold, MediaOffered, MediaTrickled, Ok, WaitingText
 from signaling.modality import admitted
 from signaling.negotiation import demand_alone, demand_size, prepare, visit_for_candidates, visit_for_offer
 from signaling.path import path_of
 from signaling.permissions import demand_role
 from signaling.presence import demand_active
+from signaling.requests import (
+    Chat,
+    MediaAnswered,
+    MediaCandidates,
+    MediaMode,
+    MediaOffer,
+    MediaPrepare,
+    MediaRelay,
+    MediaStats,
+    Request,
+    TellWaiting,
+)
 from signaling.room import handle
 from signaling.seats import entry_for
 from signaling.state import Attendee, Room, Visit, Who

@@ -16,13 +16,15 @@ from typing import Final, Self
 
 from server import tasks
 from server.nodes.passing import Passing
-from server.ports import Clock, Rooms, StoreAway
+from server.ports import Clock, StoreAway
+from server.ports.door import Rooms
 from signaling.errors import SignalingError
 from signaling.events import QualityMeasured
 from signaling.lookup import provider_ids
-from signaling.messages import MediaQuality, MediaStats
+from signaling.messages import MediaQuality
 from signaling.policy import MINUTE, SECOND
 from signaling.quality import level_of, level_of_minute, of_reports
+from signaling.requests import MediaStats
 from signaling.state import Minute, Room, Visit
 
 logger = logging.getLogger("carelobby.quality")

@@ -7,8 +7,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from signaling.fields import Outcome
 from signaling.judging import group_size, judged
-from signaling.messages import Outcome
 from signaling.proposals import NO_FEE
 
 

@@ -7,19 +7,17 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import NotFound
 from signaling.events import DeadlinePassed
+from signaling.fields import Outcome
 from signaling.lookup import (
     provider_ids,
     situation_of,
     visit_for,
 )
-from signaling.messages import (
-    Finish,
-    Outcome,
-    VisitClosed,
-)
+from signaling.messages import VisitClosed
 from signaling.outcomes import facts_of, outcome_of, overall
 from signaling.permissions import demand
 from signaling.policy import DAY
+from signaling.requests import Finish
 from signaling.seats import forget_waiting
 from signaling.state import CLOSED, Seat, Visit, Who
 from signaling.visit import advance

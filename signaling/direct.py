@@ -9,11 +9,13 @@ from msgspec.structs import replace
 
 from signaling.draft import Draft
 from signaling.errors import Refused
+from signaling.fields import RelayReason
 from signaling.lookup import clients_inside, provider_ids, situation_of
-from signaling.messages import MediaFlow, MediaRelay, RelayReason, VisitPath
+from signaling.messages import VisitPath
 from signaling.modality import admitted, begun
 from signaling.path import path_of
 from signaling.permissions import demand
+from signaling.requests import MediaFlow, MediaRelay
 from signaling.seats import ended
 from signaling.segment import log_ended
 from signaling.state import MediaLog, Room, Visit, Who

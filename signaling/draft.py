@@ -23,8 +23,9 @@ from signaling.effects import (
     Step,
     Told,
 )
+from signaling.fields import Outcome
 from signaling.index import derived, index_of, keep
-from signaling.messages import Ok, Outcome, StateEvent, WaitingChanged
+from signaling.messages import Ok, StateEvent, WaitingChanged
 from signaling.record import Record, record_of
 from signaling.state import Connection, Room, Visit
 from signaling.state import Entry as QueueEntry

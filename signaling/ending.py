@@ -17,15 +17,9 @@ from signaling.lookup import (
     visit_of,
 )
 from signaling.matching import unmatch
-from signaling.messages import (
-    End,
-    Leave,
-    Remove,
-    Request,
-    ReturnToWaiting,
-    VisitEnded,
-)
+from signaling.messages import VisitEnded
 from signaling.permissions import Situation, demand
+from signaling.requests import End, Leave, Remove, Request, ReturnToWaiting
 from signaling.seats import leave_queue, leave_waiting, move_seat, seat_meant, tell_entered
 from signaling.segment import stop_media_log, stop_segment, tell_participant, with_company
 from signaling.state import (

@@ -9,8 +9,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from signaling.messages import RoomRequest
 from signaling.policy import Policy
+from signaling.requests import RoomRequest
 from signaling.state import Minute, Person, Seat, Who
 
 

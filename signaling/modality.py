@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from signaling.draft import Draft
 from signaling.errors import Refused
 from signaling.events import MediaChanged, MediaMoved
+from signaling.fields import AudioReason, Modality
 from signaling.lookup import entry_of, hosts, live_visit, situation_of, visit_of
-from signaling.messages import AudioReason, MediaMode, MediaState, Modality
 from signaling.permissions import Situation, demand
+from signaling.requests import MediaMode, MediaState
 from signaling.seats import change_entry, demand_audio_allowed, ended
 from signaling.segment import log_ended, tell_participant
 from signaling.state import (

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from signaling.errors import BadSdp, Refused
+from signaling.fields import SDP_LIMIT, Purpose
 from signaling.index import index_of
 from signaling.lookup import hosts, is_connected, situation_of, visit_of
-from signaling.messages import SDP_LIMIT, MediaCandidates, MediaOffer, MediaPrepare, MediaReplace, Purpose
+from signaling.messages import MediaReplace
 from signaling.modality import admitted
 from signaling.permissions import Situation, demand_role
+from signaling.requests import MediaCandidates, MediaOffer, MediaPrepare
 from signaling.state import CLIENT, Entry, Room, Visit, Who
 
 S = Situation

@@ -12,18 +12,12 @@ from signaling.draft import Draft
 from signaling.effects import Told
 from signaling.errors import TooMany
 from signaling.events import Appointment
+from signaling.fields import Outcome
 from signaling.lookup import (
     provider_ids,
     visit_of_appointment,
 )
-from signaling.messages import (
-    ClientReady,
-    Outcome,
-    QueueLeft,
-    VisitChanged,
-    VisitClosed,
-    VisitEnded,
-)
+from signaling.messages import ClientReady, QueueLeft, VisitChanged, VisitClosed, VisitEnded
 from signaling.outages import FAULT, failed_during
 from signaling.policy import Policy
 from signaling.proposals import GROUP_LIMIT

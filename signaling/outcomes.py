@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from signaling.messages import Outcome
+from signaling.fields import Outcome
 from signaling.minutes import connected
 from signaling.policy import Policy
 from signaling.spans import length, overlap, spans, without

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from signaling.messages import MediaPath
+from signaling.fields import MediaPath
 from signaling.state import Interval, Visit
 
 

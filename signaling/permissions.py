@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from signaling.errors import Forbidden, Refused
-from signaling.messages import (
+from signaling.requests import (
     Acknowledge,
     Admit,
     Chat,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from signaling.messages import Outcome, PlaceKind
+from signaling.fields import Outcome, PlaceKind
 from signaling.policy import MINUTE, AudioOnlyRule
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from signaling.lookup import provider_ids
-from signaling.messages import MediaStats
+from signaling.requests import MediaStats
 from signaling.state import Minute, Visit
 
 Level = Literal["good", "fair", "poor"]

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, to_builtins
 
+from signaling.fields import Outcome
 from signaling.judging import group_size, judged
-from signaling.messages import Outcome
 from signaling.minutes import flowing, withheld
 from signaling.outcomes import outcome_of
 from signaling.proposals import NO_FEE

@@ -17,13 +17,10 @@ from signaling.lookup import (
     situation_of,
     visit_for,
 )
-from signaling.messages import (
-    Rejoin,
-    VisitRejoinPending,
-    Withdraw,
-)
+from signaling.messages import VisitRejoinPending
 from signaling.permissions import demand
 from signaling.proposals import GROUP_LIMIT
+from signaling.requests import Rejoin, Withdraw
 from signaling.seats import move_seat, moved
 from signaling.segment import begin_segment, join_segment
 from signaling.shown import (

@@ -32,7 +32,14 @@ from signaling.events import (
 )
 from signaling.index import deadline
 from signaling.measured import quality_measured
-from signaling.messages import (
+from signaling.modality import media_changed, media_moved, set_mode, set_state
+from signaling.opening import cancel, open_visit, reschedule, tell_rev
+from signaling.outages import outage, unheard
+from signaling.permissions import demand_role
+from signaling.policy import Policy
+from signaling.presence import connected, demand_active, disconnected, host_away, link_revoked, node_gone
+from signaling.rejoining import rejoin, withdraw
+from signaling.requests import (
     Acknowledge,
     Admit,
     CheckIn,
@@ -52,13 +59,6 @@ from signaling.messages import (
     StepAway,
     Withdraw,
 )
-from signaling.modality import media_changed, media_moved, set_mode, set_state
-from signaling.opening import cancel, open_visit, reschedule, tell_rev
-from signaling.outages import outage, unheard
-from signaling.permissions import demand_role
-from signaling.policy import Policy
-from signaling.presence import connected, demand_active, disconnected, host_away, link_revoked, node_gone
-from signaling.rejoining import rejoin, withdraw
 from signaling.seats import (
     acknowledge,
     check_in,

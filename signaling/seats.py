@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from signaling.deadlines import kept_waiting_until
 from signaling.draft import Draft
 from signaling.errors import ConsentRequired, NotFound, PolicyForbids, Refused, RoomFull
+from signaling.fields import AudioReason, Modality
 from signaling.lookup import (
     device_of,
     entry_of,
@@ -21,21 +22,10 @@ from signaling.lookup import (
     visit_for,
     visit_of,
 )
-from signaling.messages import (
-    Acknowledge,
-    AudioReason,
-    CheckIn,
-    ClientReady,
-    ComeBack,
-    Modality,
-    QueueChanged,
-    QueueEntered,
-    QueueLeft,
-    StepAway,
-    VisitClosed,
-)
+from signaling.messages import ClientReady, QueueChanged, QueueEntered, QueueLeft, VisitClosed
 from signaling.permissions import demand
 from signaling.policy import AudioOnlyRule
+from signaling.requests import Acknowledge, CheckIn, ComeBack, StepAway
 from signaling.shown import shown_entry
 from signaling.state import IN, OUT, SCHEDULED, WAITING, CheckedIn, Entry, Interval, Room, Seat, Stand, Visit, Who
 from signaling.waiting import demand_window, tell_came, tell_moved_up

@@ -8,14 +8,9 @@ from msgspec.structs import replace
 
 from signaling.draft import Draft
 from signaling.lookup import clients_inside, provider_ids
-from signaling.messages import (
-    ParticipantChanged,
-    Rejoin,
-    Start,
-    VisitResumed,
-    VisitStarted,
-)
+from signaling.messages import ParticipantChanged, VisitResumed, VisitStarted
 from signaling.path import path_of, spans_from
+from signaling.requests import Rejoin, Start
 from signaling.seats import ended as spans_ended
 from signaling.shown import (
     Company,

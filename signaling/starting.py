@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from signaling.draft import Draft
 from signaling.errors import Busy, NotFound, NotReady, Refused, TooMany
+from signaling.fields import Override
 from signaling.lookup import (
     hosts,
     present_seats,
@@ -15,14 +16,10 @@ from signaling.lookup import (
     situation_of,
 )
 from signaling.matching import match
-from signaling.messages import (
-    Admit,
-    Override,
-    Start,
-)
 from signaling.permissions import demand
 from signaling.proposals import GROUP_LIMIT
 from signaling.rejoining import withdraw_elsewhere
+from signaling.requests import Admit, Start
 from signaling.seats import entry_for, leave_line, moved
 from signaling.segment import begin_segment, join_segment
 from signaling.state import AS_THEY_COME, IN, WAITING, Entry, Interval, Seat, Visit, Who

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from signaling.messages import AudioReason, Devices, Modality, Outcome, Place, ShownStatusKind
+from signaling.fields import AudioReason, Devices, Modality, Outcome, Place, ShownStatusKind
 from signaling.policy import Policy, PracticeInfo
 
 

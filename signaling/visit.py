@@ -11,17 +11,7 @@ from signaling.draft import Draft
 from signaling.errors import Stale
 from signaling.events import DeadlinePassed
 from signaling.lookup import hosts, situation_of
-from signaling.messages import (
-    Admit,
-    End,
-    Finish,
-    Rejoin,
-    Remove,
-    Request,
-    ReturnToWaiting,
-    Start,
-    Withdraw,
-)
+from signaling.requests import Admit, End, Finish, Rejoin, Remove, Request, ReturnToWaiting, Start, Withdraw
 from signaling.shown import (
     shown_appointment,
 )

@@ -10,7 +10,8 @@ from signaling.effects import Own
 from signaling.errors import Refused
 from signaling.index import Index, index_of
 from signaling.lookup import shown_status
-from signaling.messages import SetStatus, WaitingChanged
+from signaling.messages import WaitingChanged
+from signaling.requests import SetStatus
 from signaling.state import Entry, Room, Status, Visit, Who
 
 

@@ -13,33 +13,33 @@ from msgspec.structs import FieldInfo, fields
 
 from server.web.closes import Close
 from signaling import errors, messages
-from signaling.messages import (
+from signaling.fields import (
     FRAME_LIMIT,
     PROTOCOL_VERSION,
     SDP_LIMIT,
     SUBPROTOCOL_JSON,
     SUBPROTOCOL_MSGPACK,
-    AnyRequest,
-    Bye,
-    Hello,
-    Message,
-    Ping,
-    Request,
-    StateEvent,
-    Sync,
+    ConsentGiven,
+    Devices,
+    OutcomeGiven,
+    Override,
+    Place,
+    Resume,
 )
+from signaling.messages import Message, StateEvent
 from signaling.permissions import ALLOWED
+from signaling.requests import AnyRequest, Bye, Hello, Ping, Request, Sync
 from signaling.state import Role
 
 EVERYBODY = (Hello, Sync, Ping, Bye)
 """Asked by every role, about no visit."""
 VALUES = (
-    messages.Place,
-    messages.ConsentGiven,
-    messages.Devices,
-    messages.OutcomeGiven,
-    messages.Override,
-    messages.Resume,
+    Place,
+    ConsentGiven,
+    Devices,
+    OutcomeGiven,
+    Override,
+    Resume,
 )
 
 CLOSES = {

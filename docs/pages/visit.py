@@ -8,7 +8,7 @@ from typing import get_args
 from msgspec import Struct
 
 from signaling.events import DeadlinePassed
-from signaling.messages import Purpose
+from signaling.fields import Purpose
 from signaling.negotiation import PURPOSES
 from signaling.permissions import ALLOWED, Situation
 from signaling.policy import HOUR, MINUTE, SECOND, Policy

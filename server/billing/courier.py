@@ -25,7 +25,8 @@ from server.billing.addresses import Resolve, Unreachable, checked, resolve
 from server.billing.owing import Due, Owing
 from server.billing.webhooks import BadEndpoint, Endpoint, address, headers
 from server.duty import Duty
-from server.ports import Clock, Nodes
+from server.ports import Clock
+from server.ports.nodes import Nodes
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ import httpx
 from msgspec import Struct
 from standardwebhooks import Webhook
 
-from server.ports import WebhookEvent
+from server.ports.outbox import WebhookEvent
 
 PREFIX: Final = "whsec_"
 HOST: Final = re.compile(r"[A-Za-z0-9_.:-]{1,253}")

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
-from server.ports import Called, Deliver, Gap, Letter
+from server.ports.bus import Called, Deliver, Gap, Letter
 
 Events = Sequence[tuple[int, bytes | None]]
 

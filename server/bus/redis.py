@@ -23,7 +23,8 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from server.crypto import SealBroken, Sealer
-from server.ports import Called, Deliver, Gap, Letter, StoreAway
+from server.ports import StoreAway
+from server.ports.bus import Called, Deliver, Gap, Letter
 from server.redis_link import envelope
 from server.redis_link.address import Address
 from server.redis_link.faults import NotConnected, StoreFault

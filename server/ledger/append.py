@@ -20,7 +20,7 @@ from server.ledger.database import Database
 from server.ledger.owed import BillingRecord, Notice, Subscriber, Subscribers
 from server.ledger.schema import audit, deliveries, heads, records
 from server.ledger.sealing import SYSTEM_PARTITION, Sealer, audit_name, delivery_name, head_name, pack, record_name
-from server.ports import Owed
+from server.ports.outbox import Owed
 
 Item = tuple[int, str, Owed]
 """(partition, stream id, what is owed)."""

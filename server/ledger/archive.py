@@ -14,7 +14,8 @@ from server.ledger.append import Item
 from server.ledger.kept import KeptHeads
 from server.ledger.ledger import Ledger
 from server.ledger.owed import Odd, Subscriber, decode
-from server.ports import Nodes, Outbox
+from server.ports.nodes import Nodes
+from server.ports.outbox import Outbox
 
 logger = logging.getLogger(__name__)
 

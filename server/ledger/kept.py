@@ -17,7 +17,7 @@ import msgspec
 
 from server.ledger.chain import SYSTEM, Head
 from server.ledger.ledger import Ledger
-from server.ports import Changed, Documents
+from server.ports.documents import Changed, Documents
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from server.ledger.chain import fingerprint
-from server.ports import Owed
+from server.ports.outbox import Owed
 
 _decode = msgspec.msgpack.Decoder(Owed).decode
 

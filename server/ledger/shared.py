@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.ledger.database import LedgerError
-from server.ports import Nodes
+from server.ports.nodes import Nodes
 
 
 async def demand_shared(nodes: Nodes, ledger: str) -> None:

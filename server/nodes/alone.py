@@ -16,7 +16,8 @@ from server.nodes.errands import Answered, Errands, OfferedAlone, TrickledAlone
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
 from server.nodes.placement import home
-from server.ports import MediaAlone, Rooms
+from server.ports.door import Rooms
+from server.ports.media import MediaAlone
 from signaling.errors import NotFound, Refused
 from signaling.negotiation import demand_alone, keeps_alone
 from signaling.state import Room

@@ -14,7 +14,8 @@ from server.nodes.errands import Answered, Awaited, Begun, Errands, HandedOver, 
 from server.nodes.leases import Leases
 from server.nodes.placement import order, takes
 from server.nodes.places import Places
-from server.ports import Carried, StoreAway
+from server.ports import StoreAway
+from server.ports.nodes import Carried
 from signaling.errors import Overloaded, SignalingError, Unavailable
 
 logger = logging.getLogger("carelobby.carrier")

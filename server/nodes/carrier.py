@@ -19,7 +19,10 @@ from server.nodes.fresh import fresh
 from server.nodes.leases import Leases
 from server.nodes.listening import Listening
 from server.nodes.passing import Passing, everybody_in
-from server.ports import Carried, Clock, Media, MediaFact, Renegotiate, Rooms, StoreAway
+from server.ports import Clock, StoreAway
+from server.ports.door import Rooms
+from server.ports.media import Media, MediaFact, Renegotiate
+from server.ports.nodes import Carried
 from signaling.errors import NotFound, Refused
 from signaling.events import MediaChanged, MediaMoved
 from signaling.lookup import provider_ids

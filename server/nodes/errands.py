@@ -16,7 +16,8 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from server.ports import Post, StoreAway
+from server.ports import StoreAway
+from server.ports.bus import Post
 from signaling.errors import BadSdp, NotFound, Refused, SignalingError, StaleRound, TooMany, Unavailable
 from signaling.state import Who
 

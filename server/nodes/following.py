@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
-from server.ports import Rooms, StoreAway
+from server.ports import StoreAway
+from server.ports.door import Rooms
 from signaling.state import Room
 
 AGAIN: Final = 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from server.ports import Rooms
+from server.ports.door import Rooms
 from signaling.errors import Unavailable
 from signaling.state import Room
 

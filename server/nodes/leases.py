@@ -24,7 +24,8 @@ from typing import Final, Self
 from weakref import WeakValueDictionary
 
 from server import tasks
-from server.ports import IDLE, Carried, Load, Nodes, Pulses, StoreAway
+from server.ports import StoreAway
+from server.ports.nodes import IDLE, Carried, Load, Nodes, Pulses
 from signaling.errors import SignalingError
 
 logger = logging.getLogger("carelobby.leases")

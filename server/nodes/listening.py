@@ -11,7 +11,9 @@ import logging
 from collections import defaultdict
 from weakref import WeakValueDictionary
 
-from server.ports import Attendance, Bus, StoreAway
+from server.ports import StoreAway
+from server.ports.bus import Bus
+from server.ports.nodes import Attendance
 
 logger = logging.getLogger("carelobby.listening")
 

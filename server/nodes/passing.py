@@ -18,7 +18,9 @@ import msgspec
 from msgspec import Struct
 
 from server.nodes.fresh import fresh
-from server.ports import Post, Rooms, StoreAway
+from server.ports import StoreAway
+from server.ports.bus import Post
+from server.ports.door import Rooms
 from signaling.errors import Unavailable
 from signaling.lookup import entry_of, present_seats, provider_ids
 from signaling.messages import (

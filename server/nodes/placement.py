@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from server.ports import Load
+from server.ports.nodes import Load
 
 
 def order(room: str, loads: Mapping[str, Load]) -> list[str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-from server.ports import Load
+from server.ports.nodes import Load
 
 KEPT: Final = 5.0
 """Seconds within which a visit that was to start has started, or was refused."""

@@ -18,7 +18,11 @@ from server.nodes.listening import Listening
 from server.nodes.passing import Passing, Tell
 from server.nodes.places import Places
 from server.nodes.shutting import Shutting
-from server.ports import IDLE, Bus, Clock, Deliver, Gap, Media, Nodes, Post, Rooms
+from server.ports import Clock
+from server.ports.bus import Bus, Deliver, Gap, Post
+from server.ports.door import Rooms
+from server.ports.media import Media
+from server.ports.nodes import IDLE, Nodes
 
 
 class Air(Bus, Post, Protocol):

@@ -6,7 +6,10 @@ import secrets as chance
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.ports import Clock, Documents, Rooms, RoomStore, Secrets
+from server.ports import Clock
+from server.ports.documents import Documents, Secrets
+from server.ports.door import Rooms
+from server.ports.rooms import RoomStore
 from server.registry import names
 from server.registry.accounts import Accounts, SignIns
 from server.registry.amendments import Amendments

@@ -14,7 +14,7 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from server.ports import Changed, Secrets
+from server.ports.documents import Changed, Secrets
 from server.registry.documents import Account, Provider, SignIn, Username
 from server.registry.errors import Clash, Missing
 from server.registry.names import NewToken, digest

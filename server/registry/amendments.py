@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from server.ports import Changed, Owed
+from server.ports.documents import Changed
+from server.ports.outbox import Owed
 from server.registry.documents import Amended
 from server.registry.errors import Clash, Invalid
 from server.registry.names import digest, room_id

@@ -21,7 +21,8 @@ from typing import Literal, get_args
 from msgspec import Struct
 from msgspec.structs import replace
 
-from server.ports import Changed, Rooms
+from server.ports.documents import Changed
+from server.ports.door import Rooms
 from server.registry.documents import (
     Appointment,
     Client,

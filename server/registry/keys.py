@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from server.ports import Secrets
+from server.ports.documents import Secrets
 from server.registry.documents import ApiKey, Key
 from server.registry.names import NewId, NewToken, digest
 from server.registry.shelf import Deed, Shelf

@@ -12,7 +12,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
-from server.ports import Secrets
+from server.ports.documents import Secrets
 from server.registry.names import NewToken, digest
 from signaling.policy import DAY
 

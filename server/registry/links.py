@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct
 
-from server.ports import Secrets
+from server.ports.documents import Secrets
 from server.registry.documents import Appointment, Client, Closed, Link, Practice, Provider
 from server.registry.names import digest
 from server.registry.shelf import Shelf, together

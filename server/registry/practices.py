@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.ports import Rooms, RoomStore
+from server.ports.door import Rooms
+from server.ports.rooms import RoomStore
 from server.registry.accounts import Accounts
 from server.registry.amendments import Amendments
 from server.registry.appointments import Appointments

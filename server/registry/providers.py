@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.ports import Rooms
+from server.ports.door import Rooms
 from server.registry.documents import Group, Practice, Provider
 from server.registry.errors import Invalid, Missing
 from server.registry.names import room_id

@@ -10,7 +10,9 @@ from typing import ClassVar, Protocol, TypeVar
 
 import msgspec
 
-from server.ports import Clock, Documents, Owed
+from server.ports import Clock
+from server.ports.documents import Documents
+from server.ports.outbox import Owed
 
 
 class Kept(Protocol):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from server.ports import Clock, Secrets
+from server.ports import Clock
+from server.ports.documents import Secrets
 from server.registry.names import digest
 from signaling.policy import MINUTE
 

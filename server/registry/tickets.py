@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from server.ports import Secrets, Ticket
+from server.ports.documents import Secrets
+from server.ports.door import Ticket
 from server.registry.names import NewToken, digest
 from signaling.policy import MINUTE
 

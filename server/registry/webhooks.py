@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 
 from server.addresses import is_public
-from server.ports import Changed
+from server.ports.documents import Changed
 from server.registry.documents import Webhook
 from server.registry.errors import Invalid
 from server.registry.shelf import Deed, Shelf

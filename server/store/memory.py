@@ -7,23 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from server.ports import (
-    IDLE,
-    PARTITIONS,
-    Carried,
-    Changed,
-    Clock,
-    Commit,
-    Conflict,
-    Document,
-    Load,
-    Nodes,
-    Outbox,
-    Pulses,
-    Repeated,
-    Secrets,
-    Stored,
-)
+from server.ports import PARTITIONS, Clock
+from server.ports.documents import Changed, Document, Secrets
+from server.ports.nodes import IDLE, Carried, Load, Nodes, Pulses
+from server.ports.outbox import Outbox
+from server.ports.rooms import Commit, Conflict, Repeated, Stored
 from server.redis_link.envelope import PUBLISH_LIMIT
 from server.redis_link.keys import partition_of
 

@@ -7,7 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.crypto import NAMES_SECRET_BYTES, Names, SealBroken, Sealer
-from server.ports import PARTITIONS, Documents, Nodes, Outbox, RoomStore, Secrets
+from server.ports import PARTITIONS
+from server.ports.documents import Documents, Secrets
+from server.ports.nodes import Nodes
+from server.ports.outbox import Outbox
+from server.ports.rooms import RoomStore
 from server.redis_link.address import NAME, Address, BadStoreUrl
 from server.redis_link.client import Calls
 from server.redis_link.faults import Moved

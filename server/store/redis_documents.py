@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from server.crypto import Names, Sealer
-from server.ports import PARTITIONS, Changed, Document, StoreAway
+from server.ports import PARTITIONS, StoreAway
+from server.ports.documents import Changed, Document
 from server.redis_link import envelope
 from server.redis_link.client import Calls
 from server.redis_link.envelope import VERSION_BYTES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from server.ports import IDLE, Carried, Load, Pulses
+from server.ports.nodes import IDLE, Carried, Load, Pulses
 from server.redis_link.client import Calls
 from server.redis_link.keys import LOADS, NODES, PULSES, agreed_key, at_key, carried_key, lease_key
 from server.redis_link.pipe import Script

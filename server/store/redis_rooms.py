@@ -13,7 +13,8 @@ from typing import Final
 from redis.asyncio import Redis
 
 from server.crypto import Names, Sealer
-from server.ports import PARTITIONS, Commit, Conflict, Repeated, StoreAway, Stored
+from server.ports import PARTITIONS, StoreAway
+from server.ports.rooms import Commit, Conflict, Repeated, Stored
 from server.redis_link import envelope
 from server.redis_link.client import Calls
 from server.redis_link.envelope import VERSION_BYTES

@@ -1,4 +1,4 @@
-"""What the hub needs from the rest of the shell, beyond `server/ports.py`, and what it counts."""
+"""What the hub needs from the rest of the shell, beyond `server/ports`, and what it counts."""
 
 from __future__ import annotations
 
@@ -10,17 +10,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from server.web.frames import Packet
-from signaling.messages import (
-    Chat,
-    MediaAnswered,
-    MediaCandidates,
-    MediaOffer,
-    MediaPrepare,
-    MediaStats,
-    Message,
-    Ok,
-    TellWaiting,
-)
+from signaling.messages import Message, Ok
+from signaling.requests import Chat, MediaAnswered, MediaCandidates, MediaOffer, MediaPrepare, MediaStats, TellWaiting
 from signaling.state import Room, Who
 
 

@@ -13,7 +13,8 @@ from msgspec import Struct
 from websockets.frames import Frame, Opcode
 
 from signaling.errors import BadMessage, UnknownType
-from signaling.messages import AnyRequest, Message
+from signaling.messages import Message
+from signaling.requests import AnyRequest
 
 _FROM_JSON = msgspec.json.Decoder(AnyRequest)
 _FROM_MSGPACK = msgspec.msgpack.Decoder(AnyRequest)

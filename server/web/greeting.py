@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server.ports import Ticket
+from server.ports.door import Ticket
 from server.web.closes import Close
 from server.web.door import Caller
 from server.web.resumption import Claim, Expired, Reused, WrongSecret, sha256
 from server.web.stored_event import Event, decode
 from signaling.errors import BadMessage, Busy, NotFound, SignalingError
 from signaling.events import Connected
+from signaling.fields import PROTOCOL_VERSION, Resume
 from signaling.lookup import connections_of, entry_of, visit_of
-from signaling.messages import PROTOCOL_VERSION, Error, Hello, Resume, Welcome
+from signaling.messages import Error, Welcome
+from signaling.requests import Hello
 from signaling.state import Role, Room, Stand, Who
 
 if TYPE_CHECKING:

@@ -13,7 +13,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from server import tasks
-from server.ports import Attendance, Bus, Clock, Rooms, RoomStore, Secrets, StoreAway
+from server.ports import Clock, StoreAway
+from server.ports.bus import Bus
+from server.ports.documents import Secrets
+from server.ports.door import Rooms
+from server.ports.nodes import Attendance
+from server.ports.rooms import RoomStore
 from server.web.closes import Close, may_resume
 from server.web.door import Counts, MaySee, Shell, View, Wire
 from server.web.feed import Feed

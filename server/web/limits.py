@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from signaling.messages import (
-    FRAME_LIMIT,
-    SDP_LIMIT,
-    AnyRequest,
-    MediaCandidates,
-    MediaFlow,
-    MediaOffer,
-    MediaStats,
-    Ping,
-)
+from signaling.fields import FRAME_LIMIT, SDP_LIMIT
+from signaling.requests import AnyRequest, MediaCandidates, MediaFlow, MediaOffer, MediaStats, Ping
 
 SECOND = 1000
 

@@ -15,9 +15,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from server.ports import Secrets, Ticket
+from server.ports.documents import Secrets
+from server.ports.door import Ticket
 from server.web.limits import SECOND, Limits
-from signaling.messages import Resume
+from signaling.fields import Resume
 
 KIND = "con"
 REVOKED = "con-revoked"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from server.ports import Clock, Rooms
+from server.ports import Clock
+from server.ports.door import Rooms
 from server.registry import Registry
 
 

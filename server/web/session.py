@@ -21,19 +21,17 @@ from server.web.door import Caller, Wire
 from server.web.frames import Packet, Unreadable, read
 from server.web.limits import Bucket, Strikes, cost
 from signaling.errors import RateLimited, Refused, SignalingError, Stale, Unavailable
-from signaling.messages import (
+from signaling.messages import Error, Message, Ok
+from signaling.requests import (
     AnyRequest,
     Bye,
     Chat,
-    Error,
     Hello,
     MediaAnswered,
     MediaCandidates,
     MediaOffer,
     MediaPrepare,
     MediaStats,
-    Message,
-    Ok,
     Ping,
     Sync,
     TellWaiting,

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 from starlette.responses import Response
 
-from server.ports import Ticket
+from server.ports.door import Ticket
 from server.registry import names, room_id
 from server.registry.errors import Invalid, Missing
 from server.registry.knocks import Knock
@@ -20,8 +20,8 @@ from server.web import auth
 from server.web.api.operation import Answer, Call, Nothing, Operation, encoded
 from server.web.api.shown import PracticeNamed, PracticeShown, ProviderNamed, ProviderShown, shown, with_status
 from server.web.problems import Problem
+from signaling.fields import Name
 from signaling.lookup import holder, is_known
-from signaling.messages import Name
 from signaling.policy import MINUTE
 from signaling.state import Role, Room, Who
 

@@ -17,7 +17,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from server.web.headers import security_headers
-from signaling.messages import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
+from signaling.fields import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 
 PATH: Final = "/v1/ws"
 SUBPROTOCOLS: Final = (Subprotocol(SUBPROTOCOL_JSON), Subprotocol(SUBPROTOCOL_MSGPACK))

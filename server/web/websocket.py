@@ -26,7 +26,7 @@ from server.web.hub import Hub
 from server.web.mailbox import Full, Mailbox
 from server.web.session import Session
 from server.web.upgrade import SUBPROTOCOLS, Gate, Refusal
-from signaling.messages import SUBPROTOCOL_MSGPACK
+from signaling.fields import SUBPROTOCOL_MSGPACK
 
 # Never below WARNING: websockets writes whole frames into its debug log, and frames hold what people said.
 _quiet = logging.getLogger("carelobby.websockets")

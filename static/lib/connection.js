@@ -3,22 +3,11 @@
 import { Emitter } from "./emitter.js";
 import { growing } from "./pause.js";
 import { Refusal } from "./refusal.js";
+import { Requests } from "./requests.js";
 
 /** @typedef {import("./types.js").Message} Message */
 /** @typedef {"idle" | "connecting" | "open" | "waiting" | "closed"} ConnectionState */
 /** @typedef {{code: number, refusal?: Refusal}} Closing  why it will not come back by itself */
-
-/**
- * @typedef {Object} Pending  a request without an answer yet
- * @property {string} type
- * @property {Record<string, unknown>} fields
- * @property {string | undefined} key      with a key it may be sent again: it has one effect
- * @property {number | undefined} id       of the try now under way
- * @property {number} tries
- * @property {(reply: Message) => void} resolve
- * @property {(error: Refusal) => void} reject
- * @property {() => void} forget           calls its time limit off
- */
 
 export const SUBPROTOCOL = "carelobby.v1.json";
 
@@ -38,11 +27,8 @@ const SILENCE = 10_000;
 /** ms to answer a ping, and to get from nothing to `welcome`. */
 const ANSWER = 5_000;
 const CONNECT = 10_000;
-/** ms a request may take, reconnecting included. */
-const REQUEST = 20_000;
 const LONGEST_DELAY = 15_000;
 const DELAYS = { first: 500, longest: LONGEST_DELAY };
-const TRIES = 4;
 
 /** @param {number} code @returns {boolean} whether the protocol lets us come back after that close code */
 export function comesBack(code) {
@@ -64,17 +50,15 @@ export class Connection extends Emitter {
   #clock;
   #random;
   #newId;
+  #requests;
 
   /** @type {WebSocket | null} */
   #socket = null;
   #attempt = 0;
   #failures = 0;
-  #lastId = 0;
   #takeover = false;
   #viewed = false;
   #asking = false;
-  /** @type {Set<Pending>} */
-  #pending = new Set();
   /** @type {() => void} */
   #callOff = () => {};
   /** @type {() => void} */
@@ -101,6 +85,7 @@ export class Connection extends Emitter {
     this.#clock = clock;
     this.#random = random;
     this.#newId = newId;
+    this.#requests = new Requests({ clock, random, send: (message) => this.#say(message) });
   }
 
   /** Connect, if not connected. @param {{takeover?: boolean}} [options]  take over from another device */
@@ -152,7 +137,8 @@ export class Connection extends Emitter {
    * @returns {Promise<Message>}
    */
   change(type, fields = {}) {
-    return this.#request(type, fields, this.#newId());
+    if (this.state === "closed") return Promise.reject(new Refusal("lost"));
+    return this.#requests.ask(type, fields, this.#newId());
   }
 
   /**
@@ -163,42 +149,19 @@ export class Connection extends Emitter {
    */
   ask(type, fields = {}) {
     if (this.state !== "open") return Promise.reject(new Refusal("lost", { temporary: true }));
-    return this.#request(type, fields, undefined);
+    return this.#requests.ask(type, fields, undefined);
   }
 
   /** Say something that needs no answer. @param {string} type @param {Record<string, unknown>} [fields] */
   tell(type, fields = {}) {
+    return this.#say({ type, ...fields });
+  }
+
+  /** @param {Record<string, unknown>} message @returns {boolean} whether there was a line to say it on */
+  #say(message) {
     if (this.state !== "open") return false;
-    this.#socket?.send(JSON.stringify({ type, ...fields }));
+    this.#socket?.send(JSON.stringify(message));
     return true;
-  }
-
-  /**
-   * @param {string} type
-   * @param {Record<string, unknown>} fields
-   * @param {string | undefined} key
-   * @returns {Promise<Message>}
-   */
-  #request(type, fields, key) {
-    if (this.state === "closed") return Promise.reject(new Refusal("lost"));
-    return new Promise((resolve, reject) => {
-      /** @type {Pending} */
-      const pending = { type, fields, key, id: undefined, tries: 0, resolve, reject, forget: () => {} };
-      pending.forget = this.#clock.after(REQUEST, () => {
-        this.#pending.delete(pending);
-        reject(new Refusal("lost", { temporary: true }));
-      });
-      this.#pending.add(pending);
-      if (this.state === "open") this.#send(pending);
-    });
-  }
-
-  /** @param {Pending} pending */
-  #send(pending) {
-    pending.id = ++this.#lastId;
-    pending.tries += 1;
-    const key = pending.key === undefined ? {} : { key: pending.key };
-    this.#socket?.send(JSON.stringify({ type: pending.type, id: pending.id, ...key, ...pending.fields }));
   }
 
   async #connect() {
@@ -253,7 +216,7 @@ export class Connection extends Emitter {
     this.#remember(message);
     if (message.type === "view") this.#viewed = true;
     if (message.type === "goaway") this.#moveOn(message);
-    if (typeof message.re === "number") this.#settle(message);
+    if (typeof message.re === "number") this.#requests.settle(message);
     if (message.type === "ok" || (message.type === "error" && typeof message.re === "number")) return;
     this.emit("message", message);
   }
@@ -270,7 +233,7 @@ export class Connection extends Emitter {
       seq: message.seq ?? before?.seq ?? 0,
     });
     this.#become("open");
-    for (const pending of [...this.#pending]) if (pending.id === undefined) this.#send(pending);
+    this.#requests.resume();
     // A reloaded page missed nothing on the wire, and yet knows nothing.
     if (message.recovered && !this.#viewed) this.ask("sync").catch(() => {});
   }
@@ -280,31 +243,6 @@ export class Connection extends Emitter {
     if (typeof seq !== "number") return;
     const resume = this.#memory.load();
     if (resume) this.#memory.save({ ...resume, epoch: epoch ?? resume.epoch, seq });
-  }
-
-  /** @param {Message} message */
-  #settle(message) {
-    for (const pending of this.#pending) {
-      if (pending.id !== message.re) continue;
-      // A person who asked for what there is no room for is told so; whether to ask again is theirs.
-      const again = message.temporary && message.code !== "too_many";
-      if (message.type === "error" && again && pending.key && pending.tries < TRIES) {
-        pending.id = undefined;
-        const wait = message.retry_after ? message.retry_after * 1000 : growing(pending.tries - 1, this.#random, DELAYS);
-        this.#clock.after(wait, () => {
-          if (this.#pending.has(pending) && pending.id === undefined && this.state === "open") this.#send(pending);
-        });
-        return;
-      }
-      this.#pending.delete(pending);
-      pending.forget();
-      if (message.type !== "error") pending.resolve(message);
-      else {
-        const { code, temporary, retry_after: retryAfter } = message;
-        pending.reject(new Refusal(code, { temporary, retryAfter, reply: message }));
-      }
-      return;
-    }
   }
 
   /** Wait for the next word; ask when there is none. */
@@ -318,7 +256,7 @@ export class Connection extends Emitter {
     if (this.#asking) return;
     this.#callOff();
     this.#asking = true;
-    this.tell("ping", { id: ++this.#lastId });
+    this.tell("ping", { id: this.#requests.nextId() });
     this.#callOff = this.#clock.after(ANSWER, () => this.#lost(1006, false));
   }
 
@@ -357,7 +295,7 @@ export class Connection extends Emitter {
     this.#callOff = this.#clock.after(wait, () => void this.#connect());
   }
 
-  /** Let the socket go; requests with a key wait for the next one. @param {number} code */
+  /** Let the socket go. @param {number} code */
   #drop(code) {
     this.#callOff();
     this.#callOffGoaway();
@@ -368,10 +306,7 @@ export class Connection extends Emitter {
       socket.onopen = socket.onmessage = socket.onclose = null;
       if (socket.readyState < 2) socket.close(code === 1001 ? 1000 : undefined);
     }
-    for (const pending of [...this.#pending]) {
-      if (pending.key !== undefined) pending.id = undefined;
-      else this.#fail(pending, new Refusal("lost", { temporary: true }));
-    }
+    this.#requests.interrupt();
   }
 
   /**
@@ -382,15 +317,8 @@ export class Connection extends Emitter {
     this.#attempt += 1;
     this.#drop(closing.code);
     this.#become("closed");
-    for (const pending of [...this.#pending]) this.#fail(pending, new Refusal("lost"));
+    this.#requests.end();
     if (tell) this.emit("closed", closing);
-  }
-
-  /** @param {Pending} pending @param {Refusal} refusal */
-  #fail(pending, refusal) {
-    this.#pending.delete(pending);
-    pending.forget();
-    pending.reject(refusal);
   }
 
   /** @param {ConnectionState} state */

@@ -10,13 +10,16 @@ from typing import Any
 import msgspec
 
 from server.dispatch import Dispatcher
-from server.ports import Commit, Owed, StoreAway
+from server.ports import StoreAway
+from server.ports.outbox import Owed
+from server.ports.rooms import Commit
 from server.store.memory import MemoryStore
 from server.web.stored_event import encode
 from signaling.effects import Effect
 from signaling.events import Opened
-from signaling.messages import Ok, RoomRequest, Start
+from signaling.messages import Ok
 from signaling.policy import Policy
+from signaling.requests import RoomRequest, Start
 from signaling.snapshot import unpack
 from signaling.state import Room, Who
 from tests.signaling.people import ANN, ANNS, BOBS, CHECK_IN, HOST, POLICY, SOON

@@ -13,7 +13,7 @@ from server.clock import StoreClock
 from server.ports import StoreAway
 from signaling.errors import NotFound
 from signaling.events import DeadlinePassed, Fact, NodeGone
-from signaling.messages import End
+from signaling.requests import End
 from tests.server.rooms import ROOM, House
 from tests.signaling.people import HOST, POLICY
 

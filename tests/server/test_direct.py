@@ -8,18 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from signaling.errors import BadSdp, Refused
-from signaling.messages import (
-    SDP_LIMIT,
-    End,
-    MediaAnswer,
-    MediaAnswered,
-    MediaCandidates,
-    MediaOffer,
-    MediaOffered,
-    MediaTrickled,
-    VisitPath,
-)
+from signaling.fields import SDP_LIMIT
+from signaling.messages import MediaAnswer, MediaOffered, MediaTrickled, VisitPath
 from signaling.path import path_of
+from signaling.requests import End, MediaAnswered, MediaCandidates, MediaOffer
 from tests.server.nodes.stage import City, Place, settled
 from tests.server.rooms import START, House
 from tests.signaling.people import ANN, BOB, CHECK_IN, HOST, POLICY

@@ -9,12 +9,13 @@ from msgspec.structs import replace
 
 from server import dispatch
 from server.dispatch import Begun
-from server.ports import Commit, StoreAway
+from server.ports import StoreAway
+from server.ports.rooms import Commit
 from signaling.effects import ClosePeers
 from signaling.errors import KeyReused, NotFound, NotReady, Overloaded, Refused, Stale, Unavailable
 from signaling.events import Configured, DeadlinePassed, Disconnected, MediaChanged, Opened
-from signaling.messages import End, Finish, Rejoin, SetStatus, Start
 from signaling.policy import MINUTE
+from signaling.requests import End, Finish, Rejoin, SetStatus, Start
 from signaling.state import Phase
 from tests.server.rooms import ROOM, START, House
 from tests.signaling.people import ANN, ANNS, BOB, CHECK_IN, HOST, POLICY, person

@@ -12,12 +12,14 @@ import pytest
 from server import offline
 from server.crypto import Sealer, fresh_key
 from server.offline import EndsAnyway
-from server.ports import Commit, StoreAway, Stored
+from server.ports import StoreAway
+from server.ports.rooms import Commit, Stored
 from signaling.effects import ClosePeers
 from signaling.errors import Forbidden, NotFound, Refused, Stale
 from signaling.events import DeadlinePassed, Disconnected, MediaChanged, Opened
-from signaling.messages import ClientView, End, Message, Ok, Rejoin, RoomRequest, SetStatus, Start, VisitEnded
+from signaling.messages import ClientView, Message, Ok, VisitEnded
 from signaling.policy import MINUTE
+from signaling.requests import End, Rejoin, RoomRequest, SetStatus, Start
 from signaling.state import Phase, Segment, Who
 from signaling.view import view
 from tests.server.rooms import ROOM, START, House

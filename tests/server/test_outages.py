@@ -8,7 +8,8 @@ import pytest
 
 from server import outages
 from server.outages import OLD, OUTAGE, Outages
-from server.ports import Document, StoreAway
+from server.ports import StoreAway
+from server.ports.documents import Document
 from signaling.events import DeadlinePassed, Opened
 from signaling.policy import MINUTE
 from signaling.state import Interval, Phase

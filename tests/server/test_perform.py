@@ -14,23 +14,18 @@ from server.ports import StoreAway
 from signaling.effects import ClosePeers, MediaModeChanged
 from signaling.errors import Forbidden, NotFound, Refused, SignalingError
 from signaling.events import Opened
-from signaling.messages import (
+from signaling.fields import Devices
+from signaling.messages import ChatLine, MediaAnswer, MediaModeTold, Message, Ok, WaitingText
+from signaling.requests import (
     Chat,
-    ChatLine,
-    Devices,
     End,
-    MediaAnswer,
     MediaCandidates,
     MediaMode,
-    MediaModeTold,
     MediaOffer,
     MediaPrepare,
     MediaStats,
-    Message,
-    Ok,
     Remove,
     TellWaiting,
-    WaitingText,
 )
 from signaling.state import Who
 from tests.server.nodes.stage import Place

@@ -9,8 +9,9 @@ import pytest
 from server.bus.memory import Air
 from server.ports import StoreAway
 from server.quality import MOST_PENDING, TOLD_AGAIN
-from signaling.messages import End, Leave, MediaQuality, MediaStats
+from signaling.messages import MediaQuality
 from signaling.policy import MINUTE, SECOND
+from signaling.requests import End, Leave, MediaStats
 from signaling.state import Minute
 from tests.server.nodes.stage import Place, settled
 from tests.server.rooms import ROOM, House

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.ports import Changed
+from server.ports.documents import Changed
 from server.registry import room_id
 from server.registry.errors import Clash, Invalid
 from signaling.amending import Change

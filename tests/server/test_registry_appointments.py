@@ -7,7 +7,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from server.ports import Changed, Document, StoreAway
+from server.ports import StoreAway
+from server.ports.documents import Changed, Document
 from server.registry import room_id
 from server.registry.appointments import OPENS_BEFORE, SOON
 from server.registry.errors import Clash, Invalid, Missing

@@ -11,7 +11,9 @@ import httpx
 import msgspec
 from starlette.applications import Starlette
 
-from server.ports import Changed, Document, Owed, StoreAway
+from server.ports import StoreAway
+from server.ports.documents import Changed, Document
+from server.ports.outbox import Owed
 from server.registry import Registry
 from server.registry.appointments import Plan
 from server.registry.documents import Member, Provider

@@ -28,7 +28,9 @@ from signaling.events import (
     Opened,
     Rescheduled,
 )
-from signaling.messages import (
+from signaling.fields import Modality, OutcomeGiven
+from signaling.policy import DAY, HOUR, MINUTE, SECOND
+from signaling.requests import (
     Acknowledge,
     Admit,
     ComeBack,
@@ -39,8 +41,6 @@ from signaling.messages import (
     MediaMode,
     MediaRelay,
     MediaState,
-    Modality,
-    OutcomeGiven,
     Rejoin,
     Remove,
     ReturnToWaiting,
@@ -50,7 +50,6 @@ from signaling.messages import (
     StepAway,
     Withdraw,
 )
-from signaling.policy import DAY, HOUR, MINUTE, SECOND
 from signaling.room import deadline
 from signaling.state import Interval, Phase, Room, Stand, Who
 from tests.signaling.oracle import Oracle

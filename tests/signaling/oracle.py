@@ -32,28 +32,22 @@ from signaling.events import (
 from signaling.index import derived, index_of
 from signaling.lookup import shown_status
 from signaling.messages import (
-    Admit,
     ClientReady,
     ClientView,
-    End,
-    Finish,
-    Leave,
     ParticipantChanged,
     QueueChanged,
     QueueEntered,
     QueueLeft,
-    Rejoin,
-    Start,
     VisitChanged,
     VisitEnded,
     VisitResumed,
     VisitStarted,
     WaitingChanged,
-    Withdraw,
 )
 from signaling.modality import admitted
 from signaling.path import path_of
 from signaling.policy import DAY
+from signaling.requests import Admit, End, Finish, Leave, Rejoin, Start, Withdraw
 from signaling.room import deadline, handle
 from signaling.snapshot import pack, unpack
 from signaling.state import Interval, Phase, Role, Room, Seat, Stand, Visit, Who

@@ -5,8 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from signaling.events import Appointment
-from signaling.messages import CheckIn, ConsentGiven, Devices, Place
+from signaling.fields import ConsentGiven, Devices, Place
 from signaling.policy import HOUR, MINUTE, Consent, Policy, PracticeInfo
+from signaling.requests import CheckIn
 from signaling.state import Person, Role, Seat, Who
 
 START = HOUR

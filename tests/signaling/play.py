@@ -24,8 +24,9 @@ from signaling.effects import (
 )
 from signaling.errors import SignalingError
 from signaling.events import Asked, Connected, Disconnected, Fact, Opened
-from signaling.messages import Ok, RoomRequest, StateEvent
+from signaling.messages import Ok, StateEvent
 from signaling.policy import Policy
+from signaling.requests import RoomRequest
 from signaling.room import handle, new_room
 from signaling.state import Room, Visit, Who
 from tests.signaling.people import ANN, APPOINTMENTS, CHECK_IN, CO, EVERYBODY, HOST, POLICY, WALT, person

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from signaling.amending import Change, amend
-from signaling.messages import Outcome
+from signaling.fields import Outcome
 from signaling.proposals import NO_FEE
 from signaling.state import Visit
 from tests.signaling.test_record import closed, seat, visit

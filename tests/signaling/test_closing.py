@@ -9,18 +9,10 @@ import pytest
 from signaling.effects import AppointmentClosed, ClosePeers
 from signaling.errors import NotFound, Refused
 from signaling.events import Cancelled, DeadlinePassed, Opened, Rescheduled
-from signaling.messages import (
-    Admit,
-    End,
-    Finish,
-    OutcomeGiven,
-    QueueLeft,
-    Rejoin,
-    ReturnToWaiting,
-    Start,
-    VisitClosed,
-)
+from signaling.fields import OutcomeGiven
+from signaling.messages import QueueLeft, VisitClosed
 from signaling.policy import HOUR, MINUTE
+from signaling.requests import Admit, End, Finish, Rejoin, ReturnToWaiting, Start
 from signaling.room import deadline
 from tests.signaling.people import ANN, ANNS, APPOINTMENTS, CHECK_IN, CO, GIA, GUS, HOST, POLICY, SOON, START, WALT
 from tests.signaling.play import Played, asks, client, co_provider, empty_room, play, provider, waiting

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from signaling.errors import Busy, Forbidden, NotFound
-from signaling.messages import (
+from signaling.messages import ClientReady, ProviderView
+from signaling.policy import MINUTE
+from signaling.requests import (
     Acknowledge,
     Admit,
-    ClientReady,
     End,
     Finish,
-    ProviderView,
     Rejoin,
     Remove,
     ReturnToWaiting,
@@ -19,7 +19,6 @@ from signaling.messages import (
     SetStatus,
     Start,
 )
-from signaling.policy import MINUTE
 from signaling.state import Phase, Stand
 from signaling.view import view
 from tests.signaling.people import ANN, BOB, CO, EVA, GIA, GUS, HOST, SOON, WALT

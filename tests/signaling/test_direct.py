@@ -10,21 +10,10 @@ from msgspec.structs import replace
 from signaling.direct import other_of
 from signaling.errors import Refused
 from signaling.events import MediaChanged, Rescheduled
-from signaling.messages import (
-    ClientView,
-    End,
-    Finish,
-    Leave,
-    MediaFlow,
-    MediaRelay,
-    Rejoin,
-    Start,
-    VisitPath,
-    VisitResumed,
-    VisitStarted,
-)
+from signaling.messages import ClientView, VisitPath, VisitResumed, VisitStarted
 from signaling.path import path_of
 from signaling.policy import MINUTE, SECOND
+from signaling.requests import End, Finish, Leave, MediaFlow, MediaRelay, Rejoin, Start
 from signaling.snapshot import pack, unpack
 from signaling.state import Interval, Person
 from signaling.view import view

@@ -7,18 +7,9 @@ from typing import Any, get_args
 
 from docs.pages.protocol import OBJECTS, protocol
 from docs.pages.visit import visit
-from signaling.messages import (
-    AnyRequest,
-    ClientView,
-    End,
-    MediaMode,
-    ProviderView,
-    QueueEntered,
-    Rejoin,
-    Start,
-    VisitStarted,
-)
+from signaling.messages import ClientView, ProviderView, QueueEntered, VisitStarted
 from signaling.policy import MINUTE, Policy
+from signaling.requests import AnyRequest, End, MediaMode, Rejoin, Start
 from signaling.state import Phase
 from signaling.view import view
 from signaling.visit import NEXT

@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from signaling.effects import ClosePeers, HandOff, Step, Told
 from signaling.events import Opened
-from signaling.messages import End, Finish, Start, VisitChanged, VisitStarted, WaitingChanged
+from signaling.messages import VisitChanged, VisitStarted, WaitingChanged
 from signaling.policy import DAY, MINUTE
+from signaling.requests import End, Finish, Start
 from signaling.room import handle
 from tests.signaling.people import ANN, ANNS, BOB, HOST, POLICY, SOON
 from tests.signaling.play import asks, empty_room, goes, play, waiting

@@ -11,20 +11,15 @@ from signaling.errors import Forbidden, NotFound, Refused, Stale
 from signaling.events import DeadlinePassed
 from signaling.messages import (
     ClientReady,
-    End,
-    Leave,
     ParticipantChanged,
     QueueEntered,
     QueueLeft,
-    Rejoin,
-    Remove,
-    ReturnToWaiting,
-    Start,
     VisitClosed,
     VisitEnded,
     WaitingChanged,
 )
 from signaling.policy import MINUTE
+from signaling.requests import End, Leave, Rejoin, Remove, ReturnToWaiting, Start
 from signaling.state import Interval, Phase, Segment, Stand, Who
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, GIA, GUS, GWEN, HOST, POLICY, SOON, WALT, WILMA
 from tests.signaling.play import Played, asks, client, co_provider, comes, goes, provider, waiting

@@ -5,9 +5,10 @@ from __future__ import annotations
 from signaling.effects import ClosePeers
 from signaling.errors import Refused
 from signaling.events import DeadlinePassed, EndedOffline, MediaChanged
-from signaling.messages import End, MediaMode, Rejoin, Start, VisitEnded
+from signaling.messages import VisitEnded
 from signaling.minutes import connected
 from signaling.policy import MINUTE, SECOND
+from signaling.requests import End, MediaMode, Rejoin, Start
 from signaling.state import AudioOnly, Interval, Phase, Segment, Who
 from tests.signaling.people import ANN, GIA, GUS, HOST, POLICY, SOON
 from tests.signaling.play import Played, asks, client, goes, provider, waiting

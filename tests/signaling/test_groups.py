@@ -7,23 +7,10 @@ from msgspec.structs import replace
 
 from signaling.errors import Forbidden, TooMany
 from signaling.events import Opened, Rescheduled
-from signaling.messages import (
-    Admit,
-    End,
-    Leave,
-    Rejoin,
-    Remove,
-    ReturnToWaiting,
-    Start,
-    VisitChanged,
-    VisitEnded,
-    VisitRejoinPending,
-    VisitResumed,
-    VisitStarted,
-    WaitingChanged,
-)
+from signaling.messages import VisitChanged, VisitEnded, VisitRejoinPending, VisitResumed, VisitStarted, WaitingChanged
 from signaling.policy import HOUR, MINUTE
 from signaling.proposals import GROUP_LIMIT
+from signaling.requests import Admit, End, Leave, Rejoin, Remove, ReturnToWaiting, Start
 from signaling.state import Phase, Role, Stand, Who
 from signaling.view import view
 from tests.signaling.people import CHECK_IN, CO, GIA, GUS, GWEN, HOST, POLICY, SOON, appointment

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from signaling.events import Configured, Rescheduled
 from signaling.index import derived, index_of
 from signaling.lookup import connections_of, entry_of, is_connected, live_visit
-from signaling.messages import Leave, SetStatus, Start
 from signaling.policy import MINUTE
+from signaling.requests import Leave, SetStatus, Start
 from signaling.waiting import ahead
 from tests.signaling.people import ANN, ANNS, BOB, EVERYBODY, HOST, POLICY, SOON, WALT, person
 from tests.signaling.play import asks, goes, provider, waiting

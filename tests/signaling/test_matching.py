@@ -9,22 +9,9 @@ from signaling.effects import Audit, Told
 from signaling.errors import Busy, NotFound, Refused, Stale
 from signaling.events import LinkRevoked, Rescheduled
 from signaling.lookup import holder
-from signaling.messages import (
-    Admit,
-    CheckIn,
-    ClientView,
-    Displaced,
-    End,
-    Finish,
-    Leave,
-    QueueLeft,
-    Remove,
-    ReturnToWaiting,
-    Start,
-    VisitChanged,
-    VisitStarted,
-)
+from signaling.messages import ClientView, Displaced, QueueLeft, VisitChanged, VisitStarted
 from signaling.policy import MINUTE
+from signaling.requests import Admit, CheckIn, End, Finish, Leave, Remove, ReturnToWaiting, Start
 from signaling.state import Interval, Phase, Role, Stand, Who
 from signaling.view import view
 from tests.signaling.people import ANN, ANNS, CHECK_IN, GIA, GUS, GWEN, HOST, POLICY, SOON, WALT, WILMA

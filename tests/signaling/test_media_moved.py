@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from signaling.events import MediaChanged, MediaMoved, NodeGone
-from signaling.messages import End, MediaReplace, Rejoin, Start
+from signaling.messages import MediaReplace
 from signaling.negotiation import replacements
 from signaling.policy import MINUTE
+from signaling.requests import End, Rejoin, Start
 from signaling.state import Interval, Phase, Who
 from tests.signaling.people import ANN, HOST, SOON
 from tests.signaling.play import Played, client, provider, waiting

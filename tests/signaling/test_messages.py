@@ -9,16 +9,9 @@ import msgspec
 import pytest
 
 from signaling.messages import (
-    AnyRequest,
-    CheckIn,
     ClientReady,
-    End,
-    Finish,
-    Hello,
     Message,
     QueueEntered,
-    Rejoin,
-    Start,
     StateEvent,
     VisitClosed,
     VisitEnded,
@@ -28,6 +21,7 @@ from signaling.messages import (
     Welcome,
 )
 from signaling.policy import MINUTE
+from signaling.requests import AnyRequest, CheckIn, End, Finish, Hello, Rejoin, Start
 from signaling.state import Who
 from signaling.view import view
 from tests.signaling.people import ANN, HOST, SOON

@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from signaling.effects import MediaModeChanged, NetworkChanged
 from signaling.errors import PolicyForbids, Refused
 from signaling.events import MediaChanged, MediaKind, MediaMoved
-from signaling.messages import End, Finish, MediaMode, MediaState, ParticipantChanged, QueueChanged, Rejoin, Start
+from signaling.messages import ParticipantChanged, QueueChanged
 from signaling.minutes import flowing, withheld
 from signaling.modality import admitted
 from signaling.policy import MINUTE, Policy
+from signaling.requests import End, Finish, MediaMode, MediaState, Rejoin, Start
 from signaling.state import Attendee, AudioOnly, Interval, Who
 from signaling.view import view
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, GIA, GUS, GWEN, HOST, POLICY, SOON, WALT

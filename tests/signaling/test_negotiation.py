@@ -9,19 +9,7 @@ from typing import get_args
 import pytest
 
 from signaling.errors import Forbidden, Refused, SignalingError
-from signaling.messages import (
-    End,
-    Finish,
-    MediaCandidates,
-    MediaOffer,
-    MediaPrepare,
-    Purpose,
-    Rejoin,
-    Remove,
-    Request,
-    ReturnToWaiting,
-    Start,
-)
+from signaling.fields import Purpose
 from signaling.negotiation import (
     PURPOSES,
     demand_alone,
@@ -33,6 +21,18 @@ from signaling.negotiation import (
     visit_for_offer,
 )
 from signaling.permissions import ALLOWED, Situation, may
+from signaling.requests import (
+    End,
+    Finish,
+    MediaCandidates,
+    MediaOffer,
+    MediaPrepare,
+    Rejoin,
+    Remove,
+    Request,
+    ReturnToWaiting,
+    Start,
+)
 from signaling.state import Role, Room, Who
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, EVA, GUEST, HOST, SOON, WALT
 from tests.signaling.play import Played, asks, comes, goes, play, provider, waiting

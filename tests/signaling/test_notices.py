@@ -6,19 +6,9 @@ from msgspec.structs import replace
 
 from signaling.effects import Notify
 from signaling.events import DeadlinePassed, NodeGone, Rescheduled
-from signaling.messages import (
-    Acknowledge,
-    ClientReady,
-    Leave,
-    ProviderView,
-    QueueChanged,
-    QueueEntered,
-    QueueLeft,
-    ReturnToWaiting,
-    Start,
-    VisitClosed,
-)
+from signaling.messages import ClientReady, ProviderView, QueueChanged, QueueEntered, QueueLeft, VisitClosed
 from signaling.policy import HOUR, MINUTE
+from signaling.requests import Acknowledge, Leave, ReturnToWaiting, Start
 from signaling.room import deadline, handle
 from signaling.snapshot import pack, unpack
 from signaling.state import Interval, Room, Who

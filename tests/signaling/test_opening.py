@@ -7,10 +7,7 @@ from msgspec.structs import replace
 from signaling.errors import Refused
 from signaling.events import Configured, DeadlinePassed, Opened, Rescheduled
 from signaling.messages import (
-    End,
     ParticipantChanged,
-    Rejoin,
-    Start,
     VisitChanged,
     VisitClosed,
     VisitEnded,
@@ -18,6 +15,7 @@ from signaling.messages import (
     VisitStarted,
 )
 from signaling.policy import HOUR, MINUTE
+from signaling.requests import End, Rejoin, Start
 from signaling.room import deadline
 from signaling.state import Phase, Stand
 from signaling.view import view

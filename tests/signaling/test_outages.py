@@ -9,8 +9,10 @@ from msgspec.structs import replace
 
 from signaling.deadlines import visit_deadline
 from signaling.events import Appointment, DeadlinePassed, MediaChanged, Opened, Rescheduled
-from signaling.messages import End, Finish, Leave, Outcome, Rejoin, Start, VisitClosed, VisitRejoinPending
+from signaling.fields import Outcome
+from signaling.messages import VisitClosed, VisitRejoinPending
 from signaling.policy import HOUR, MINUTE
+from signaling.requests import End, Finish, Leave, Rejoin, Start
 from signaling.room import deadline, handle
 from signaling.state import Interval, Phase
 from tests.signaling.people import ANN, ANNS, CHECK_IN, HOST, POLICY, START

@@ -7,20 +7,11 @@ from typing import Any
 import pytest
 
 from signaling.events import Cancelled, DeadlinePassed, MediaChanged, NodeGone, Opened
-from signaling.messages import (
-    End,
-    Finish,
-    Leave,
-    Outcome,
-    OutcomeGiven,
-    Rejoin,
-    Remove,
-    ReturnToWaiting,
-    Start,
-    VisitClosed,
-)
+from signaling.fields import Outcome, OutcomeGiven
+from signaling.messages import VisitClosed
 from signaling.outcomes import BEST, RULES, Facts, overall
 from signaling.policy import HOUR, MINUTE
+from signaling.requests import End, Finish, Leave, Rejoin, Remove, ReturnToWaiting, Start
 from signaling.state import Phase, Who
 from tests.signaling.people import ANN, ANNS, CHECK_IN, GIA, GUS, GWEN, HOST, POLICY, START
 from tests.signaling.play import (

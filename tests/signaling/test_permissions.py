@@ -9,7 +9,9 @@ import pytest
 
 from signaling.errors import Forbidden, NotFound, Refused
 from signaling.lookup import situation_of
-from signaling.messages import (
+from signaling.permissions import ALLOWED, Situation, demand, may
+from signaling.policy import MINUTE
+from signaling.requests import (
     Acknowledge,
     Admit,
     AnyRequest,
@@ -32,8 +34,6 @@ from signaling.messages import (
     StepAway,
     Withdraw,
 )
-from signaling.permissions import ALLOWED, Situation, demand, may
-from signaling.policy import MINUTE
 from signaling.state import Role, Who
 from tests.signaling.people import CHECK_IN, CO, EVA, GIA, GUEST, GUS, GWEN, HOST, SOON
 from tests.signaling.play import Played, asks, comes, play, provider, waiting

@@ -7,9 +7,10 @@ import pytest
 from signaling.effects import ClosePeers
 from signaling.errors import Busy, Refused
 from signaling.events import DeadlinePassed, LinkRevoked, MediaChanged, NodeGone
-from signaling.messages import Displaced, End, Leave, ParticipantChanged, ProviderView, QueueChanged, SetStatus, Start
+from signaling.messages import Displaced, ParticipantChanged, ProviderView, QueueChanged
 from signaling.modality import admitted
 from signaling.policy import MINUTE
+from signaling.requests import End, Leave, SetStatus, Start
 from signaling.state import Interval, Phase, Stand, Who
 from signaling.view import view
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, GIA, HOST, POLICY, SOON

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from signaling.events import QualityMeasured
-from signaling.messages import End, Finish, MediaStats, Start
 from signaling.policy import MINUTE
 from signaling.quality import MOST_MINUTES, level_of, of_reports, with_minute
+from signaling.requests import End, Finish, MediaStats, Start
 from signaling.snapshot import pack, unpack
 from signaling.state import Minute
 from tests.signaling.people import ANN, BOB, HOST, SOON

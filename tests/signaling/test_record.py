@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from signaling.messages import Devices, Outcome, Place
+from signaling.fields import Devices, Outcome, Place
 from signaling.minutes import connected
 from signaling.policy import HOUR, MINUTE, Policy, PracticeInfo
 from signaling.proposals import NO_FEE

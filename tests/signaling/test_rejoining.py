@@ -7,18 +7,9 @@ from msgspec.structs import replace
 
 from signaling.errors import Busy, NotFound, Refused
 from signaling.events import DeadlinePassed
-from signaling.messages import (
-    CheckIn,
-    End,
-    Leave,
-    ParticipantChanged,
-    Rejoin,
-    Start,
-    VisitRejoinPending,
-    VisitResumed,
-    Withdraw,
-)
+from signaling.messages import ParticipantChanged, VisitRejoinPending, VisitResumed
 from signaling.policy import MINUTE
+from signaling.requests import CheckIn, End, Leave, Rejoin, Start, Withdraw
 from signaling.state import Interval, Phase, Segment, Stand
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, EVA, GIA, GUS, GWEN, HOST, POLICY, SOON
 from tests.signaling.play import Move, Played, asks, client, co_provider, goes, play, provider, waiting

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from signaling.effects import Told
 from signaling.errors import Refused
 from signaling.events import DeadlinePassed, MediaChanged
-from signaling.messages import Acknowledge, End, Rejoin, RoomRequest, SetStatus, Start
 from signaling.policy import HOUR, MINUTE, SECOND
+from signaling.requests import Acknowledge, End, Rejoin, RoomRequest, SetStatus, Start
 from signaling.room import GRANTS, deadline, handle
 from signaling.snapshot import pack
 from signaling.state import Phase

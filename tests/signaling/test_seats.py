@@ -7,21 +7,10 @@ from msgspec.structs import replace
 
 from signaling.errors import ConsentRequired, NotFound, PolicyForbids, Refused, RoomFull
 from signaling.events import DeadlinePassed
-from signaling.messages import (
-    Acknowledge,
-    ClientReady,
-    ComeBack,
-    ConsentGiven,
-    Leave,
-    QueueChanged,
-    QueueEntered,
-    QueueLeft,
-    SetStatus,
-    StepAway,
-    VisitChanged,
-    WaitingChanged,
-)
+from signaling.fields import ConsentGiven
+from signaling.messages import ClientReady, QueueChanged, QueueEntered, QueueLeft, VisitChanged, WaitingChanged
 from signaling.policy import MINUTE, SECOND
+from signaling.requests import Acknowledge, ComeBack, Leave, SetStatus, StepAway
 from signaling.seats import ROOM_LIMIT
 from signaling.state import Interval, Role, Stand, Who
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, EVA, GIA, GUS, HOST, POLICY, SOON, WALT, WILMA

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from signaling.events import DeadlinePassed, MediaChanged
-from signaling.messages import End, MediaMode, Rejoin, Start
 from signaling.policy import MINUTE
+from signaling.requests import End, MediaMode, Rejoin, Start
 from signaling.room import deadline, handle
 from signaling.snapshot import LAYOUT, UnknownLayout, pack, unpack
 from signaling.state import Room

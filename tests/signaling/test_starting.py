@@ -6,16 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from signaling.errors import Busy, Forbidden, NotFound, NotReady, Refused, Stale
-from signaling.messages import (
-    Admit,
-    ClientReady,
-    Override,
-    ParticipantChanged,
-    QueueLeft,
-    Start,
-    VisitStarted,
-)
+from signaling.fields import Override
+from signaling.messages import ClientReady, ParticipantChanged, QueueLeft, VisitStarted
 from signaling.policy import MINUTE
+from signaling.requests import Admit, Start
 from signaling.state import Interval, Phase, Segment, Stand
 from tests.signaling.people import ANN, BOB, CHECK_IN, CO, EVA, GIA, GUS, GWEN, HOST, SOON, WALT
 from tests.signaling.play import asks, client, co_provider, goes, play, provider, waiting

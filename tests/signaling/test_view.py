@@ -8,19 +8,9 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from signaling.events import Rescheduled
-from signaling.messages import (
-    ClientView,
-    End,
-    Finish,
-    ProviderView,
-    Rejoin,
-    Remove,
-    ReturnToWaiting,
-    SetStatus,
-    Start,
-    VisitClosed,
-)
+from signaling.messages import ClientView, ProviderView, VisitClosed
 from signaling.policy import HOUR, MINUTE
+from signaling.requests import End, Finish, Rejoin, Remove, ReturnToWaiting, SetStatus, Start
 from signaling.state import Role, Room, Who
 from signaling.view import may_be_told, may_see, view
 from tests.signaling.people import (

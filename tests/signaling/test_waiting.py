@@ -7,17 +7,9 @@ from msgspec.structs import replace
 
 from signaling.errors import Refused
 from signaling.events import DeadlinePassed, Opened
-from signaling.messages import (
-    ClientReady,
-    End,
-    QueueLeft,
-    ReturnToWaiting,
-    SetStatus,
-    Start,
-    VisitClosed,
-    WaitingChanged,
-)
+from signaling.messages import ClientReady, QueueLeft, VisitClosed, WaitingChanged
 from signaling.policy import DAY, HOUR, MINUTE, SECOND
+from signaling.requests import End, ReturnToWaiting, SetStatus, Start
 from signaling.state import Phase, Stand
 from signaling.view import view
 from tests.signaling.people import ANN, BOB, CHECK_IN, GIA, GUS, HOST, POLICY, SOON, START, WALT, appointment

@@ -12,7 +12,7 @@ from server.web.api.operation import Answer, Call, Nothing, Operation
 from server.web.api.providers import MOST_MEMBERS, Code, as_code, once
 from server.web.api.rooms import LiveVisit, live
 from signaling.amending import Change
-from signaling.messages import Outcome
+from signaling.fields import Outcome
 
 
 class VisitAnswer(Struct, frozen=True, omit_defaults=True):

@@ -15,7 +15,7 @@ from server.web.api.operation import Answer, Call, Nothing, Operation
 from server.web.api.rooms import RoomAnswer, as_answer
 from server.web.problems import FieldError, Problem
 from server.web.tickets import Id, TicketAnswer, TicketBody
-from signaling.messages import Name, Short
+from signaling.fields import Name, Short
 from signaling.policy import MINUTE
 from signaling.proposals import GROUP_LIMIT, NO_FEE
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, get_args
 
 from msgspec import Meta, Struct
 
-from server.ports import WebhookEvent
+from server.ports.outbox import WebhookEvent
 from server.registry.errors import Missing
 from server.web.api.operation import Answer, Call, Nothing, Operation
 

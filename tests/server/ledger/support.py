@@ -16,7 +16,7 @@ from server.ledger.append import Item
 from server.ledger.ledger import Ledger
 from server.ledger.owed import encode
 from server.ledger.schema import metadata
-from server.ports import Owed
+from server.ports.outbox import Owed
 
 URL_VARIABLE = "CARELOBBY_TEST_LEDGER_URL"
 """A PostgreSQL database of its own for the tests, instead of a file for each."""

@@ -12,7 +12,8 @@ import pytest
 
 from server.ledger.archive import Archiver
 from server.ledger.ledger import Ledger
-from server.ports import Owed, StoreAway
+from server.ports import StoreAway
+from server.ports.outbox import Owed
 from tests.server.ledger.support import (
     CANARY,
     AesSealer,

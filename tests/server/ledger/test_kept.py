@@ -15,7 +15,8 @@ from server.ledger.chain import SYSTEM
 from server.ledger.command import verify_command
 from server.ledger.kept import KeptHeads
 from server.ledger.ledger import Ledger
-from server.ports import Owed, StoreAway
+from server.ports import StoreAway
+from server.ports.outbox import Owed
 from server.store.memory import MemoryStore
 from tests.server.ledger.support import AesSealer, Hook, MemoryOutbox, OneNode, boxed, record, streamed, trail
 

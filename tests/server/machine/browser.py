@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from server.web.frames import Packet
 from server.web.mailbox import Full, Mailbox
 from server.web.session import Session
-from signaling.messages import CheckIn, Hello, Leave, Request, Resume, RoomRequest, Sync
+from signaling.fields import Resume
+from signaling.requests import CheckIn, Hello, Leave, Request, RoomRequest, Sync
 from signaling.state import Role, Who
 from tests.server.machine import page
 from tests.server.machine.nodes import Node

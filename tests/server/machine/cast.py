@@ -11,12 +11,13 @@ from functools import cache
 
 from msgspec.structs import replace
 
-from server.ports import Commit
+from server.ports.rooms import Commit
 from server.web.stored_event import encode
 from signaling.effects import Told
 from signaling.events import Appointment, Opened
-from signaling.messages import CheckIn, ConsentGiven, Devices, Place
+from signaling.fields import ConsentGiven, Devices, Place
 from signaling.policy import HOUR, MINUTE, Consent, Policy, PracticeInfo
+from signaling.requests import CheckIn
 from signaling.room import deadline, handle, new_room
 from signaling.snapshot import pack
 from signaling.state import Person, Role, Room, Seat, Who

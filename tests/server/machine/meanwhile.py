@@ -6,8 +6,8 @@ hold back one call, whichever, let somebody else act, and look whether all came 
 
 from __future__ import annotations
 
-from signaling.messages import End, Leave, Remove, Request, ReturnToWaiting
 from signaling.policy import SECOND
+from signaling.requests import End, Leave, Remove, Request, ReturnToWaiting
 from tests.server.machine.browser import Browser
 from tests.server.machine.cast import NUMBERS, everybody
 from tests.server.machine.choices import Choices

@@ -12,7 +12,9 @@ from msgspec.structs import replace
 
 from server.web.closes import Close
 from server.web.mailbox import Mailbox
-from signaling.messages import (
+from signaling.fields import OutcomeGiven
+from signaling.policy import SECOND
+from signaling.requests import (
     Acknowledge,
     Admit,
     Bye,
@@ -31,7 +33,6 @@ from signaling.messages import (
     MediaRelay,
     MediaState,
     MediaStats,
-    OutcomeGiven,
     Ping,
     Rejoin,
     Remove,
@@ -45,7 +46,6 @@ from signaling.messages import (
     TellWaiting,
     Withdraw,
 )
-from signaling.policy import SECOND
 from signaling.state import Role
 from tests.server.machine.browser import Browser
 from tests.server.machine.cast import (

@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 
 from server.web.closes import Close
-from signaling.messages import (
+from signaling.permissions import ALLOWED, Situation, may
+from signaling.requests import (
     Acknowledge,
     Admit,
     AnyRequest,
@@ -39,7 +40,6 @@ from signaling.messages import (
     TellWaiting,
     Withdraw,
 )
-from signaling.permissions import ALLOWED, Situation, may
 from signaling.state import Role, Who
 from tests.server.machine.browser import Browser
 from tests.server.machine.cast import check_in, client, co_provider, host

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from server.ports import Commit, StoreAway, Stored
+from server.ports import StoreAway
+from server.ports.rooms import Commit, Stored
 from server.store.memory import MemoryStore
 
 Events = Sequence[tuple[int, bytes | None]]

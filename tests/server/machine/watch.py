@@ -13,10 +13,11 @@ from typing import Any
 
 import msgspec
 
-from server.ports import Commit, Owed
+from server.ports.outbox import Owed
+from server.ports.rooms import Commit
 from server.web.closes import Close
-from signaling.messages import Request, RoomRequest
 from signaling.negotiation import keeps_alone
+from signaling.requests import Request, RoomRequest
 from signaling.snapshot import unpack
 from signaling.state import Phase, Role, Room, Stand, Visit
 from signaling.view import may_be_told, view

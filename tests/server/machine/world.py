@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 
-from server.ports import StoreAway, Ticket
+from server.ports import StoreAway
+from server.ports.door import Ticket
 from server.store.memory import MemoryStore
 from server.web.resumption import sha256
 from signaling.errors import SignalingError
 from signaling.events import Fact
-from signaling.messages import Hello, Request, Sync
 from signaling.policy import DAY, SECOND
+from signaling.requests import Hello, Request, Sync
 from signaling.state import Who
 from tests.server.machine.browser import Browser
 from tests.server.machine.cast import BEGIN, NUMBERS, PRACTICE, opened, room_of

@@ -9,18 +9,8 @@ from server.nodes.placement import home
 from server.ports import StoreAway
 from signaling.errors import BadSdp, NotFound, Refused
 from signaling.events import NodeGone
-from signaling.messages import (
-    End,
-    Leave,
-    MediaAnswer,
-    MediaCandidates,
-    MediaOffer,
-    Rejoin,
-    Remove,
-    Request,
-    Start,
-    StepAway,
-)
+from signaling.messages import MediaAnswer
+from signaling.requests import End, Leave, MediaCandidates, MediaOffer, Rejoin, Remove, Request, Start, StepAway
 from tests.server.nodes.stage import City, Place, settled
 from tests.server.rooms import ROOM, START
 from tests.signaling.people import ANN, BOB, CHECK_IN, HOST

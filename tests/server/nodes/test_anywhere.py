@@ -10,17 +10,8 @@ from server.media.contract import MediaFact
 from server.nodes.placement import home
 from server.ports import StoreAway
 from signaling.errors import BadSdp, Refused, Unavailable
-from signaling.messages import (
-    Chat,
-    End,
-    MediaAnswer,
-    MediaCandidates,
-    MediaMode,
-    MediaModeTold,
-    MediaOffer,
-    MediaReplace,
-    Remove,
-)
+from signaling.messages import MediaAnswer, MediaModeTold, MediaReplace
+from signaling.requests import Chat, End, MediaCandidates, MediaMode, MediaOffer, Remove
 from signaling.state import Interval
 from tests.server.nodes.stage import City, Place, settled
 from tests.server.rooms import ROOM

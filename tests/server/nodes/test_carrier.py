@@ -14,7 +14,8 @@ from server.nodes.carrier import Carrier
 from server.ports import StoreAway
 from signaling.errors import NotFound, Refused
 from signaling.events import MediaChanged, NodeGone
-from signaling.messages import End, MediaMode, MediaOffer, MediaRenegotiate, MediaReplace, Rejoin
+from signaling.messages import MediaRenegotiate, MediaReplace
+from signaling.requests import End, MediaMode, MediaOffer, Rejoin
 from signaling.state import Interval, Visit
 from tests.server.nodes.stage import City, Place, settled
 from tests.server.rooms import ROOM, House

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from server.nodes.leases import Leases
-from server.ports import IDLE, Carried, Load, StoreAway
+from server.ports import StoreAway
+from server.ports.nodes import IDLE, Carried, Load
 from server.store.memory import MemoryStore
 from signaling.errors import Refused
 from tests.server.nodes.stage import settled

@@ -10,7 +10,8 @@ import pytest
 from server.bus.memory import Air, MemoryBus
 from server.nodes.passing import Passing, everybody_in
 from server.ports import StoreAway
-from signaling.messages import ChatLine, Leave, MediaReplace, Message, Remove, WaitingText
+from signaling.messages import ChatLine, MediaReplace, Message, WaitingText
+from signaling.requests import Leave, Remove
 from tests.server.rooms import ROOM, START, House, Node
 from tests.signaling.people import ANN, HOST
 

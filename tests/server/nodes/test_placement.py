@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from server.nodes.placement import home, order, takes
-from server.ports import IDLE, Load
+from server.ports.nodes import IDLE, Load
 
 ROOMS = [f"room_{number:016x}" for number in range(0, 40 * 7919, 7919)]
 FOUR = dict.fromkeys(("node_a", "node_b", "node_c", "node_d"), IDLE)

@@ -6,9 +6,10 @@ import pytest
 
 from server.nodes.placement import home
 from server.nodes.places import KEPT, Places
-from server.ports import Carried, Load, StoreAway
+from server.ports import StoreAway
+from server.ports.nodes import Carried, Load
 from signaling.errors import Overloaded
-from signaling.messages import End, MediaOffer
+from signaling.requests import End, MediaOffer
 from tests.server.nodes.stage import City, Place, settled
 from tests.server.rooms import ROOM
 from tests.signaling.people import HOST

@@ -13,7 +13,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from signaling.messages import FRAME_LIMIT, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
+from signaling.fields import FRAME_LIMIT, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
 from tests.server.machine import page as shown
 from tests.server.sockets.cast import Booking
 

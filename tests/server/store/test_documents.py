@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from server.ports import Changed, Document
+from server.ports.documents import Changed, Document
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
 

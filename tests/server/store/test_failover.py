@@ -10,7 +10,8 @@ import pytest
 
 from server.bus import redis as redis_bus
 from server.crypto import Sealer
-from server.ports import Repeated, StoreAway, Stored
+from server.ports import StoreAway
+from server.ports.rooms import Repeated, Stored
 from server.redis_link import pipe as pipes
 from server.redis_link.keys import room_keys, secret_key
 from server.store import redis

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 import pytest
 
 from server.crypto import Sealer
-from server.ports import Repeated, StoreAway, Stored
+from server.ports import StoreAway
+from server.ports.rooms import Repeated, Stored
 from server.store import redis
 from server.store.redis import RedisStore
 from tests.server.store.fixtures import BINARIES

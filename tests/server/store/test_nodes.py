@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from server.ports import IDLE, Carried, Load
+from server.ports.nodes import IDLE, Carried, Load
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
 from tests.server.store.fixtures import Live

@@ -8,7 +8,9 @@ import pytest
 
 from server.bus import redis as redis_bus
 from server.crypto import SealBroken, Sealer, fresh_key
-from server.ports import PARTITIONS, Document, Stored
+from server.ports import PARTITIONS
+from server.ports.documents import Document
+from server.ports.rooms import Stored
 from server.redis_link.faults import StoreFault
 from server.redis_link.keys import room_keys
 from server.store import redis

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.ports import Commit, Conflict, Repeated, Stored
+from server.ports.rooms import Commit, Conflict, Repeated, Stored
 from server.store.memory import MemoryStore
 from server.store.redis import RedisStore
 from tests.server.store.fixtures import Live

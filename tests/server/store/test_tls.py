@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from server.crypto import Sealer
-from server.ports import StoreAway, Stored
+from server.ports import StoreAway
+from server.ports.rooms import Stored
 from server.store import redis
 from tests.server.store.test_rooms import change
 from tests.server.store.valkey import Valkey

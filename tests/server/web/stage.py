@@ -17,7 +17,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from server.ports import Commit, StoreAway, Stored, Ticket
+from server.ports import StoreAway
+from server.ports.door import Ticket
+from server.ports.rooms import Commit, Stored
 from server.web.door import Caller, ShellRequest
 from server.web.hub import Hub
 from server.web.limits import Limits
@@ -26,17 +28,10 @@ from server.web.stored_event import encode
 from server.web.websocket import make_protocol
 from signaling.effects import Told
 from signaling.events import Connected, Disconnected, Fact
-from signaling.messages import (
-    SUBPROTOCOL_JSON,
-    SUBPROTOCOL_MSGPACK,
-    ClientView,
-    Message,
-    Ok,
-    RoomRequest,
-    StateEvent,
-    WaitingChanged,
-)
+from signaling.fields import SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK
+from signaling.messages import ClientView, Message, Ok, StateEvent, WaitingChanged
 from signaling.policy import Policy
+from signaling.requests import RoomRequest
 from signaling.state import Connection, Person, Role, Room, Seat, Visit, Who
 
 ROOM = "room_1"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from server.web import frames
 from server.web.frames import TYPES, Packet, Unreadable, read
-from signaling.messages import ChatLine, Ok, Start
+from signaling.messages import ChatLine, Ok
+from signaling.requests import Start
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """The machine may be busy; what is claimed here is not about time."""

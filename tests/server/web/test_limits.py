@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.web.limits import Bucket, Limits, Strikes, cost
-from signaling.messages import Chat, MediaCandidates, MediaOffer, MediaStats, Ping
+from signaling.requests import Chat, MediaCandidates, MediaOffer, MediaStats, Ping
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from server.ports import StoreAway
 from server.web.closes import Close
 from signaling.errors import ConsentRequired, RateLimited, Stale
-from signaling.messages import CheckIn, MediaCandidates, MediaOffer, Ok, StepAway, VisitStarted
+from signaling.messages import Ok, VisitStarted
 from signaling.policy import Policy
+from signaling.requests import CheckIn, MediaCandidates, MediaOffer, StepAway
 from signaling.state import Phase, Room, Visit
 from tests.server.web.stage import CLIENT, PROVIDER, ROOM, Browser, Node, World, served, settle
 

@@ -9,11 +9,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from server.ports import Ticket
+from server.ports.door import Ticket
 from server.registry import room_id
 from server.registry.names import digest
 from signaling.events import Asked, Connected, Fact, Opened
-from signaling.messages import ConsentGiven, Start
+from signaling.fields import ConsentGiven
+from signaling.requests import Start
 from signaling.room import handle
 from signaling.state import Role, Who
 from tests.server.world import NOW, URL, World, bearer, plan

@@ -7,46 +7,10 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
-from server import app
-from server.ports import StoreAway
-from server.redis_link.faults import StoreFault
 from server.running import STOPPED_BY, CannotStart, bind, hold, listen, running, stopped_by_signals
-
-
-@dataclass
-class Store:
-    failure: Exception | None = None
-
-    async def ping(self) -> None:
-        if self.failure is not None:
-            raise self.failure
-
-
-@dataclass
-class Hub:
-    draining: bool = False
-
-
-@pytest.mark.parametrize(
-    ("failure", "draining", "reason"),
-    [
-        (None, False, None),
-        (StoreAway(), False, "redis"),
-        (StoreFault("NOAUTH"), False, "redis"),
-        (None, True, "draining"),
-    ],
-)
-async def test_a_node_says_why_it_must_get_nobody_new(
-    failure: Exception | None, draining: bool, reason: str | None
-) -> None:
-    assert await app._ready(Store(failure), Hub(draining)) == reason  # type: ignore[arg-type]
-
-
-# --- Sockets and signals
 
 
 def test_a_port_that_is_held_is_shared_by_those_who_know_of_it_and_refused_to_all_others() -> None:

@@ -222,7 +222,7 @@ TASKS = {
         (("python", "-m", "loadtests.soak"),),
     ),
     "bench": Task(
-        "measure, and compare with the budgets: core, media, store, start, freezes, failover, goals",
+        "measure, and compare with the budgets: core, media, store, start, freezes, failover, group, goals",
         (measuring,),
         (("python", "-m", "loadtests.bench"),),
     ),

@@ -37,6 +37,7 @@ BENCHES: Final[dict[str, Bench]] = {
     "start": in_browsers("bench_start"),
     "freezes": in_browsers("bench_freezes"),
     "failover": in_browsers("bench_failover"),
+    "group": in_browsers("bench_group"),
     "goals": goals,
 }
 

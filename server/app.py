@@ -37,6 +37,7 @@ from server.media.ice_servers import IceServers
 from server.media.networks import Networks
 from server.media.node import MediaNode
 from server.node import Node, why_not_ready
+from server.nodes.blind import Blind
 from server.nodes.errands import Shut
 from server.nodes.places import Places
 from server.nodes.together import Together
@@ -70,9 +71,11 @@ from server.web.hub import Hub
 from server.web.problems import HANDLERS
 from server.web.routes import routes
 from server.web.services import Services
+from server.web.session import Session
 from server.web.stored_event import encode
 from server.workers.parent import Parent, Place
 from signaling.messages import Message
+from signaling.modality import admitted
 from signaling.negotiation import replacements
 from signaling.view import may_be_told, view
 
@@ -292,7 +295,8 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int, place: Pl
         kept=KeptHeads(store.documents),
         then=courier.wake,
     )
-    for part in (many, hub, reports, courier, archiver):
+    blind = Blind(away_for=many.leases.away_for, send_away=lambda: hub.send_away(partial(_is_served, door, many)))
+    for part in (many, blind, hub, reports, courier, archiver):
         await stack.enter_async_context(part)
 
     alarms = Alarms(
@@ -304,7 +308,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int, place: Pl
         rooms=rooms,
         open_due=registry.appointments.open_due,
         recheck=door.recheck,
-        buried=lambda: _send_away(hub, many),
+        buried=lambda: _send_all_away(hub, many),
     )
     await stack.enter_async_context(rooms)  # before the burial below: what ended had ended by then
     before = files.exchange(data_dir / "node", node_id)
@@ -415,11 +419,22 @@ def _shut(hub: Hub, door: Dispatcher, shut: Shut) -> None:
             hub.close_connection(shut.id, shut.code)
 
 
-def _send_away(hub: Hub, many: Together) -> None:
+def _send_all_away(hub: Hub, many: Together) -> None:
     """Let everybody come again: their rooms were told that they had gone."""
     many.buried()
     for session in tuple(hub.sessions.values()):
         session.close(Close.STORE_LOST)
+
+
+def _is_served(door: Dispatcher, many: Together, session: Session) -> bool:
+    """Tell whether this node is of use to somebody though the store is away: they are in a session that goes on."""
+    room = door.known(session.me.room)
+    visit = admitted(room, session.me.by) if room is not None else None
+    if visit is None:
+        return False
+    served = many.carrier.serves(visit.id, session.me.by.participant)
+    # Where another node forwards, this one cannot see it; but who asked for more than it can give is better off there.
+    return not session.unsure if served is None else served
 
 
 async def _endpoints(registry: Registry, practice: str) -> list[Endpoint]:

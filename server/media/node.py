@@ -175,6 +175,11 @@ class MediaNode:
             source.first_at = source.last_at = source.beginning = None  # what comes from now on is another run
         self._wire(here)
 
+    def has_company(self, visit: str, participant: str) -> bool:
+        """Tell whether anybody else's media of the visit are here now."""
+        here = self._visits.get(visit)
+        return here is not None and any(one.transport.up for name, one in here.people.items() if name != participant)
+
     def _attached(self, here: Visit, person: Participant, peer: str, *, room: str, round: int, warm: bool) -> Attached:
         """Return a participant's peer: one they have, one that waited for this, or a new one."""
         known = person.peers.get(peer)

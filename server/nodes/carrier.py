@@ -159,6 +159,10 @@ class Carrier:
         """Return (visit, room) of what this node carries."""
         return [(visit, room) for visit, room in self._room_of.items() if self._leases.fence(visit) is not None]
 
+    def serves(self, visit: str, participant: str) -> bool | None:
+        """Tell whether somebody has anybody to talk to by this node; None if it does not carry their visit."""
+        return None if self._leases.fence(visit) is None else self._media.has_company(visit, participant)
+
     def set_mode(self, visit: str, participant: str, *, audio_only: bool) -> None:
         """Forward somebody's video, or do not."""
         self._media.set_mode(visit=visit, participant=participant, audio_only=audio_only)

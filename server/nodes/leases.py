@@ -77,6 +77,8 @@ class Leases:
         self._first_heard: dict[str, int] = {}
         """When this node first heard of one that it has seen no pulse of."""
         self._answered: float | None = None
+        self._unanswered: float | None = None
+        """Since when the store has not answered; None: it has."""
         self._blind_until = 0.0
         self._doubtful_until = -math.inf
         """Until when others may take what this node carries; not over before it has looked once more."""
@@ -117,6 +119,10 @@ class Leases:
         pulse = self._known_pulses.get(node)
         # One that is new may have come after our last pulse: it is silent only from when it was first heard of.
         return pulse if pulse is not None else self._first_heard.setdefault(node, self._pulses.now)
+
+    def away_for(self) -> float:
+        """Return for how many seconds the store has left pulses unanswered; 0 if it answered the last one."""
+        return 0.0 if self._unanswered is None else self._steady() - self._unanswered
 
     # --- Finding a carrier
 
@@ -234,8 +240,14 @@ class Leases:
 
     async def tick(self) -> None:
         """Pulse once; let go of what was lost, and begin to take over what the dead have left. Raise `StoreAway`."""
-        pulses = await self._nodes.pulse(self._node, self._load())
+        try:
+            pulses = await self._nodes.pulse(self._node, self._load())
+        except StoreAway:
+            # From the first that failed, not from the last that did not: a process that was frozen asked nobody.
+            self._unanswered = self._steady() if self._unanswered is None else self._unanswered
+            raise
         now = self._steady()
+        self._unanswered = None
         if self._answered is None or now - self._answered > NOTICED:
             self._blind_until = now + WAIT_AFTER_OUTAGE
             # Others may bury this node until they hear that it is back.

@@ -118,6 +118,10 @@ class Media(Protocol):
 
     def set_mode(self, *, visit: str, participant: str, audio_only: bool) -> None: ...
 
+    def has_company(self, visit: str, participant: str) -> bool:
+        """Tell whether anybody else's media of the visit are here now."""
+        ...
+
     def stop(self, visit: str, participant: str | None = None) -> None:
         """Stop at once: when this returns, not one packet more is forwarded from or to them."""
         ...

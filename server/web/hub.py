@@ -369,6 +369,13 @@ class Hub:
             session.close(code)
         return len(theirs)
 
+    def send_away(self, stays: Callable[[Session], bool]) -> int:
+        """Let those who are present and do not stay come again, at whatever node; return how many they are."""
+        away = [session for session in self.sessions.values() if session.present and not stays(session)]
+        for session in away:
+            session.close(Close.STORE_LOST)
+        return len(away)
+
     def close_room(self, room: str, code: int) -> None:
         """Close every connection of a room on this node."""
         for session in tuple(self.feeds[room].sessions.values()) if room in self.feeds else ():

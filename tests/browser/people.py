@@ -251,6 +251,24 @@ async def book(service: Service, provider: str, number: int) -> tuple[str, str]:
     return name, answer["clients"][0]["join_url"]
 
 
+async def book_group(service: Service, provider: str, clients: int) -> list[str]:
+    """Have a group come to a provider now; return the links of its clients."""
+    members = [{"id": f"member-{number}", "name": f"Member Number {number}"} for number in range(1, clients + 1)]
+    answer = await ehr(
+        service,
+        "PUT",
+        "/v1/appointments/group",
+        {
+            "providers": [provider],
+            "clients": members,
+            "start": int(time.time() * 1000),
+            "duration_minutes": 90,
+            "group": True,
+        },
+    )
+    return [client["join_url"] for client in answer["clients"]]
+
+
 async def records(service: Service) -> list[dict[str, Any]]:
     """Return the records of closed visits, as soon as there is one: the ledger writes behind."""
     found: list[dict[str, Any]] = []

@@ -6,6 +6,7 @@ import itertools
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -42,7 +43,7 @@ class Day:
     async def book(self, *clients: str, group: bool = False, **changes: object) -> Booked:
         return await self.ehr.book(f"apt-{secrets.token_hex(4)}", self.provider, list(clients), group=group, **changes)
 
-    async def provider_in(self, device: str = "laptop", **options: bool) -> Participant:
+    async def provider_in(self, device: str = "laptop", **options: Any) -> Participant:
         person = self.person(device, **options)
         await person.join(await self.ehr.provider_ticket(self.provider))
         return person
@@ -60,19 +61,19 @@ class Day:
         await person.join(await self.ehr.knock(self.provider, name))
         return person
 
-    def person(self, device: str, *, node: int | None = None, **options: bool) -> Participant:
+    def person(self, device: str, *, node: int | None = None, **options: Any) -> Participant:
         """Somebody who is about to connect: at that node, else at whichever has its turn."""
         number = next(self.turns) if node is None else node
         return self._at(number % len(self.world.nodes), device, **options)
 
-    def elsewhere(self, before: Participant, device: str = "phone", **options: bool) -> Participant:
+    def elsewhere(self, before: Participant, device: str = "phone", **options: Any) -> Participant:
         """Somebody who is about to come back: at another node than before, where there is one."""
         return self._at((self.places[before] + 1) % len(self.world.nodes), device, **options)
 
     def node_of(self, person: Participant) -> Service:
         return self.world.nodes[self.places[person]]
 
-    def _at(self, number: int, device: str, **options: bool) -> Participant:
+    def _at(self, number: int, device: str, **options: Any) -> Participant:
         url = self.world.nodes[number].url
         person = Participant(url, origin=self.world.public, device=device, **options)
         self.places[person] = number

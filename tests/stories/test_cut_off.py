@@ -10,12 +10,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loadtests.ehr import Booked
 from loadtests.participants import Participant
 from tests.stories.conftest import Day, day_in
 from tests.stories.media_peer import MediaPeer, until
 from tests.stories.service import Service
 from tests.stories.worlds import World, two_nodes
 
+PATIENCE = 60.0
+"""Seconds that somebody waits to be sent away."""
 ROOMS = 16
 """So many are tried until one's media are at home where nobody is connected."""
 
@@ -101,22 +104,22 @@ async def figure(node: Service, name: str) -> float:
     return float(value)
 
 
-async def session_at_the_second(day: Day) -> tuple[str, list[Participant], list[MediaPeer]]:
-    """Return a visit whose people are connected at the second node, and their media at the first."""
-    first, _ = day.world.nodes
+async def session_carried_by_the_first(day: Day, *, client_at: int) -> tuple[str, list[Participant], list[MediaPeer]]:
+    """Return a visit whose media are at the first node; its provider is connected at the second."""
     for number in range(ROOMS):
         day.provider = await day.ehr.provider(f"dr-{number}", "Dr. Rivera")
         booked = await day.book("ana")
-        provider, client = day.person("laptop", node=1), day.person("phone", node=1)
+        provider = day.person("laptop", node=1)
         await provider.join(await day.ehr.provider_ticket(day.provider))
-        await client.join(await day.ehr.client_ticket(next(iter(booked.tokens.values()))))
+        client = await client_in(day, booked, node=client_at)
         await client.check_in()
         await provider.ask("start", appointment=booked.id)
         await client.hear("visit.started")
         peers = [MediaPeer(provider), MediaPeer(client)]
         for peer in peers:
             await peer.connect()
-        if await figure(first, "media_peers") == 2:
+        if await figure(day.world.nodes[0], "media_peers") == 2:
+            await until(lambda peers=peers: all(peer.frames["audio"] > 10 for peer in peers))  # type: ignore[misc]
             return booked.visit, [provider, client], peers
         for peer in peers:
             await peer.close()
@@ -124,13 +127,18 @@ async def session_at_the_second(day: Day) -> tuple[str, list[Participant], list[
     raise AssertionError("sixteen rooms are all at home at the same one of two nodes")
 
 
+async def client_in(day: Day, booked: Booked, *, node: int) -> Participant:
+    person = day.person("phone", node=node, patience=PATIENCE)
+    await person.join(await day.ehr.client_ticket(next(iter(booked.tokens.values()))))
+    return person
+
+
 @pytest.mark.timeout(180)
 async def test_a_node_that_loses_redis_alone_forwards_until_each_has_switched_and_nothing_after(
     day: Day, link: Link
 ) -> None:
     first, second = day.world.nodes
-    visit, people, old = await session_at_the_second(day)
-    await until(lambda: all(peer.frames["audio"] > 10 for peer in old))
+    visit, people, old = await session_carried_by_the_first(day, client_at=1)
 
     # The node is cut off. Nobody who takes part notices anything until they are told of another one.
     link.cut()
@@ -162,6 +170,58 @@ async def test_a_node_that_loses_redis_alone_forwards_until_each_has_switched_an
     await people[1].hear("visit.ended")
     for peer in new:
         await peer.close()
+
+
+@pytest.mark.timeout(180)
+async def test_nobody_waits_in_vain_at_a_node_that_has_lost_redis_alone(day: Day, link: Link) -> None:
+    visit, (provider, ana), (hers, his) = await session_carried_by_the_first(day, client_at=0)
+    waiting = await day.book("ben")
+    ben = await client_in(day, waiting, node=0)
+    await ben.check_in()
+
+    first, _ = day.world.nodes
+    # The other node takes the session over; its provider, who is there, goes to it at once. The client hears nothing.
+    link.cut()
+    assert (await provider.hear("media.replace"))["peer"] == hers.name
+    await hers.close()
+    hers = MediaPeer(provider)
+    await hers.connect()
+
+    # Who has nobody to talk to any more is sent to come again, and so is who waits: at the other node all is well.
+    assert await ana.closing() == await ben.closing() == 4002
+    ana_again, ben_again = day.elsewhere(ana), day.elsewhere(ben)
+    await ana_again.resume(ana)
+    await ben_again.resume(ben)
+    assert (await ana_again.hear("media.replace"))["peer"] == his.name
+    await his.close()
+    his = MediaPeer(ana_again)
+    await his.connect()
+    await until(lambda: all(peer.frames["audio"] > 10 for peer in (hers, his)))
+
+    # And nobody has lost their place.
+    for peer in (hers, his):
+        await peer.close()
+    await provider.ask("end", visit=visit)
+    await provider.ask("finish", visit=visit)
+    await provider.ask("start", appointment=waiting.id)
+    await ben_again.hear("visit.started")
+
+    # Redis is back for it: what it has to say of those who left it is old, and changes nothing.
+    told = len(provider.heard("participant.changed"))
+    link.mend()
+    await until_ready(first)
+    await until_still(first, "rooms_commits_total")
+    assert len(provider.heard("participant.changed")) == told
+    assert ben_again.closed_with is provider.closed_with is None
+    await provider.ask("end", visit=waiting.visit)
+    await ben_again.hear("visit.ended")
+
+
+async def until_ready(node: Service) -> None:
+    """Return when a node may get new connections."""
+    async with asyncio.timeout(20), httpx.AsyncClient(base_url=node.url) as client:
+        while (await client.get("/readyz")).status_code != 200:
+            await asyncio.sleep(0.1)
 
 
 async def until_still(node: Service, name: str) -> None:

@@ -22,8 +22,9 @@ from tests.stories.test_hand_off import record_of
 from tests.stories.test_running import children
 from tests.stories.worlds import World
 
-LONG = 21
-"""Seconds for which Redis is away: longer than any lease, heartbeat or silence that is waited for."""
+LONG = 28
+"""Seconds for which Redis is away: longer than any lease, heartbeat or silence that is waited for, and than a node lets
+those wait whom it can do nothing for."""
 MOMENT = 0.2
 """Seconds in which the other node reads a room whose visit began."""
 
@@ -199,6 +200,7 @@ async def test_media_run_both_ways_for_as_long_as_redis_is_away_and_by_the_same_
                 each_second = [after - before for before, after in zip(heard, now_heard, strict=True)]
                 assert min(each_second) > 0, "no second without sound, either way"
                 heard = now_heard
+        assert provider.closed_with is client.closed_with is None
         assert min(heard) > 0.8 * 50 * LONG, "fifty packets a second, by the clock of these machines"
 
         # It is back. Nobody takes anything over: everybody had been silent.

@@ -100,6 +100,9 @@ class StillMedia:
 
     def set_mode(self, **named: Any) -> None: ...
 
+    def has_company(self, visit: str, participant: str) -> bool:
+        return any(whose == visit and other != participant for whose, other in self.peers)
+
     def stop(self, visit: str, participant: str | None = None) -> None:
         for key in [key for key in self.peers if key[0] == visit and participant in (None, key[1])]:
             del self.peers[key]

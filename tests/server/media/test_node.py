@@ -548,9 +548,13 @@ async def test_a_peer_that_says_goodbye_is_down_at_its_last_sign(stage: Stage) -
     await connected(stage, alice, bob)
     speak(alice, 1, b"picture")
     await until(lambda: "video_up" in told(stage, "alice"))
+    assert stage.node.has_company("visit", "bob")
 
     await alice.close()
     await until(lambda: "media_down" in told(stage, "alice"))
+    assert not stage.node.has_company("visit", "bob"), "there is nobody but oneself"
+    assert stage.node.has_company("visit", "alice")
+    assert not stage.node.has_company("another visit", "alice")
 
     at = {fact.kind: fact.at for fact in stage.facts if fact.participant == "alice"}
     assert set(at) == {"media_up", "media_down", "video_up", "video_down"}

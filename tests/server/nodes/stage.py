@@ -32,6 +32,8 @@ class MediaAlone:
         self.left: Callable[[str, str, str], None] = lambda room, participant, peer: None
         self.while_answering: Callable[[], Awaitable[object]] | None = None
         self.refuses: SignalingError | None = None
+        self.up: set[str] = set()
+        """Whose media are here now, of every visit."""
 
     async def offer(self, *, purpose: str, room: str, participant: str, peer: str, round: int, sdp: str) -> Answer:
         self.did.append((purpose, participant, peer, round))
@@ -102,6 +104,9 @@ class Media:
 
     def set_mode(self, *, visit: str, participant: str, audio_only: bool) -> None:
         self.did.append(("mode", visit, participant, audio_only))
+
+    def has_company(self, visit: str, participant: str) -> bool:
+        return bool(self.up - {participant})
 
     def stop(self, visit: str, participant: str | None = None) -> None:
         self.did.append(("stop", visit, participant))

@@ -72,6 +72,19 @@ async def test_the_media_node_hears_since_when_somebody_is_in(stage: Stage) -> N
     assert stage.place.media.since == (await visit(stage.house)).segments[-1].started_at
 
 
+async def test_it_serves_whoever_has_somebody_to_talk_to_here_and_knows_nothing_of_visits_elsewhere(
+    city: City,
+) -> None:
+    one, two = city.one.many.carrier, city.two.many.carrier
+    city.one.media.up = {"par_ann", "dr_host"}
+    assert one.serves("vis_ann", "par_ann") is True
+    assert two.serves("vis_ann", "dr_host") is None
+
+    city.one.media.up = {"par_ann"}
+
+    assert one.serves("vis_ann", "par_ann") is False
+
+
 # --- News of media
 
 

@@ -164,6 +164,29 @@ async def test_after_the_store_was_away_nobody_takes_anything_over_for_five_seco
     assert len(ring.taken) == 2
 
 
+async def test_a_node_knows_for_how_long_the_store_has_not_answered_it(
+    ring: Ring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leases, pulse = ring.nodes["n1"], ring.store.nodes.pulse
+
+    async def none(node: str, load: Load = IDLE) -> None:
+        raise StoreAway
+
+    ring.now += 60_000  # frozen, and so it asked nobody
+    assert leases.away_for() == 0
+    monkeypatch.setattr(ring.store.nodes, "pulse", none)
+    for _ in range(3):
+        with pytest.raises(StoreAway):
+            await leases.tick()
+        ring.now += 1000
+    assert leases.away_for() == 3
+
+    monkeypatch.setattr(ring.store.nodes, "pulse", pulse)
+    await leases.tick()
+
+    assert leases.away_for() == 0
+
+
 async def test_a_short_outage_makes_nobody_dead(ring: Ring) -> None:
     await ring.where("n1")
     await ring.where("n2")

@@ -311,6 +311,22 @@ async def test_connections_outlast_a_store_that_is_away_and_then_miss_nothing(no
     assert (await browser.get())["seq"] == 11
 
 
+async def test_those_who_do_not_stay_are_sent_to_come_again_and_keep_their_claim(node: Node) -> None:
+    browser, provider = await node.enter(), await node.enter(PROVIDER)
+    stranger = await node.connect()
+
+    sent = node.hub.send_away(lambda session: session.me.by == PROVIDER)
+
+    assert sent == 1
+    assert await browser.closed() == Close.STORE_LOST
+    node.world.happen(PROVIDER.participant)
+    assert (await provider.get())["seq"] == 11
+    await stranger.send(type="hello", protocol=1, ticket=node.world.ticket(), device="d2")
+    assert (await stranger.get())["type"] == "welcome", "who has not said hello yet is judged when they do"
+    back = await node.resume(browser)
+    assert (await back.get("welcome"))["recovered"] is True
+
+
 async def test_events_that_nobody_keeps_any_more_are_made_good_by_a_view(node: Node) -> None:
     browser, provider = await node.enter(), await node.enter(PROVIDER)
     for _ in range(3):

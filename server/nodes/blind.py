@@ -1,0 +1,56 @@
+"""A node that the store does not answer for long: those it can do nothing for are sent away, for another may be well.
+
+While it is blind a node admits nobody and tells nobody anything. If it is the only one, others bury it, and whoever
+waits here waits for nobody: their room takes them for gone. Whether it is the only one no node can know, but a browser
+that connects anew finds out. If no node is better, it tells people that the line is lost, which is the truth.
+
+Whoever is in a session stays as long as this node serves them, since media need no store, and End none either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+from server import tasks
+
+logger = logging.getLogger("carelobby.blind")
+
+SENT_AWAY_AFTER: Final = 25.0
+"""Seconds without the store. A failover takes up to 20, and nobody is to be sent about for one; whoever drops keeps
+their place for minutes."""
+LOOK_EVERY: Final = 1.0
+
+
+class Blind:
+    """Looks for how long this node is blind. `async with` it."""
+
+    def __init__(self, *, away_for: Callable[[], float], send_away: Callable[[], int]) -> None:
+        """`away_for`: how many seconds the store has not answered. `send_away` returns how many were sent."""
+        self._away_for = away_for
+        self._send_away = send_away
+        self._running: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._running = asyncio.create_task(self._run(), name="blind")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._running is not None:
+            await tasks.end(self._running)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            self.look()
+
+    def look(self) -> None:
+        """Send away whom this node can do nothing for, if it has been blind for long."""
+        away = self._away_for()
+        if away >= SENT_AWAY_AFTER and (sent := self._send_away()):
+            logger.warning("the store has not answered for %.0f s: %d connections are sent away", away, sent)

@@ -1,0 +1,41 @@
+"""A node that hears nothing from the store for long lets go of those it can do nothing for."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from server.nodes import blind
+from server.nodes.blind import SENT_AWAY_AFTER, Blind
+
+
+@pytest.mark.parametrize(("away", "times"), [(0.0, 0), (SENT_AWAY_AFTER - 1, 0), (SENT_AWAY_AFTER, 1)])
+def test_it_bears_a_failover_and_sends_nobody_about_for_it(away: float, times: int) -> None:
+    sent: list[float] = []
+
+    def send_away() -> int:
+        sent.append(away)
+        return 2
+
+    Blind(away_for=lambda: away, send_away=send_away).look()
+
+    assert len(sent) == times
+
+
+async def test_it_looks_again_and_again_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blind, "LOOK_EVERY", 0.0)
+    looks = 0
+
+    def away_for() -> float:
+        nonlocal looks
+        looks += 1
+        return 0.0
+
+    async with Blind(away_for=away_for, send_away=lambda: 0):
+        async with asyncio.timeout(5):
+            while looks < 3:
+                await asyncio.sleep(0)
+    seen = looks
+    await asyncio.sleep(0)
+    assert looks == seen

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server import offline
+from server import dispatch, offline
 from server.crypto import Sealer, fresh_key
 from server.offline import EndsAnyway
 from server.ports import StoreAway
@@ -194,7 +194,13 @@ async def test_a_restart_while_the_store_is_still_away_keeps_it(scene: Scene, mo
     assert len(await scene.segments()) == 1
 
 
-async def test_what_a_node_left_that_is_no_more_is_kept_and_saved_by_another(scene: Scene) -> None:
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that does not wait for the store to come back."""
+    monkeypatch.setattr(dispatch, "FACT_PATIENCE", 0.0)
+
+
+async def test_what_a_node_left_that_is_no_more_is_kept_and_saved_by_another(scene: Scene, hurried: None) -> None:
     scene.away()
     await scene.ask(HOST, END)
     (scene.path.parent / "heir").mkdir()
@@ -211,7 +217,7 @@ async def test_what_a_node_left_that_is_no_more_is_kept_and_saved_by_another(sce
 
 
 async def test_what_cannot_be_written_anew_stays_where_another_left_it(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+    scene: Scene, hurried: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.away()
     await scene.ask(HOST, END)

@@ -92,7 +92,7 @@ def firefox() -> None:
 def measuring() -> None:
     """What the benchmark that was asked for needs: some open browsers."""
     asked = sys.argv[2] if len(sys.argv) > 2 else ""
-    if asked in ("start", "failover", "freezes", "goals"):
+    if asked in ("start", "failover", "freezes", "group", "goals"):
         testing()
         chromium()
     else:

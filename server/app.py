@@ -37,7 +37,7 @@ from server.media.ice_servers import IceServers
 from server.media.networks import Networks
 from server.media.node import MediaNode
 from server.node import Node, why_not_ready
-from server.nodes.blind import Blind
+from server.nodes.blind import Blind, is_served
 from server.nodes.errands import Shut
 from server.nodes.places import Places
 from server.nodes.together import Together
@@ -75,7 +75,6 @@ from server.web.session import Session
 from server.web.stored_event import encode
 from server.workers.parent import Parent, Place
 from signaling.messages import Message
-from signaling.modality import admitted
 from signaling.negotiation import replacements
 from signaling.view import may_be_told, view
 
@@ -427,14 +426,8 @@ def _send_all_away(hub: Hub, many: Together) -> None:
 
 
 def _is_served(door: Dispatcher, many: Together, session: Session) -> bool:
-    """Tell whether this node is of use to somebody though the store is away: they are in a session that goes on."""
-    room = door.known(session.me.room)
-    visit = admitted(room, session.me.by) if room is not None else None
-    if visit is None:
-        return False
-    served = many.carrier.serves(visit.id, session.me.by.participant)
-    # Where another node forwards, this one cannot see it; but who asked for more than it can give is better off there.
-    return not session.unsure if served is None else served
+    known = door.known(session.me.room)
+    return is_served(known, session.me.by, serves=many.carrier.serves, unsure=session.unsure)
 
 
 async def _endpoints(registry: Registry, practice: str) -> list[Endpoint]:

@@ -16,6 +16,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from server import tasks
+from signaling.modality import admitted
+from signaling.state import Room, Who
 
 logger = logging.getLogger("carelobby.blind")
 
@@ -23,6 +25,20 @@ SENT_AWAY_AFTER: Final = 25.0
 """Seconds without the store. A failover takes up to 20, and nobody is to be sent about for one; whoever drops keeps
 their place for minutes."""
 LOOK_EVERY: Final = 1.0
+
+
+def is_served(room: Room | None, who: Who, *, serves: Callable[[str, str], bool | None], unsure: bool) -> bool:
+    """Tell whether a node that is blind is of use to somebody: they are in a session, and it goes on here.
+
+    `room` is what this node last saw. `serves(visit, participant)`: whether they have company here; None if another
+    node forwards the visit's media. `unsure`: they asked for what nobody could tell them.
+    """
+    visit = admitted(room, who) if room is not None else None
+    if visit is None:
+        return False
+    served = serves(visit.id, who.participant)
+    # How it is where another node forwards cannot be seen here; but who asks for more than media is better off there.
+    return not unsure if served is None else served
 
 
 class Blind:

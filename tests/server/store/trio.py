@@ -66,10 +66,7 @@ class Trio:
                     return server if server.told("replication")["role"] == "master" else None
             return None
 
-        until(lambda: found() is not None, "the sentinels do not agree")
-        server = found()
-        assert server is not None
-        return server
+        return until(found, "the sentinels do not agree")
 
     def settle(self) -> None:
         """Start what was killed, and return when all replicas follow the primary and have all it has."""

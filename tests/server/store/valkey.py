@@ -12,12 +12,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import hiredis
 
 from server.redis_link.link import pack
 from server.store.embedded import BECOME_SERVER, packaged_binary
+
+T = TypeVar("T")
 
 
 def packaged() -> str:
@@ -34,12 +36,13 @@ def debians() -> str:
     return found
 
 
-def until(claim: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    """Return when `claim` holds."""
+def until(claim: Callable[[], T | None], what: str, seconds: float = 20) -> T:
+    """Return what `claim` does, as soon as that is something."""
     give_up = time.monotonic() + seconds
-    while not claim():
+    while not (found := claim()):
         assert time.monotonic() < give_up, what
         time.sleep(0.01)
+    return found
 
 
 class Ports:

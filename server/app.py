@@ -37,7 +37,7 @@ from server.media.ice_servers import IceServers
 from server.media.networks import Networks
 from server.media.node import MediaNode
 from server.node import Node, why_not_ready
-from server.nodes.blind import Blind, is_served
+from server.nodes import blind
 from server.nodes.errands import Shut
 from server.nodes.places import Places
 from server.nodes.together import Together
@@ -294,8 +294,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int, place: Pl
         kept=KeptHeads(store.documents),
         then=courier.wake,
     )
-    blind = Blind(away_for=many.leases.away_for, send_away=lambda: hub.send_away(partial(_is_served, door, many)))
-    for part in (many, blind, hub, reports, courier, archiver):
+    for part in (many, hub, reports, courier, archiver):
         await stack.enter_async_context(part)
 
     alarms = Alarms(
@@ -317,6 +316,7 @@ async def _begin(settings: Settings, stack: AsyncExitStack, port: int, place: Pl
         await alarms.bury(before, (await store.nodes.all()).get(before, clock()))
     await alarms.beat()
     await stack.enter_async_context(running(alarms.run(), "alarms"))
+    await stack.enter_async_context(running(_send_away_when_blind(hub, door, many), "blind"))
 
     shown = await demo.prepare(registry, data_dir, operator_key=operator_key) if settings.demo else None
     metrics, parent = await _telemetry(stack, store, ledger, lag, hub, door, media, many.places, rooms, reports, place)
@@ -425,9 +425,12 @@ def _send_all_away(hub: Hub, many: Together) -> None:
         session.close(Close.STORE_LOST)
 
 
-def _is_served(door: Dispatcher, many: Together, session: Session) -> bool:
-    known = door.known(session.me.room)
-    return is_served(known, session.me.by, serves=many.carrier.serves, unsure=session.unsure)
+async def _send_away_when_blind(hub: Hub, door: Dispatcher, many: Together) -> None:
+    def is_served(session: Session) -> bool:
+        known = door.known(session.me.room)
+        return blind.is_served(known, session.me.by, serves=many.carrier.serves, unsure=session.unsure)
+
+    await blind.watch(away_for=many.leases.away_for, send_away=lambda: hub.send_away(is_served))
 
 
 async def _endpoints(registry: Registry, practice: str) -> list[Endpoint]:

@@ -12,10 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from server import tasks
 from signaling.modality import admitted
 from signaling.state import Room, Who
 
@@ -41,32 +39,17 @@ def is_served(room: Room | None, who: Who, *, serves: Callable[[str, str], bool 
     return not unsure if served is None else served
 
 
-class Blind:
-    """Looks for how long this node is blind. `async with` it."""
+async def watch(*, away_for: Callable[[], float], send_away: Callable[[], int]) -> None:
+    """Look for how long this node is blind, until cancelled.
 
-    def __init__(self, *, away_for: Callable[[], float], send_away: Callable[[], int]) -> None:
-        """`away_for`: how many seconds the store has not answered. `send_away` returns how many were sent."""
-        self._away_for = away_for
-        self._send_away = send_away
-        self._running: asyncio.Task[None] | None = None
+    `away_for`: how many seconds the store has not answered. `send_away` returns how many were sent.
+    """
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        look(away_for(), send_away)
 
-    async def __aenter__(self) -> Self:
-        self._running = asyncio.create_task(self._run(), name="blind")
-        return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._running is not None:
-            await tasks.end(self._running)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY)
-            self.look()
-
-    def look(self) -> None:
-        """Send away whom this node can do nothing for, if it has been blind for long."""
-        away = self._away_for()
-        if away >= SENT_AWAY_AFTER and (sent := self._send_away()):
-            logger.warning("the store has not answered for %.0f s: %d connections are sent away", away, sent)
+def look(away: float, send_away: Callable[[], int]) -> None:
+    """Send away whom this node can do nothing for, if it has been blind for long."""
+    if away >= SENT_AWAY_AFTER and (sent := send_away()):
+        logger.warning("the store has not answered for %.0f s: %d connections are sent away", away, sent)

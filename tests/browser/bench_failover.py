@@ -21,7 +21,7 @@ from playwright.async_api import Browser
 from loadtests.report import percentile
 from tests.browser.balancer import Balancer, balancing
 from tests.browser.conftest import browsing
-from tests.browser.people import DESKTOP, Client, Clinician, book, end, eventually, figure
+from tests.browser.people import DESKTOP, Client, Clinician, book, end, eventually
 from tests.stories.service import Service
 from tests.stories.worlds import two_nodes
 
@@ -129,5 +129,5 @@ class Killing:
 
 async def carrying(nodes: list[Service]) -> Service:
     """Return the node that has media."""
-    (carrier,) = [node for node in nodes if await figure(node, "media_peers")]
+    (carrier,) = [node for node in nodes if await node.figure("media_peers")]
     return carrier

@@ -281,14 +281,6 @@ async def records(service: Service) -> list[dict[str, Any]]:
     return found
 
 
-async def figure(service: Service, name: str) -> float:
-    """Return a figure of a node's `/metrics`."""
-    async with httpx.AsyncClient(base_url=service.url) as client:
-        lines = (await client.get("/metrics")).text.splitlines()
-    (value,) = [line.split()[1] for line in lines if line.startswith(f"carelobby_{name} ")]
-    return float(value)
-
-
 async def end(person: Person) -> None:
     """End the session, and mean it."""
     await person.click("End Session")

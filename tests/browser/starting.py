@@ -10,7 +10,7 @@ from typing import Any
 from playwright.async_api import Browser
 
 from tests.browser.far import Far
-from tests.browser.people import DESKTOP, Client, Clinician, Person, book, end, eventually, figure
+from tests.browser.people import DESKTOP, Client, Clinician, Person, book, end, eventually
 from tests.stories.service import Service
 
 WATCH = """(() => {
@@ -95,7 +95,7 @@ class Starting:
 
     async def start(self, *, warm: bool) -> Started:
         """Let a client wait, warm or not, and start their session; it is over when this returns."""
-        held = await figure(self.service, "media_packets_held_total")
+        held = await self.service.figure("media_packets_held_total")
         doctor = self.service.told["providers"][warm]
         clinician = self.clinicians.get(warm)
         if clinician is None:
@@ -108,7 +108,7 @@ class Starting:
             await both(clinician, client, WARM)
         await asyncio.sleep(0.5)  # what is sent without a Start has had time to be
         before = sum([await one.page.evaluate(SENT) for one in (client, clinician)])
-        before += await figure(self.service, "media_packets_held_total") - held
+        before += await self.service.figure("media_packets_held_total") - held
         for one in (client, clinician):
             await one.page.evaluate(KEEP)
 

@@ -66,14 +66,6 @@ async def direct(demo: Service) -> Service:
     return demo
 
 
-async def forwarded(service: Service) -> int:
-    """Return how many packets the server has passed on so far."""
-    async with httpx.AsyncClient(base_url=service.url) as operator:
-        text = (await operator.get("/metrics")).text
-    (line,) = [one for one in text.splitlines() if one.startswith("carelobby_media_packets_forwarded_total ")]
-    return round(float(line.split()[1]))
-
-
 async def are_alone(client: Person, clinician: Person) -> None:
     """Make sure that the one connection of each leads to the other."""
     ((mine, theirs),) = await client.page.evaluate(PAIRS)
@@ -94,7 +86,7 @@ async def test_two_people_are_connected_without_the_server_end_and_rejoin(browse
     client, clinician = await in_session(browser, direct)
     await clinician.sees_and_hears()
     await are_alone(client, clinician)
-    echoed = await forwarded(direct)  # by the device check
+    echoed = await direct.figure("media_packets_forwarded_total")  # by the device check
     await clinician.page.locator(".way").get_by_text("Direct").wait_for()
 
     await audio_only_and_back(clinician, client)
@@ -109,7 +101,7 @@ async def test_two_people_are_connected_without_the_server_end_and_rejoin(browse
     await end(clinician)
     await clinician.click("Finish Session")
     await clinician.screen("room")
-    assert await forwarded(direct) == echoed
+    assert await direct.figure("media_packets_forwarded_total") == echoed
     (record,) = await records(direct)
     (told,) = record["facts"]["clients"]
     assert told["connected_ms"]["video"] > 1000
@@ -128,7 +120,7 @@ async def test_browsers_of_different_make_meet_without_the_server(browsers: list
     theirs, ours = browsers
     client, clinician = await in_session(ours, direct, clients=theirs)
     await clinician.sees_and_hears()
-    echoed = await forwarded(direct)
+    echoed = await direct.figure("media_packets_forwarded_total")
     await clinician.page.locator(".way").get_by_text("Direct").wait_for()
 
     await audio_only_and_back(clinician, client)
@@ -137,7 +129,7 @@ async def test_browsers_of_different_make_meet_without_the_server(browsers: list
     await clinician.screen("ended")
     await rejoin(clinician, client)
 
-    assert await forwarded(direct) == echoed
+    assert await direct.figure("media_packets_forwarded_total") == echoed
     assert (client.wrong, clinician.wrong) == ([], [])
 
 
@@ -154,7 +146,7 @@ async def test_a_reload_finds_the_other_again(browser: Browser, direct: Service)
 async def test_the_server_takes_over_while_the_picture_goes_on(browser: Browser, direct: Service) -> None:
     client, clinician = await in_session(browser, direct)
     await clinician.sees_and_hears()
-    echoed = await forwarded(direct)
+    echoed = await direct.figure("media_packets_forwarded_total")
     for person in (client, clinician):
         await person.note_media()
         await person.page.evaluate(WATCH)
@@ -172,7 +164,7 @@ async def test_the_server_takes_over_while_the_picture_goes_on(browser: Browser,
         gap = await person.page.evaluate("window.gap")
         print(f"largest gap between two pictures: {gap:.0f} ms")
         assert gap < 2_000
-    assert await forwarded(direct) > echoed + 100
+    assert await direct.figure("media_packets_forwarded_total") > echoed + 100
     await end(client)
     await clinician.screen("ended")
     assert (client.wrong, clinician.wrong) == ([], [])
@@ -181,7 +173,7 @@ async def test_the_server_takes_over_while_the_picture_goes_on(browser: Browser,
 async def test_a_shared_screen_brings_the_server_in(browser: Browser, direct: Service) -> None:
     client, clinician = await in_session(browser, direct)
     await clinician.sees_and_hears()
-    echoed = await forwarded(direct)
+    echoed = await direct.figure("media_packets_forwarded_total")
     await can_share(clinician)
 
     await clinician.click("Share screen")
@@ -189,7 +181,7 @@ async def test_a_shared_screen_brings_the_server_in(browser: Browser, direct: Se
     await sees_screen(client)
     for person in (client, clinician):
         await person.sees_and_hears()
-    assert await forwarded(direct) > echoed + 100
+    assert await direct.figure("media_packets_forwarded_total") > echoed + 100
     assert (client.wrong, clinician.wrong) == ([], [])
 
 
@@ -197,9 +189,9 @@ async def test_browsers_that_find_no_way_to_each_other_go_through_the_server(bro
     client, clinician = await in_session(browser, direct, script=NO_WAY)
 
     await clinician.sees_and_hears()
-    passed = await forwarded(direct)
+    passed = await direct.figure("media_packets_forwarded_total")
     await client.sees_and_hears()
-    assert await forwarded(direct) > passed + 20
+    assert await direct.figure("media_packets_forwarded_total") > passed + 20
 
     async def told() -> bool:
         return bool(await clinician.page.locator(".way").evaluate("way => way.hidden"))

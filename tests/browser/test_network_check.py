@@ -5,7 +5,6 @@ from __future__ import annotations
 from playwright.async_api import Browser
 
 from tests.browser.people import DESKTOP, PHONE, Client, Clinician, eventually, join_urls
-from tests.browser.starting import figure
 from tests.stories.service import Service
 
 NO_WAY = """(() => {
@@ -19,17 +18,17 @@ NO_WAY = """(() => {
 async def test_beside_the_devices_a_client_is_told_how_their_connection_is(browser: Browser, demo: Service) -> None:
     client = await Client.at(browser, demo.url, PHONE)
     await client.open(join_urls(demo.told)[0][2])
-    assert await figure(demo, "media_checks") == 0
+    assert await demo.figure("media_checks") == 0
 
     await client.check_devices()
     line = client.page.locator("network-line")
     await line.get_by_text("Your connection: measuring…").wait_for()
-    assert await figure(demo, "media_checks") == 1
+    assert await demo.figure("media_checks") == 1
     # On a machine that is busy with other tests it may well be weak.
     await client.page.locator('network-line[data-state="good"], network-line[data-state="weak"]').wait_for()
 
     async def over() -> bool:
-        return await figure(demo, "media_checks") == 0
+        return await demo.figure("media_checks") == 0
 
     await eventually(over)
     await client.check_in()
@@ -68,4 +67,4 @@ async def test_a_provider_is_told_too_when_they_look_at_their_devices(browser: B
 
 
 async def _none(demo: Service) -> bool:
-    return await figure(demo, "media_checks") == 0
+    return await demo.figure("media_checks") == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.async_api import Browser
 
 from tests.browser.balancer import balancing
-from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, figure, join_urls, records
+from tests.browser.people import DESKTOP, PHONE, Client, Clinician, end, join_urls, records
 from tests.stories.worlds import two_nodes
 
 
@@ -26,13 +26,13 @@ async def test_the_node_of_a_session_is_killed_and_both_go_on_at_the_other(brows
         await clinician.start(name)
         for person in (client, clinician):
             await person.sees_and_hears()
-        assert [await figure(node, "ws_present") for node in world.nodes] == [1, 1]
+        assert [await node.figure("ws_present") for node in world.nodes] == [1, 1]
         await clinician.open_chat()
         await client.chat("Hello")
         await clinician.page.get_by_text("Hello", exact=True).wait_for()
 
         # Their media are at one of the two. It dies, and nobody clicks.
-        (carrier,) = [node for node in world.nodes if await figure(node, "media_peers")]
+        (carrier,) = [node for node in world.nodes if await node.figure("media_peers")]
         for person in (client, clinician):
             await person.note_media()
         await carrier.kill()

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from server.store.embedded import BECOME_SERVER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +71,20 @@ class Service:
         await asyncio.to_thread(process.wait, 30)
         if process.stdout is not None:
             process.stdout.close()
+
+    async def figure(self, name: str) -> float:
+        """Return one of `/metrics`."""
+        lines = (await self._get("/metrics")).text.splitlines()
+        (value,) = [line.split()[1] for line in lines if line.startswith(f"carelobby_{name} ")]
+        return float(value)
+
+    async def ready(self) -> int:
+        """Return the status of `/readyz`: 200, or 503."""
+        return (await self._get("/readyz")).status_code
+
+    async def _get(self, path: str) -> httpx.Response:
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            return await client.get(path)
 
     def log(self) -> str:
         """Return everything the service has logged."""

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 
 from loadtests.ehr import Booked
@@ -94,14 +93,7 @@ async def link(world: World) -> AsyncIterator[Link]:
 async def day(world: World, link: Link) -> AsyncIterator[Day]:
     async for made in day_in(world):
         yield made
-
-
-async def figure(node: Service, name: str) -> float:
-    """Return a figure of `/metrics`."""
-    async with httpx.AsyncClient(base_url=node.url) as client:
-        lines = (await client.get("/metrics")).text.splitlines()
-    (value,) = [line.split()[1] for line in lines if line.startswith(f"carelobby_{name} ")]
-    return float(value)
+        link.mend()  # whatever the story has come to, its practice is deleted at whichever node
 
 
 async def session_carried_by_the_first(day: Day, *, client_at: int) -> tuple[str, list[Participant], list[MediaPeer]]:
@@ -118,7 +110,7 @@ async def session_carried_by_the_first(day: Day, *, client_at: int) -> tuple[str
         peers = [MediaPeer(provider), MediaPeer(client)]
         for peer in peers:
             await peer.connect()
-        if await figure(day.world.nodes[0], "media_peers") == 2:
+        if await day.world.nodes[0].figure("media_peers") == 2:
             await until(lambda peers=peers: all(peer.frames["audio"] > 10 for peer in peers))  # type: ignore[misc]
             return booked.visit, [provider, client], peers
         for peer in peers:
@@ -156,15 +148,15 @@ async def test_a_node_that_loses_redis_alone_forwards_until_each_has_switched_an
     for peer in old:
         await peer.close()
     await until_still(first, "media_packets_forwarded_total")
-    assert await figure(second, "media_peers") == 2
-    assert await figure(second, "media_packets_forwarded_total") > 0
+    assert await second.figure("media_peers") == 2
+    assert await second.figure("media_packets_forwarded_total") > 0
 
     # Redis is back for it: it has let go, and the visit is where it was.
     link.mend()
     heard = [peer.frames["audio"] for peer in new]
     await until(lambda: all(peer.frames["audio"] > frames + 100 for peer, frames in zip(new, heard, strict=True)))
-    assert await figure(first, "media_peers") == 0
-    assert await figure(second, "media_peers") == 2
+    assert await first.figure("media_peers") == 0
+    assert await second.figure("media_peers") == 2
     assert not any(person.heard("media.replace") for person in people)
     await people[0].ask("end", visit=visit)
     await people[1].hear("visit.ended")
@@ -209,7 +201,9 @@ async def test_nobody_waits_in_vain_at_a_node_that_has_lost_redis_alone(day: Day
     # Redis is back for it: what it has to say of those who left it is old, and changes nothing.
     told = len(provider.heard("participant.changed"))
     link.mend()
-    await until_ready(first)
+    async with asyncio.timeout(PATIENCE):
+        while await first.ready() != 200:
+            await asyncio.sleep(0.1)
     await until_still(first, "rooms_commits_total")
     assert len(provider.heard("participant.changed")) == told
     assert ben_again.closed_with is provider.closed_with is None
@@ -217,17 +211,10 @@ async def test_nobody_waits_in_vain_at_a_node_that_has_lost_redis_alone(day: Day
     await ben_again.hear("visit.ended")
 
 
-async def until_ready(node: Service) -> None:
-    """Return when a node may get new connections."""
-    async with asyncio.timeout(20), httpx.AsyncClient(base_url=node.url) as client:
-        while (await client.get("/readyz")).status_code != 200:
-            await asyncio.sleep(0.1)
-
-
 async def until_still(node: Service, name: str) -> None:
     """Return when a figure has stood still for a second."""
-    figures = [await figure(node, name)]
+    figures = [await node.figure(name)]
     async with asyncio.timeout(10):
         while len(figures) < 2 or figures[-1] != figures[-2]:
             await asyncio.sleep(1)
-            figures.append(await figure(node, name))
+            figures.append(await node.figure(name))

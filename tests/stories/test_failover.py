@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 
-import httpx
 import pytest
 
 from loadtests.participants import Participant, Told
@@ -76,10 +75,9 @@ async def test_a_visit_goes_on_over_a_failover_and_is_recorded_once(
         if "pending" in ended:
             assert "pending" not in await person.hear("visit.ended")
     assert time.monotonic() - begun < READY
-    async with httpx.AsyncClient(base_url=own.url) as browser:
-        while (await browser.get("/readyz")).status_code != 200:
-            assert time.monotonic() - begun < READY
-            await asyncio.sleep(0.1)
+    while await own.ready() != 200:
+        assert time.monotonic() - begun < READY
+        await asyncio.sleep(0.1)
 
     for person in (client, provider):
         await insists(person, "rejoin", visit=booked.visit)

@@ -39,7 +39,7 @@ from tests.stories.conftest import Day, day_at
 from tests.stories.media_peer import MediaPeer, until
 from tests.stories.service import Service
 from tests.stories.test_end_and_rejoin import in_session
-from tests.stories.test_store_away import frozen, ready
+from tests.stories.test_store_away import frozen
 from tests.stories.worlds import alive
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
@@ -420,10 +420,10 @@ async def test_13_while_redis_is_gone_the_process_lives_says_so_and_is_back_with
                 begun = time.monotonic()
                 assert (await balancer.get("/healthz")).status_code == 200
                 assert time.monotonic() - begun < 1.0
-            assert await ready(own) == 503
+            assert await own.ready() == 503
             await provider.ask("ping")
         begun = time.monotonic()
-        while await ready(own) != 200:
+        while await own.ready() != 200:
             assert time.monotonic() - begun < 5.0
             await asyncio.sleep(0.1)
         assert await phase(client) == "in_progress", "nobody was restarted, and nobody was cut off"

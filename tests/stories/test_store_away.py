@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
-import httpx
 import pytest
 
 from loadtests.participants import Participant, Told
@@ -76,11 +75,6 @@ async def kill_server(world: World) -> None:
 
 def now() -> int:
     return int(time.time() * 1000)  # the service's Redis runs on this machine
-
-
-async def ready(service: Service) -> int:
-    async with httpx.AsyncClient(base_url=service.url) as browser:
-        return (await browser.get("/readyz")).status_code
 
 
 @pytest.mark.parametrize("side", ["client", "provider"])
@@ -160,7 +154,7 @@ async def test_while_redis_is_frozen_nobody_is_let_in_and_the_visit_goes_on(own_
             await eva.open()
             await eva.send({"type": "hello", "protocol": 1, "ticket": ticket, "device": "phone"})
             assert await eva.closing() == 4002
-            assert await ready(own) == 503
+            assert await own.ready() == 503
             heard = one.frames["audio"], another.frames["audio"]
             await until(lambda: one.frames["audio"] > heard[0] + 20 and another.frames["audio"] > heard[1] + 20)
             await provider.ask("chat", text="still here")
@@ -179,7 +173,7 @@ async def test_while_redis_is_frozen_nobody_is_let_in_and_the_visit_goes_on(own_
     assert not provider.heard("visit.started")
     await provider.hear("visit.ended")
     begun = time.monotonic()
-    while await ready(own) != 200:
+    while await own.ready() != 200:
         assert time.monotonic() - begun < 5
         await asyncio.sleep(0.1)
 

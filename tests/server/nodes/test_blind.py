@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from server.nodes import blind
-from server.nodes.blind import SENT_AWAY_AFTER, Blind, is_served
+from server.nodes.blind import SENT_AWAY_AFTER, is_served, look, watch
+from server.running import running
 from tests.server.rooms import House
 from tests.signaling.people import ANN, BOB, HOST
 
@@ -20,7 +21,7 @@ def test_it_bears_a_failover_and_sends_nobody_about_for_it(away: float, times: i
         sent.append(away)
         return 2
 
-    Blind(away_for=lambda: away, send_away=send_away).look()
+    look(away, send_away)
 
     assert len(sent) == times
 
@@ -53,19 +54,20 @@ async def test_it_is_of_no_use_to_who_waits_or_whom_it_does_not_know() -> None:
     assert not is_served(None, ANN, serves=serves, unsure=False)
 
 
-async def test_it_looks_again_and_again_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_looks_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blind, "LOOK_EVERY", 0.0)
-    looks = 0
+    seen: list[float] = []
+    enough = asyncio.Event()
 
     def away_for() -> float:
-        nonlocal looks
-        looks += 1
-        return 0.0
+        seen.append(10.0 * len(seen))
+        return seen[-1]
 
-    async with Blind(away_for=away_for, send_away=lambda: 0):
-        async with asyncio.timeout(5):
-            while looks < 3:
-                await asyncio.sleep(0)
-    seen = looks
-    await asyncio.sleep(0)
-    assert looks == seen
+    def send_away() -> int:
+        enough.set()
+        return 1
+
+    async with asyncio.timeout(5), running(watch(away_for=away_for, send_away=send_away), "blind"):
+        await enough.wait()
+
+    assert seen[:4] == [0.0, 10.0, 20.0, 30.0]
